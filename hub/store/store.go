@@ -1,0 +1,312 @@
+// Package store is the contract between the hub and its database.
+//
+// It speaks of what the hub does, not of rows: a device is added, a code is
+// redeemed, a batch is ingested, an entry is judged. Everything that one batch
+// causes happens inside one [Store.Ingest] call and is committed whole or not
+// at all; only after it returned may a receipt be sent (law L5 of the
+// protocol). Two rooms fulfil the contract, sqlite and postgres; storetest
+// holds the one suite that both must pass. The nouns:
+//
+//   - [Device], [Key]: who may speak, and with what signing key in which life.
+//   - [Lane]: what the hub holds of a chain, and what the device declared.
+//   - [Entry]: one received entry with the hub's [Verdict] on it.
+//   - [Segment]: entries held above a hole, with the heads they claim.
+//   - [Gap]: seqs missing below the highest received, and since when.
+//   - [Fork]: a second, different entry under a dot that is taken.
+//   - [Unattributed]: bytes that no valid known signer vouches for.
+//   - [Contact], [Finding]: a device's last hello, and what the hub noticed.
+//
+// Times are Unix milliseconds of the hub's clock unless their name says device.
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/identity"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+)
+
+// Errors that callers tell apart. Implementations wrap them with the thing concerned.
+var (
+	ErrNotFound    = errors.New("not found")
+	ErrExists      = errors.New("exists already")
+	ErrCodeUsed    = errors.New("enrolment code was used already")
+	ErrCodeExpired = errors.New("enrolment code has expired")
+	ErrLocked      = errors.New("database is in use by another process")
+)
+
+// Verdict is what the hub made of an entry.
+type Verdict string
+
+// The verdicts. Held entries have no other verdict yet.
+const (
+	Held        Verdict = "held"
+	Applied     Verdict = "applied"
+	Merged      Verdict = "merged"
+	Conflict    Verdict = "conflict"
+	Duplicate   Verdict = "duplicate"
+	Review      Verdict = "review"
+	Flagged     Verdict = "flagged"
+	Quarantined Verdict = "quarantined"
+	Refused     Verdict = "refused"
+)
+
+// Judgement is a verdict with its reason: a code for programs, words for people.
+type Judgement struct {
+	Verdict Verdict
+	Code    string // empty when applied without remark
+	Words   string
+}
+
+// Device is one enrolled or invited device.
+type Device struct {
+	ID         dot.Device
+	Scopes     []string
+	AddedAt    int64
+	EnrolledAt int64 // 0: invited, never enrolled
+	RevokedAt  int64 // 0: not revoked
+	// Incarnation is the latest one minted for it, 0 before enrolment.
+	Incarnation dot.Incarnation
+	// CodeExpiresAt is when its open code ends; 0 when none is open.
+	CodeExpiresAt int64
+	Contact       Contact // the last hello; zero when it never spoke
+}
+
+// Invitation opens a one-time code for a device. Only the code's hash is kept.
+type Invitation struct {
+	Device    dot.Device
+	Scopes    []string
+	CodeHash  [32]byte
+	AddedAt   int64
+	ExpiresAt int64
+}
+
+// Enrolment is what a device brings to redeem its code.
+type Enrolment struct {
+	CodeHash [32]byte
+	SignKey  identity.PublicKey
+	NatsKey  string
+	At       int64
+}
+
+// Key is what one life of a device signs and connects with.
+type Key struct {
+	Device      dot.Device
+	Incarnation dot.Incarnation
+	SignKey     identity.PublicKey
+	NatsKey     string
+	EnrolledAt  int64
+	RevokedAt   int64 // 0: valid
+}
+
+// Lane is what the hub holds of a chain.
+type Lane struct {
+	Chain      dot.Chain
+	Received   lane.Set   // every seq that is in the ledger
+	Head       entry.Hash // the verified head at Received.Through()
+	Archived   dot.Seq
+	Duplicates uint64 // copies that arrived again and were acknowledged again
+	// Declared and DeclaredHead are the highest the device said it has; DeclaredAt when.
+	Declared     dot.Seq
+	DeclaredHead entry.Hash
+	DeclaredAt   int64
+	ReceivedAt   int64 // the latest arrival, 0: none
+}
+
+// Entry is one received entry.
+type Entry struct {
+	Dot  dot.Dot
+	Hash entry.Hash
+	Raw  entry.Raw
+	// What the public part says, for queries:
+	Form          string // or the system kind, prefixed "system:"
+	FormVersion   uint32
+	EntityType    string
+	Entity        string
+	Actor         string
+	DeviceTime    int64 // the device's wall clock
+	CorrectedTime int64 // the same moment by the hub's clock, as well as it is known
+	ReceivedAt    int64
+	Via           dot.Device // who carried it; empty: came by itself
+	Judgement     Judgement
+}
+
+// Segment is a run of held entries: above a hole, with a verified chain of
+// their own that must link to Before when the hole fills.
+type Segment struct {
+	Chain  dot.Chain
+	Run    lane.Range
+	Before entry.Hash // the head that the chain must have at Run.First-1
+	After  entry.Hash // the head at Run.Last
+}
+
+// Gap is a run of missing seqs below the highest received one of its chain.
+type Gap struct {
+	Chain    dot.Chain
+	Run      lane.Range
+	OpenedAt int64
+	ClosedAt int64 // 0: still open
+}
+
+// Fork is an entry that arrived under a dot which another entry holds, or that
+// continues a chain from a head which the hub does not have (law L4).
+type Fork struct {
+	Dot        dot.Dot
+	Hash       entry.Hash
+	Raw        entry.Raw
+	ReceivedAt int64
+	Via        dot.Device
+	Code       string // fork, or chain_mismatch
+}
+
+// Unattributed is a frame that nobody known vouches for. It is in no lane.
+type Unattributed struct {
+	ID         int64
+	ReceivedAt int64
+	Via        dot.Device // whose connection it came by; blamed on nobody
+	Claims     dot.Device // the name that it claims, if readable
+	Code       string     // malformed, unknown_key, revoked, bad_signature, body_mismatch
+	Words      string
+	Size       int    // bytes of the frame as it arrived
+	Frame      []byte // at most MaxKeptFrame of it
+}
+
+// MaxKeptFrame bounds what is kept of one unattributed frame, in bytes.
+const MaxKeptFrame = 256 << 10
+
+// MaxUnattributed bounds the unattributed list; the oldest give way, and
+// [Totals.Unattributed] still counts them.
+const MaxUnattributed = 10_000
+
+// Contact is what a device said of itself at its last hello.
+type Contact struct {
+	At       int64
+	Skew     int64 // milliseconds, device clock minus hub clock
+	Version  string
+	Battery  int // percent, -1 when unknown
+	DiskFree int64
+	Blobs    int
+}
+
+// Finding is something that the hub noticed about a device.
+type Finding struct {
+	Device    dot.Device
+	Code      string // clock_skew, fork, chain_mismatch
+	Words     string
+	Value     int64 // of the code's own unit; milliseconds for clock_skew
+	OpenedAt  int64
+	UpdatedAt int64
+	ClosedAt  int64 // 0: still so
+}
+
+// EntryQuery chooses entries in order of arrival. Zero fields do not restrict.
+type EntryQuery struct {
+	Device  dot.Device
+	Lane    dot.Lane
+	Verdict Verdict
+	After   int64 // arrival number, exclusive, see [ListedEntry]
+	Limit   int   // 0: no limit
+	WithRaw bool  // fill Entry.Raw
+}
+
+// ListedEntry is an entry with its arrival number, which only rises.
+type ListedEntry struct {
+	Number int64
+	Entry
+}
+
+// Totals counts over the hub's whole life.
+type Totals struct {
+	Entries      int64
+	ByVerdict    map[Verdict]int64
+	Unattributed int64
+	Forks        int64
+	Duplicates   int64
+}
+
+// Store is the hub's database. All methods are safe for concurrent use.
+type Store interface {
+	// Epoch returns the database's certificate; mint is called once, to make
+	// it, when the database has none yet.
+	Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (receipt.EpochCertificate, error)
+
+	// Invite adds the device or, when it exists and is not revoked, replaces its
+	// open code. ErrExists when it is enrolled and again is false.
+	Invite(ctx context.Context, in Invitation, again bool) error
+	// Redeem spends a code, once: it stores the keys under a new incarnation.
+	// It wraps ErrNotFound, ErrCodeUsed or ErrCodeExpired.
+	Redeem(ctx context.Context, e Enrolment) (Key, error)
+	Devices(ctx context.Context) ([]Device, error)
+	Device(ctx context.Context, id dot.Device) (Device, error)
+	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (Key, error)
+
+	// Ingest runs fn in ONE transaction, alone among Ingest calls that touch the
+	// same lane, and commits durably when fn returns nil.
+	Ingest(ctx context.Context, fn func(Tx) error) error
+
+	// NoteContact stores a hello: the device's contact, and what it declared of
+	// its lanes (lanes the hub never heard of are made). Declared never falls
+	// within an incarnation's lane.
+	NoteContact(ctx context.Context, d dot.Device, c Contact, declared []Lane) error
+	// SetFinding opens or updates the device's open finding of f.Code; ClearFinding closes it.
+	SetFinding(ctx context.Context, f Finding) error
+	ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error
+	// PutUnattributed stores a frame that nobody vouches for, whole or cut to
+	// MaxKeptFrame, and drops the oldest beyond MaxUnattributed. The same bytes
+	// by the same way are kept once; new reports whether they were new.
+	PutUnattributed(ctx context.Context, u Unattributed) (isNew bool, err error)
+
+	Lanes(ctx context.Context) ([]Lane, error)
+	LanesOf(ctx context.Context, d dot.Device) ([]Lane, error)
+	Entries(ctx context.Context, q EntryQuery) iter.Seq2[ListedEntry, error]
+	// HeldCounts gives the number of held entries of each chain that has some.
+	HeldCounts(ctx context.Context) (map[dot.Chain]int64, error)
+	// VerdictCounts gives, for each device, its entries by verdict.
+	VerdictCounts(ctx context.Context) (map[dot.Device]map[Verdict]int64, error)
+	// Gaps lists gaps by opening time, open ones only unless closed is true.
+	Gaps(ctx context.Context, closed bool) ([]Gap, error)
+	Forks(ctx context.Context) ([]Fork, error)
+	Findings(ctx context.Context, closed bool) ([]Finding, error)
+	Unattributed(ctx context.Context) ([]Unattributed, error)
+	Totals(ctx context.Context) (Totals, error)
+
+	Close() error
+}
+
+// Tx is what ingesting one batch may do. It is used by one goroutine.
+type Tx interface {
+	// Lane reads a lane and locks it until the transaction ends. An unknown
+	// chain gives an empty lane with the genesis head.
+	Lane(c dot.Chain) (Lane, error)
+	// SaveLane writes Received, Head, Archived, Duplicates and ReceivedAt; it
+	// leaves what the device declared alone, except that Declared is raised to
+	// the highest received seq.
+	SaveLane(l Lane) error
+
+	// Insert adds entries; a dot that exists already is an error.
+	Insert(es []Entry) error
+	// Hashes gives the hashes of the entries of c that exist within run.
+	Hashes(c dot.Chain, run lane.Range) (map[dot.Seq]entry.Hash, error)
+	// Entries reads the entries of c within run, whole, in order of seq.
+	Entries(c dot.Chain, run lane.Range) ([]Entry, error)
+	// Judge replaces the judgement of entries.
+	Judge(c dot.Chain, by map[dot.Seq]Judgement) error
+
+	AddSegment(s Segment) error
+	// SegmentAt gives the segment of c that starts at first; ErrNotFound when none does.
+	SegmentAt(c dot.Chain, first dot.Seq) (Segment, error)
+	DropSegment(s Segment) error
+
+	// OpenGaps lists the open gaps of c by seq; SetGaps replaces them by open
+	// and adds closed to the history.
+	OpenGaps(c dot.Chain) ([]Gap, error)
+	SetGaps(c dot.Chain, open, closed []Gap) error
+
+	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
+	AddFork(f Fork) (isNew bool, err error)
+}

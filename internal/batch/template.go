@@ -1,0 +1,197 @@
+package batch
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// slot is one value's place in a shape: the bytes that stand before it, its
+// column, and, for byte strings, its length.
+type slot struct {
+	literal []byte
+	kind    byte
+	column  int
+	length  int
+}
+
+// template is a shape made ready: slots, and the bytes after the last one.
+type template struct {
+	slots []slot
+	tail  []byte
+}
+
+// place names a column: where in the tree its values stand, and of what kind
+// they are. Places with the same name share a column across shapes, so that
+// the times of all entries stand together whatever their forms.
+type place struct {
+	parent int
+	key    string
+	kind   byte
+}
+
+// columns numbers places in order of first appearance.
+type columns struct {
+	byPlace map[place]int
+	byPath  map[place]int
+	kinds   []byte
+}
+
+func newColumns() *columns {
+	return &columns{byPlace: make(map[place]int), byPath: make(map[place]int)}
+}
+
+func (c *columns) path(parent int, key string) int {
+	p := place{parent: parent, key: key}
+	id, ok := c.byPath[p]
+	if !ok {
+		id = len(c.byPath) + rootPrivate + 1 // after the roots
+		c.byPath[p] = id
+	}
+	return id
+}
+
+func (c *columns) column(path int, kind byte) int {
+	p := place{parent: path, kind: kind}
+	id, ok := c.byPlace[p]
+	if !ok {
+		id = len(c.kinds)
+		c.byPlace[p] = id
+		c.kinds = append(c.kinds, kind)
+	}
+	return id
+}
+
+// maxSlots bounds what one shape may ask for.
+const maxSlots = 1 << 16
+
+var errShape = errors.New("damaged shape")
+
+// compile reads a shape. root tells public parts (1) from private ones (2).
+func (c *columns) compile(shape []byte, root int) (template, error) {
+	p := compiler{columns: c, rest: shape}
+	if err := p.item(root, 0); err != nil {
+		return template{}, err
+	}
+	if len(p.rest) != 0 {
+		return template{}, errShape
+	}
+	return template{slots: p.slots, tail: p.literal}, nil
+}
+
+type compiler struct {
+	columns *columns
+	rest    []byte
+	literal []byte
+	slots   []slot
+}
+
+func (p *compiler) token() (byte, error) {
+	if len(p.rest) == 0 {
+		return 0, errShape
+	}
+	t := p.rest[0]
+	p.rest = p.rest[1:]
+	return t, nil
+}
+
+func (p *compiler) uvarint() (uint64, error) {
+	n, used := binary.Uvarint(p.rest)
+	if used <= 0 {
+		return 0, errShape
+	}
+	p.rest = p.rest[used:]
+	return n, nil
+}
+
+func (p *compiler) slot(path int, kind byte, length int) error {
+	if len(p.slots) >= maxSlots {
+		return errShape
+	}
+	p.slots = append(p.slots, slot{literal: p.literal, kind: kind, column: p.columns.column(path, kind), length: length})
+	p.literal = nil
+	return nil
+}
+
+func (p *compiler) item(path, depth int) error {
+	t, err := p.token()
+	if err != nil {
+		return err
+	}
+	switch t {
+	case tokInt, tokText, tokSimple:
+		return p.slot(path, t, 0)
+	case tokOpaque:
+		if depth != 0 {
+			return errShape
+		}
+		return p.slot(path, t, 0)
+	case tokBytes:
+		n, err := p.uvarint()
+		if err != nil || n > MaxRaw {
+			return errShape
+		}
+		return p.slot(path, t, int(n))
+	case tokArray, tokMap:
+		n, err := p.uvarint()
+		if err != nil || n > maxSlots || depth > maxDepth {
+			return errShape
+		}
+		if t == tokArray {
+			return p.array(path, depth, n)
+		}
+		return p.pairs(path, depth, n)
+	default:
+		return errShape
+	}
+}
+
+func (p *compiler) array(path, depth int, n uint64) error {
+	p.literal = appendHead(p.literal, 4, n)
+	for i := range n {
+		if err := p.item(p.columns.path(path, string(binary.AppendUvarint([]byte{tokArray}, i))), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *compiler) pairs(path, depth int, n uint64) error {
+	p.literal = appendHead(p.literal, 5, n)
+	for range n {
+		before := len(p.literal)
+		if err := p.key(); err != nil {
+			return err
+		}
+		if err := p.item(p.columns.path(path, string(p.literal[before:])), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *compiler) key() error {
+	t, err := p.token()
+	if err != nil {
+		return err
+	}
+	switch t {
+	case tokInt:
+		n, used := binary.Varint(p.rest)
+		if used <= 0 {
+			return errShape
+		}
+		p.rest = p.rest[used:]
+		p.literal = appendInt(p.literal, n)
+		return nil
+	case tokText:
+		n, err := p.uvarint()
+		if err != nil || n > uint64(len(p.rest)) {
+			return errShape
+		}
+		p.literal = append(appendHead(p.literal, 3, n), p.rest[:n]...)
+		p.rest = p.rest[n:]
+		return nil
+	default:
+		return errShape
+	}
+}

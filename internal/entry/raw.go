@@ -1,0 +1,146 @@
+package entry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
+	"otor/internal/dot"
+)
+
+// Hash is a SHA-256.
+type Hash [sha256.Size]byte
+
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// IsZero reports whether h was never set.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// MarshalText writes the hash in lower-case hex.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads 64 hex digits.
+func (h *Hash) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(h) {
+		return fmt.Errorf("hash: %d characters, want %d", len(b), 2*len(h))
+	}
+	_, err := hex.Decode(h[:], b)
+	return err
+}
+
+// Raw is an entry as bytes: what is stored, hashed and sent.
+type Raw struct {
+	Public  []byte
+	Private []byte // nil once erased
+	// PrivateHash is the SHA-256 of the private part, whether or not it is still there.
+	PrivateHash Hash
+}
+
+// NewRaw puts two encoded parts together.
+func NewRaw(public, private []byte) Raw {
+	return Raw{Public: public, Private: private, PrivateHash: sha256.Sum256(private)}
+}
+
+// Erased reports whether the private part was deleted.
+func (r Raw) Erased() bool { return r.Private == nil }
+
+// Erase returns the entry without its private part; its hash and every head stay the same.
+func (r Raw) Erase() Raw { return Raw{Public: r.Public, PrivateHash: r.PrivateHash} }
+
+// Size is the number of bytes of both parts.
+func (r Raw) Size() int { return len(r.Public) + len(r.Private) }
+
+// Hash is the entry's own hash: SHA-256(public || SHA-256(private)).
+func (r Raw) Hash() Hash {
+	h := sha256.New()
+	h.Write(r.Public)
+	h.Write(r.PrivateHash[:])
+	return Hash(h.Sum(nil))
+}
+
+// Equal reports whether both are the same bytes.
+func (r Raw) Equal(o Raw) bool {
+	return bytes.Equal(r.Public, o.Public) && r.PrivateHash == o.PrivateHash && bytes.Equal(r.Private, o.Private)
+}
+
+// Genesis is the head of a chain before its first entry:
+// SHA-256 of the deterministic CBOR of ["otor/1", device, incarnation, lane].
+func Genesis(c dot.Chain) Hash {
+	b, err := encMode.Marshal([]any{"otor/1", string(c.Device), uint32(c.Incarnation), uint8(c.Lane)})
+	if err != nil {
+		panic(err) // no input makes a list of plain values fail
+	}
+	return sha256.Sum256(b)
+}
+
+// Next is the head after r: SHA-256(head before || public || SHA-256(private)).
+func Next(before Hash, r Raw) Hash {
+	h := sha256.New()
+	h.Write(before[:])
+	h.Write(r.Public)
+	h.Write(r.PrivateHash[:])
+	return Hash(h.Sum(nil))
+}
+
+// rawFull and rawErased are the stored forms: [public, private] and [public, null, hash].
+type rawFull struct {
+	_       struct{} `cbor:",toarray"`
+	Public  []byte
+	Private []byte
+}
+
+type rawErased struct {
+	_       struct{} `cbor:",toarray"`
+	Public  []byte
+	Private *[]byte
+	Hash    Hash
+}
+
+// Encode writes the stored form of the entry.
+func (r Raw) Encode() []byte {
+	var v any = rawFull{Public: r.Public, Private: r.Private}
+	if r.Erased() {
+		v = rawErased{Public: r.Public, Hash: r.PrivateHash}
+	}
+	b, err := encMode.Marshal(v)
+	if err != nil {
+		panic(err) // byte strings always encode
+	}
+	return b
+}
+
+// DecodeRaw reads the stored form. It does not look inside the parts; it
+// refuses what is over [MaxSize]. Errors wrap [ErrMalformed].
+func DecodeRaw(b []byte) (Raw, error) {
+	if len(b) == 0 {
+		return Raw{}, fmt.Errorf("%w: no bytes", ErrMalformed)
+	}
+	var r Raw
+	switch b[0] {
+	case 0x82:
+		var f rawFull
+		if err := decMode.Unmarshal(b, &f); err != nil {
+			return Raw{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		if f.Private == nil {
+			return Raw{}, fmt.Errorf("%w: private part is null but its hash is missing", ErrMalformed)
+		}
+		r = NewRaw(f.Public, f.Private)
+	case 0x83:
+		var f rawErased
+		if err := decMode.Unmarshal(b, &f); err != nil {
+			return Raw{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+		if f.Private != nil {
+			return Raw{}, fmt.Errorf("%w: both a private part and its hash", ErrMalformed)
+		}
+		r = Raw{Public: f.Public, PrivateHash: f.Hash}
+	default:
+		return Raw{}, fmt.Errorf("%w: starts with byte %#02x", ErrMalformed, b[0])
+	}
+	if r.Size() > MaxSize {
+		return Raw{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, r.Size(), MaxSize)
+	}
+	return r, nil
+}

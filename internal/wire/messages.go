@@ -1,0 +1,145 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/identity"
+)
+
+// MaxMessage bounds hello and its reply, in bytes.
+const MaxMessage = 64 << 10
+
+// LaneHead says how far a device's chain goes and what of it the device knows
+// to be received and archived.
+type LaneHead struct {
+	_           struct{} `cbor:",toarray"`
+	Incarnation dot.Incarnation
+	Lane        dot.Lane
+	Last        dot.Seq
+	Head        entry.Hash
+	Received    dot.Seq
+	Archived    dot.Seq
+}
+
+// Hello opens a contact: what the device has and how it is.
+type Hello struct {
+	Lanes    []LaneHead `cbor:"1,keyasint"`
+	Clock    int64      `cbor:"2,keyasint"`           // the device's wall clock, Unix milliseconds
+	Version  string     `cbor:"3,keyasint"`           // of the agent
+	Battery  *uint8     `cbor:"4,keyasint,omitempty"` // percent
+	DiskFree uint64     `cbor:"5,keyasint,omitempty"` // bytes
+	Blobs    uint32     `cbor:"6,keyasint,omitempty"` // photos waiting
+	Epoch    []byte     `cbor:"7,keyasint,omitempty"` // the epoch the device last heard, 16 bytes
+}
+
+// Welcome is the hub's answer to a hello.
+type Welcome struct {
+	Time     int64    `cbor:"1,keyasint"` // the hub's clock, Unix milliseconds
+	Epoch    []byte   `cbor:"2,keyasint"` // signed epoch certificate
+	Receipts [][]byte `cbor:"3,keyasint"` // signed, one a lane that the hub knows
+	Scopes   []string `cbor:"4,keyasint,omitempty"`
+	Refused  *Refusal `cbor:"5,keyasint,omitempty"` // set: the hub will not take this contact
+}
+
+// Refusal tells a device why the hub will not do what it asked.
+type Refusal struct {
+	Code  string `cbor:"1,keyasint" json:"code"`
+	What  string `cbor:"2,keyasint" json:"what"`
+	Which string `cbor:"3,keyasint,omitempty" json:"which,omitempty"`
+	Do    string `cbor:"4,keyasint,omitempty" json:"do,omitempty"`
+}
+
+func (r *Refusal) Error() string {
+	s := r.What
+	if r.Which != "" {
+		s += " (" + r.Which + ")"
+	}
+	if r.Do != "" {
+		s += ": " + r.Do
+	}
+	return s
+}
+
+// ReceiptNews is what the hub publishes after it committed: signed receipts.
+type ReceiptNews struct {
+	Receipts [][]byte `cbor:"1,keyasint"`
+}
+
+var encMode, decMode = func() (cbor.EncMode, cbor.DecMode) {
+	em, err := cbor.CoreDetEncOptions().EncMode()
+	if err != nil {
+		panic(err)
+	}
+	dm, err := cbor.DecOptions{
+		DupMapKey: cbor.DupMapKeyEnforcedAPF, IndefLength: cbor.IndefLengthForbidden,
+		TagsMd: cbor.TagsForbidden, MaxNestedLevels: 8, MaxArrayElements: 4096, MaxMapPairs: 256,
+	}.DecMode()
+	if err != nil {
+		panic(err)
+	}
+	return em, dm
+}()
+
+// ErrMalformed marks bytes that are not the message that was expected.
+var ErrMalformed = errors.New("message not understood")
+
+// Message lists the shapes that travel as CBOR.
+type Message interface {
+	Hello | Welcome | ReceiptNews
+}
+
+// Marshal encodes a message.
+func Marshal[M Message](m M) ([]byte, error) { return encMode.Marshal(m) }
+
+// Unmarshal decodes a message; keys it does not know are ignored. Errors wrap [ErrMalformed].
+func Unmarshal[M Message](b []byte) (M, error) {
+	var m M
+	if len(b) > MaxMessage {
+		return m, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, len(b), MaxMessage)
+	}
+	if err := decMode.Unmarshal(b, &m); err != nil {
+		return m, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return m, nil
+}
+
+// EnrolPath is where a device trades a code for credentials, by POST.
+const EnrolPath = "/enrol/v1"
+
+// EnrolRequest is what a device sends to be enrolled. Proof is its signature
+// ([identity.ForEnrol]) of [EnrolRequest.ProofMessage], which shows that it
+// holds the signing key and ties the two keys to this code.
+type EnrolRequest struct {
+	Secret  []byte             `json:"secret"`
+	SignKey identity.PublicKey `json:"sign_key"`
+	NatsKey string             `json:"nats_key"` // user nkey, "U..."
+	Proof   []byte             `json:"proof"`
+	Version string             `json:"version"`
+}
+
+// ProofMessage is what the proof signs: secret, signing key, NATS key.
+func (r EnrolRequest) ProofMessage() []byte {
+	b := append([]byte{}, r.Secret...)
+	b = append(b, r.SignKey[:]...)
+	return append(b, r.NatsKey...)
+}
+
+// EnrolReply is what an enrolled device gets: its name and life, its
+// credentials, and how to find and recognise the hub.
+type EnrolReply struct {
+	Device      dot.Device         `json:"device"`
+	Incarnation dot.Incarnation    `json:"incarnation"`
+	Previous    dot.Incarnation    `json:"previous,omitempty"`
+	JWT         string             `json:"jwt"`      // NATS user JWT, at most 30 days
+	NatsURLs    []string           `json:"nats"`     // tls://host:port
+	CA          string             `json:"ca"`       // PEM of the hub's CA certificate
+	HubKey      identity.PublicKey `json:"hub_key"`  // signs receipts and epochs
+	Epoch       []byte             `json:"epoch"`    // signed epoch certificate
+	Scopes      []string           `json:"scopes"`   // granted
+	HubTime     int64              `json:"hub_time"` // Unix milliseconds
+}
