@@ -37,7 +37,14 @@ var (
 	ErrExists      = errors.New("exists already")
 	ErrCodeUsed    = errors.New("enrolment code was used already")
 	ErrCodeExpired = errors.New("enrolment code has expired")
+	ErrRevoked     = errors.New("device was revoked")
 	ErrLocked      = errors.New("database is in use by another process")
+	ErrReadOnly    = errors.New("database cannot be written")
+	ErrFull        = errors.New("disk is full")
+	ErrForeign     = errors.New("not a database of a hub")
+	ErrNewer       = errors.New("database was made by a newer program")
+	ErrDamaged     = errors.New("database is damaged")
+	ErrClosed      = errors.New("database is closed")
 )
 
 // Verdict is what the hub made of an entry.
@@ -235,23 +242,32 @@ type Store interface {
 	// it, when the database has none yet.
 	Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (receipt.EpochCertificate, error)
 
-	// Invite adds the device or, when it exists and is not revoked, replaces its
-	// open code. ErrExists when it is enrolled and again is false.
+	// Invite adds the device or, when it exists, replaces its open code, and its
+	// scopes unless none are given. ErrExists when it is enrolled and again is
+	// false, or when that code was given out before; ErrRevoked when it was revoked.
 	Invite(ctx context.Context, in Invitation, again bool) error
 	// Redeem spends a code, once: it stores the keys under a new incarnation.
-	// It wraps ErrNotFound, ErrCodeUsed or ErrCodeExpired.
+	// It wraps ErrNotFound, ErrCodeUsed, or ErrCodeExpired (from ExpiresAt on, and
+	// when a newer code replaced it), or ErrRevoked.
 	Redeem(ctx context.Context, e Enrolment) (Key, error)
 	Devices(ctx context.Context) ([]Device, error)
 	Device(ctx context.Context, id dot.Device) (Device, error)
 	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (Key, error)
+	// Revoke ends a device for good: no code of it is redeemed any more, and all
+	// its keys count as revoked from at on. It returns the keys. ErrNotFound for
+	// an unknown device; revoking again keeps the first time.
+	Revoke(ctx context.Context, d dot.Device, at int64) ([]Key, error)
 
 	// Ingest runs fn in ONE transaction, alone among Ingest calls that touch the
-	// same lane, and commits durably when fn returns nil.
+	// same lane, and commits durably when fn returns nil. An error or a panic of
+	// fn, a failed call of Tx, or the end of ctx before the commit leaves nothing.
+	// fn must not call the Store's own writing methods, and is run once.
 	Ingest(ctx context.Context, fn func(Tx) error) error
 
 	// NoteContact stores a hello: the device's contact, and what it declared of
 	// its lanes (lanes the hub never heard of are made). Declared never falls
-	// within an incarnation's lane.
+	// within an incarnation's lane; a lower one changes nothing of that lane.
+	// ErrNotFound for a device that was never invited.
 	NoteContact(ctx context.Context, d dot.Device, c Contact, declared []Lane) error
 	// SetFinding opens or updates the device's open finding of f.Code; ClearFinding closes it.
 	SetFinding(ctx context.Context, f Finding) error
@@ -263,6 +279,9 @@ type Store interface {
 
 	Lanes(ctx context.Context) ([]Lane, error)
 	LanesOf(ctx context.Context, d dot.Device) ([]Lane, error)
+	// Entries lists what was there when it is ranged over. It keeps no
+	// transaction open between entries: the caller may stop, or call the Store.
+	// An error comes last, with a zero entry.
 	Entries(ctx context.Context, q EntryQuery) iter.Seq2[ListedEntry, error]
 	// HeldCounts gives the number of held entries of each chain that has some.
 	HeldCounts(ctx context.Context) (map[dot.Chain]int64, error)
@@ -272,34 +291,43 @@ type Store interface {
 	Gaps(ctx context.Context, closed bool) ([]Gap, error)
 	Forks(ctx context.Context) ([]Fork, error)
 	Findings(ctx context.Context, closed bool) ([]Finding, error)
+	// Unattributed lists what is kept, oldest first, without Frame, which
+	// UnattributedFrame gives for one ID.
 	Unattributed(ctx context.Context) ([]Unattributed, error)
+	UnattributedFrame(ctx context.Context, id int64) ([]byte, error)
 	Totals(ctx context.Context) (Totals, error)
 
 	Close() error
 }
 
-// Tx is what ingesting one batch may do. It is used by one goroutine.
+// Tx is what ingesting one batch may do. It is used by one goroutine, and not
+// after Ingest has returned. A call that fails spoils the transaction: Ingest
+// then commits nothing, whatever fn returns. That SegmentAt finds nothing is an
+// answer and spoils nothing.
 type Tx interface {
 	// Lane reads a lane and locks it until the transaction ends. An unknown
 	// chain gives an empty lane with the genesis head.
 	Lane(c dot.Chain) (Lane, error)
 	// SaveLane writes Received, Head, Archived, Duplicates and ReceivedAt; it
 	// leaves what the device declared alone, except that Declared is raised to
-	// the highest received seq.
+	// the highest received seq (DeclaredHead then is the head there, if known,
+	// and DeclaredAt is ReceivedAt).
 	SaveLane(l Lane) error
 
-	// Insert adds entries; a dot that exists already is an error.
+	// Insert adds entries; a dot that exists already is ErrExists.
 	Insert(es []Entry) error
 	// Hashes gives the hashes of the entries of c that exist within run.
 	Hashes(c dot.Chain, run lane.Range) (map[dot.Seq]entry.Hash, error)
 	// Entries reads the entries of c within run, whole, in order of seq.
 	Entries(c dot.Chain, run lane.Range) ([]Entry, error)
-	// Judge replaces the judgement of entries.
+	// Judge replaces the judgement of entries; ErrNotFound when one is not there.
 	Judge(c dot.Chain, by map[dot.Seq]Judgement) error
 
+	// AddSegment adds a segment; ErrExists when one starts there already.
 	AddSegment(s Segment) error
 	// SegmentAt gives the segment of c that starts at first; ErrNotFound when none does.
 	SegmentAt(c dot.Chain, first dot.Seq) (Segment, error)
+	// DropSegment drops the segment that starts at s.Run.First; ErrNotFound when none does.
 	DropSegment(s Segment) error
 
 	// OpenGaps lists the open gaps of c by seq; SetGaps replaces them by open

@@ -122,11 +122,17 @@ func Seal(c dot.Chain, first dot.Seq, before entry.Hash, entries []entry.Raw, ke
 	switch {
 	case len(entries) == 0 || !h.Run.Valid():
 		return nil, Header{}, fmt.Errorf("seal batch of %s from %d: no entries", c, first)
+	case c.Check() != nil:
+		return nil, Header{}, fmt.Errorf("seal batch: %w", c.Check())
 	case len(entries) > MaxCount:
 		return nil, Header{}, fmt.Errorf("seal batch %s %s: %w: %d entries, the limit is %d", c, h.Run, ErrTooLarge, len(entries), MaxCount)
 	}
 	head, raw := before, 0
-	for _, e := range entries {
+	for i, e := range entries {
+		if e.Size() > entry.MaxSize {
+			return nil, Header{}, fmt.Errorf("seal batch %s %s: %w: seq %d has %d bytes, the limit is %d",
+				c, h.Run, ErrTooLarge, first+dot.Seq(i), e.Size(), entry.MaxSize)
+		}
 		head = entry.Next(head, e)
 		raw += e.Size()
 	}

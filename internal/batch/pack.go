@@ -25,8 +25,11 @@ const (
 )
 
 // maxValues bounds the values in one frame, so that a small frame cannot ask
-// for much memory.
-const maxValues = 1 << 20
+// for much memory: 128 an entry when the frame is full.
+const maxValues = 1 << 19
+
+// opaqueShapes is how many shapes an entry needs that is carried as it is.
+const opaqueShapes = 2
 
 // packer takes entries apart into columns.
 type packer struct {
@@ -39,7 +42,8 @@ type packer struct {
 	texts     [][][]byte // by column: text, simple and opaque values
 	noise     [][][]byte // by column: byte strings
 	erased    []byte
-	count     int
+	count     int // values
+	items     int // of all shapes
 
 	shape []byte
 	vals  []value
@@ -49,13 +53,17 @@ type packer struct {
 func pack(entries []entry.Raw, level Level) ([]byte, error) {
 	p := &packer{cols: newColumns(), shapes: make(map[string]int)}
 	for _, e := range entries {
-		p.add(rootPublic, e.Public)
+		if err := p.add(rootPublic, e.Public); err != nil {
+			return nil, err
+		}
 		if e.Erased() {
 			p.refs = append(p.refs, 0)
 			p.erased = append(p.erased, e.PrivateHash[:]...)
 			continue
 		}
-		p.add(rootPrivate, e.Private)
+		if err := p.add(rootPrivate, e.Private); err != nil {
+			return nil, err
+		}
 	}
 	if p.count > maxValues {
 		return nil, fmt.Errorf("%w: %d values, the limit is %d", ErrTooLarge, p.count, maxValues)
@@ -83,29 +91,33 @@ func pack(entries []entry.Raw, level Level) ([]byte, error) {
 			w.byteStrings(p.noise[i])
 		}
 	}
+	if n := max(len(w.structure), len(w.text)); n > MaxRaw {
+		return nil, fmt.Errorf("%w: a section of %d bytes, the limit is %d", ErrTooLarge, n, MaxRaw)
+	}
 	return w.body(level), nil
 }
 
 // add takes one part apart.
-func (p *packer) add(root byte, part []byte) {
-	p.shape, p.vals = walk(part, append(p.shape[:0], root), p.vals[:0])
+func (p *packer) add(root byte, part []byte) error {
+	var items int
+	p.shape, p.vals, items = walk(part, append(p.shape[:0], root), p.vals[:0])
 	n, ok := p.shapes[string(p.shape)]
+	if !ok && p.items+items > maxShapeItems-opaqueShapes {
+		p.shape = append(p.shape[:0], root, tokOpaque)
+		p.vals = append(p.vals[:0], value{kind: tokOpaque, bytes: part})
+		n, ok = p.shapes[string(p.shape)]
+	}
 	if !ok {
+		t, err := p.cols.compile(p.shape[1:], int(root), maxItems)
+		if err != nil {
+			return fmt.Errorf("shape of a part: %w", err)
+		}
 		name := string(p.shape)
-		t, err := p.cols.compile(p.shape[1:], int(root))
-		if err != nil { // a part with more slots than a shape may have
-			name = string([]byte{root, tokOpaque})
-			p.vals = append(p.vals[:0], value{kind: tokOpaque, bytes: part})
-			if n, ok = p.shapes[name]; !ok {
-				t, _ = p.cols.compile([]byte{tokOpaque}, int(root))
-			}
-		}
-		if !ok {
-			p.shapeList = append(p.shapeList, name)
-			p.templates = append(p.templates, t)
-			n = len(p.shapeList)
-			p.shapes[name] = n
-		}
+		p.items += t.items
+		p.shapeList = append(p.shapeList, name)
+		p.templates = append(p.templates, t)
+		n = len(p.shapeList)
+		p.shapes[name] = n
 	}
 	p.refs = append(p.refs, n)
 	p.count += len(p.vals)
@@ -123,6 +135,7 @@ func (p *packer) add(root byte, part []byte) {
 			p.texts[s.column] = append(p.texts[s.column], v.bytes)
 		}
 	}
+	return nil
 }
 
 var errBody = errors.New("damaged body")
@@ -166,6 +179,7 @@ func (u *unpacker) shapes() error {
 	if err != nil || n > 2*MaxCount+1 {
 		return errBody
 	}
+	left := maxShapeItems
 	for range n {
 		root, err := u.r.take(1)
 		if err != nil {
@@ -182,10 +196,11 @@ func (u *unpacker) shapes() error {
 		if root[0] != rootPublic && root[0] != rootPrivate {
 			return errBody
 		}
-		t, err := u.cols.compile(tokens, int(root[0]))
+		t, err := u.cols.compile(tokens, int(root[0]), min(maxItems, left))
 		if err != nil {
 			return err
 		}
+		left -= t.items
 		u.templates, u.roots = append(u.templates, t), append(u.roots, root[0])
 	}
 	return nil
@@ -268,10 +283,10 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 	next := make([]int, len(u.counts))
 	for _, ref := range u.refs {
 		if ref > 0 {
-			buf = u.part(buf, u.templates[ref-1], next)
-		}
-		if len(buf) > MaxRaw {
-			return nil, errBody
+			before := len(buf)
+			if buf = u.part(buf, u.templates[ref-1], next); len(buf) > MaxRaw || len(buf)-before > entry.MaxSize {
+				return nil, errBody
+			}
 		}
 		ends = append(ends, len(buf))
 	}
@@ -280,6 +295,9 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 	for i := range out {
 		public, private := buf[start:ends[2*i]:ends[2*i]], buf[ends[2*i]:ends[2*i+1]:ends[2*i+1]]
 		start = ends[2*i+1]
+		if len(public)+len(private) > entry.MaxSize {
+			return nil, errBody
+		}
 		if u.refs[2*i+1] == 0 {
 			out[i] = entry.Raw{Public: public, PrivateHash: entry.Hash(u.erased[:len(entry.Hash{})])}
 			u.erased = u.erased[len(entry.Hash{}):]
@@ -290,7 +308,10 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 	return out, nil
 }
 
+// part writes one part back. It stops early when the part grows over what an
+// entry may have: the caller sees that by its size.
 func (u *unpacker) part(buf []byte, t template, next []int) []byte {
+	most := len(buf) + entry.MaxSize
 	for _, s := range t.slots {
 		buf = append(buf, s.literal...)
 		i := next[s.column]
@@ -307,7 +328,7 @@ func (u *unpacker) part(buf []byte, t template, next []int) []byte {
 			buf = appendHead(buf, 2, uint64(len(v)))
 		}
 		buf = append(buf, v...)
-		if len(buf) > MaxRaw {
+		if len(buf) > most {
 			return buf
 		}
 	}

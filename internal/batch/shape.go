@@ -30,67 +30,84 @@ type value struct {
 
 var errNotPlain = errors.New("not plain deterministic CBOR")
 
-// walk takes a part apart: its shape appended to shape, its values to vals.
-// Whatever is not plain deterministic CBOR becomes one opaque value.
-func walk(part, shape []byte, vals []value) ([]byte, []value) {
-	s, v, rest, err := walkItem(part, shape, vals, 0)
+// walk takes a part apart: its shape appended to shape, its values to vals,
+// and the number of items, values and containers both. Whatever is not plain
+// deterministic CBOR becomes one opaque value.
+func walk(part, shape []byte, vals []value) ([]byte, []value, int) {
+	w := walker{shape: shape, vals: vals}
+	rest, err := w.item(part, 0)
 	if err != nil || len(rest) != 0 {
-		return append(shape, tokOpaque), append(vals, value{kind: tokOpaque, bytes: part})
+		return append(shape, tokOpaque), append(vals, value{kind: tokOpaque, bytes: part}), 1
 	}
-	return s, v
+	return w.shape, w.vals, w.items
 }
 
-func walkItem(b, shape []byte, vals []value, depth int) ([]byte, []value, []byte, error) {
-	if depth > maxDepth {
-		return nil, nil, nil, errNotPlain
+type walker struct {
+	shape []byte
+	vals  []value
+	items int
+}
+
+// item takes one item from b and returns what follows it.
+func (w *walker) item(b []byte, depth int) ([]byte, error) {
+	w.items++
+	if depth > maxDepth || w.items > maxItems {
+		return nil, errNotPlain
 	}
 	major, arg, rest, err := head(b)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
 	switch major {
 	case 0, 1:
 		if arg > math.MaxInt64 {
-			return nil, nil, nil, errNotPlain
+			return nil, errNotPlain
 		}
-		return append(shape, tokInt), append(vals, value{kind: tokInt, num: signed(major, arg)}), rest, nil
+		w.shape, w.vals = append(w.shape, tokInt), append(w.vals, value{kind: tokInt, num: signed(major, arg)})
+		return rest, nil
 	case 2, 3:
 		if arg > uint64(len(rest)) {
-			return nil, nil, nil, errNotPlain
+			return nil, errNotPlain
 		}
 		v := value{kind: tokText, bytes: rest[:arg]}
 		if major == 3 {
-			shape = append(shape, tokText)
+			w.shape = append(w.shape, tokText)
 		} else {
 			v.kind = tokBytes
-			shape = binary.AppendUvarint(append(shape, tokBytes), arg)
+			w.shape = binary.AppendUvarint(append(w.shape, tokBytes), arg)
 		}
-		return shape, append(vals, v), rest[arg:], nil
-	case 4:
-		shape = binary.AppendUvarint(append(shape, tokArray), arg)
-		for range arg {
-			if shape, vals, rest, err = walkItem(rest, shape, vals, depth+1); err != nil {
-				return nil, nil, nil, err
-			}
-		}
-		return shape, vals, rest, nil
-	case 5:
-		shape = binary.AppendUvarint(append(shape, tokMap), arg)
-		for range arg {
-			if shape, rest, err = walkKey(rest, shape); err != nil {
-				return nil, nil, nil, err
-			}
-			if shape, vals, rest, err = walkItem(rest, shape, vals, depth+1); err != nil {
-				return nil, nil, nil, err
-			}
-		}
-		return shape, vals, rest, nil
+		w.vals = append(w.vals, v)
+		return rest[arg:], nil
+	case 4, 5:
+		return w.container(major, arg, rest, depth)
 	case 7:
 		n := len(b) - len(rest)
-		return append(shape, tokSimple), append(vals, value{kind: tokSimple, bytes: b[:n]}), rest, nil
+		w.shape, w.vals = append(w.shape, tokSimple), append(w.vals, value{kind: tokSimple, bytes: b[:n]})
+		return rest, nil
 	default:
-		return nil, nil, nil, errNotPlain
+		return nil, errNotPlain
 	}
+}
+
+// container takes the n elements of an array or pairs of a map.
+func (w *walker) container(major byte, n uint64, rest []byte, depth int) ([]byte, error) {
+	tok := byte(tokArray)
+	if major == 5 {
+		tok = tokMap
+	}
+	w.shape = binary.AppendUvarint(append(w.shape, tok), n)
+	var err error
+	for range n {
+		if major == 5 {
+			if w.shape, rest, err = walkKey(rest, w.shape); err != nil {
+				return nil, err
+			}
+		}
+		if rest, err = w.item(rest, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 func walkKey(b, shape []byte) (_, rest []byte, _ error) {

@@ -3,6 +3,8 @@ package batch
 import (
 	"encoding/binary"
 	"errors"
+
+	"otor/internal/entry"
 )
 
 // slot is one value's place in a shape: the bytes that stand before it, its
@@ -14,10 +16,12 @@ type slot struct {
 	length  int
 }
 
-// template is a shape made ready: slots, and the bytes after the last one.
+// template is a shape made ready: slots, the bytes after the last one, and how
+// many items it has.
 type template struct {
 	slots []slot
 	tail  []byte
+	items int
 }
 
 // place names a column: where in the tree its values stand, and of what kind
@@ -61,21 +65,26 @@ func (c *columns) column(path int, kind byte) int {
 	return id
 }
 
-// maxSlots bounds what one shape may ask for.
-const maxSlots = 1 << 16
+// Items are values and containers. Both bounds keep a small frame from asking
+// for much memory; a part that would break one is carried opaque.
+const (
+	maxItems      = 1 << 13 // in one shape
+	maxShapeItems = 1 << 16 // in all shapes of a frame
+)
 
 var errShape = errors.New("damaged shape")
 
-// compile reads a shape. root tells public parts (1) from private ones (2).
-func (c *columns) compile(shape []byte, root int) (template, error) {
-	p := compiler{columns: c, rest: shape}
+// compile reads a shape with at most most items. root tells public parts (1)
+// from private ones (2).
+func (c *columns) compile(shape []byte, root, most int) (template, error) {
+	p := compiler{columns: c, rest: shape, left: most}
 	if err := p.item(root, 0); err != nil {
 		return template{}, err
 	}
 	if len(p.rest) != 0 {
 		return template{}, errShape
 	}
-	return template{slots: p.slots, tail: p.literal}, nil
+	return template{slots: p.slots, tail: p.literal, items: most - p.left}, nil
 }
 
 type compiler struct {
@@ -83,6 +92,7 @@ type compiler struct {
 	rest    []byte
 	literal []byte
 	slots   []slot
+	left    int // items that the shape may still have
 }
 
 func (p *compiler) token() (byte, error) {
@@ -103,13 +113,9 @@ func (p *compiler) uvarint() (uint64, error) {
 	return n, nil
 }
 
-func (p *compiler) slot(path int, kind byte, length int) error {
-	if len(p.slots) >= maxSlots {
-		return errShape
-	}
+func (p *compiler) slot(path int, kind byte, length int) {
 	p.slots = append(p.slots, slot{literal: p.literal, kind: kind, column: p.columns.column(path, kind), length: length})
 	p.literal = nil
-	return nil
 }
 
 func (p *compiler) item(path, depth int) error {
@@ -117,23 +123,29 @@ func (p *compiler) item(path, depth int) error {
 	if err != nil {
 		return err
 	}
+	if p.left--; p.left < 0 || depth > maxDepth {
+		return errShape
+	}
 	switch t {
 	case tokInt, tokText, tokSimple:
-		return p.slot(path, t, 0)
+		p.slot(path, t, 0)
+		return nil
 	case tokOpaque:
 		if depth != 0 {
 			return errShape
 		}
-		return p.slot(path, t, 0)
+		p.slot(path, t, 0)
+		return nil
 	case tokBytes:
 		n, err := p.uvarint()
-		if err != nil || n > MaxRaw {
+		if err != nil || n > entry.MaxSize {
 			return errShape
 		}
-		return p.slot(path, t, int(n))
+		p.slot(path, t, int(n))
+		return nil
 	case tokArray, tokMap:
 		n, err := p.uvarint()
-		if err != nil || n > maxSlots || depth > maxDepth {
+		if err != nil || n > maxItems {
 			return errShape
 		}
 		if t == tokArray {

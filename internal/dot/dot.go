@@ -179,6 +179,9 @@ func Parse(s string) (Dot, error) {
 	if err != nil {
 		return Dot{}, fmt.Errorf("dot %q: seq: %w", clip(s), err)
 	}
+	if Seq(n) > MaxSeq {
+		return Dot{}, fmt.Errorf("dot %q: seq: the highest is %d", clip(s), MaxSeq)
+	}
 	return Chain{dev, Incarnation(inc), l}.At(Seq(n)), nil
 }
 

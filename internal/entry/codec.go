@@ -19,7 +19,7 @@ var (
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
-		IntDec:            cbor.IntDecConvertSigned,
+		IntDec:            cbor.IntDecConvertSignedOrFail,
 		MaxNestedLevels:   16,
 		MaxArrayElements:  1 << 14,
 		MaxMapPairs:       1 << 12,
@@ -125,6 +125,10 @@ func (p Public) Encode() ([]byte, error) {
 	return b, nil
 }
 
+// maxZone is more minutes from UTC than any zone is. Without a bound a 32-bit
+// device would refuse a zone that a 64-bit hub takes.
+const maxZone = 24 * 60
+
 // check refuses what must not be minted.
 func (p Public) check() error {
 	if err := p.Dot.Check(); err != nil {
@@ -133,8 +137,10 @@ func (p Public) check() error {
 	switch {
 	case p.Dot.Seq == 0 || p.Dot.Seq > dot.MaxSeq:
 		return fmt.Errorf("entry %s: seqs count from 1 to %d", p.Dot, dot.MaxSeq)
-	case p.HLC.Millis < p.Wall:
+	case p.HLC.Millis < p.Wall || p.HLC.Millis-p.Wall < 0: // the second: so far apart that the difference wraps around
 		return fmt.Errorf("entry %s: logical clock %s is behind the wall clock %d", p.Dot, p.HLC, p.Wall)
+	case p.Zone < -maxZone || p.Zone > maxZone:
+		return fmt.Errorf("entry %s: zone of %d minutes: none is more than %d from UTC", p.Dot, p.Zone, maxZone)
 	case (p.Form == FormRef{}) == (p.System == ""):
 		return fmt.Errorf("entry %s: must carry either a form or a system kind", p.Dot)
 	case (p.Origin != nil) != (p.Dot.Seq == 1):
@@ -196,16 +202,28 @@ func DecodePublic(b []byte) (Public, error) {
 	return p, nil
 }
 
+// wireSalt is a byte string of exactly SaltSize bytes.
+type wireSalt [SaltSize]byte
+
+// UnmarshalCBOR refuses any other length: a short salt would pass as a weak one.
+func (s *wireSalt) UnmarshalCBOR(b []byte) error {
+	if len(b) != 1+len(s) || int(b[0]) != 0x40+len(s) {
+		return fmt.Errorf("salt: want a byte string of %d bytes", len(s))
+	}
+	copy(s[:], b[1:])
+	return nil
+}
+
 // wirePrivate fixes the keys of the private part, version 1.
 type wirePrivate struct {
-	Salt   [SaltSize]byte `cbor:"1,keyasint"`
+	Salt   wireSalt       `cbor:"1,keyasint"`
 	Fields map[string]any `cbor:"2,keyasint,omitempty"`
 	Writes []Write        `cbor:"3,keyasint,omitempty"`
 }
 
 // Encode writes the private part. It fails only on values that have no wire form.
 func (p Private) Encode() ([]byte, error) {
-	b, err := encMode.Marshal(wirePrivate(p))
+	b, err := encMode.Marshal(wirePrivate{Salt: wireSalt(p.Salt), Fields: p.Fields, Writes: p.Writes})
 	if err != nil {
 		return nil, fmt.Errorf("encode private part: %w", err)
 	}
@@ -218,5 +236,5 @@ func DecodePrivate(b []byte) (Private, error) {
 	if err := decMode.Unmarshal(b, &w); err != nil {
 		return Private{}, fmt.Errorf("%w: private part: %w", ErrMalformed, err)
 	}
-	return Private(w), nil
+	return Private{Salt: w.Salt, Fields: w.Fields, Writes: w.Writes}, nil
 }

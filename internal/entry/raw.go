@@ -29,6 +29,16 @@ func (h *Hash) UnmarshalText(b []byte) error {
 	return err
 }
 
+// UnmarshalCBOR reads a byte string of 32 bytes and nothing else: a shorter one
+// must not pass as a hash that ends in zeros.
+func (h *Hash) UnmarshalCBOR(b []byte) error {
+	if len(b) != 2+len(h) || b[0] != 0x58 || int(b[1]) != len(h) {
+		return fmt.Errorf("hash: want a byte string of %d bytes", len(h))
+	}
+	copy(h[:], b[2:])
+	return nil
+}
+
 // Raw is an entry as bytes: what is stored, hashed and sent.
 type Raw struct {
 	Public  []byte

@@ -47,8 +47,11 @@ type Code struct {
 	Pin    Pin
 }
 
-// crockford leaves out I, L, O and U: they are misread.
-var crockford = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+// alphabet leaves out I, L, O and U: they are misread.
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// crockford is base32 in that alphabet.
+var crockford = base32.NewEncoding(alphabet).WithPadding(base32.NoPadding)
 
 // ErrMistyped marks a code that cannot have been printed by any hub.
 var ErrMistyped = errors.New("enrolment code is mistyped")
@@ -82,13 +85,17 @@ func (c Code) String() string {
 // ParseCode reads a code as people type it: either case, with or without
 // hyphens and spaces, O for 0, I and L for 1. Errors wrap [ErrMistyped].
 func ParseCode(s string) (Code, error) {
-	clean := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(strings.TrimSpace(s)))
-	b, err := crockford.DecodeString(clean)
-	if err != nil {
+	clean := strings.NewReplacer("-", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(strings.Join(strings.Fields(s), "")))
+	if i := strings.IndexFunc(clean, func(r rune) bool { return !strings.ContainsRune(alphabet, r) }); i >= 0 {
 		return Code{}, fmt.Errorf("%w: only digits and letters other than I, L, O, U belong in it", ErrMistyped)
 	}
-	if want := secretSize + PinSize + checkSize; len(b) != want {
-		return Code{}, fmt.Errorf("%w: it has %d characters, a whole one has %d", ErrMistyped, len(clean), crockford.EncodedLen(want))
+	// The length is judged here: the decoder lets a character too many pass.
+	if want := crockford.EncodedLen(secretSize + PinSize + checkSize); len(clean) != want {
+		return Code{}, fmt.Errorf("%w: it has %d characters, a whole one has %d", ErrMistyped, len(clean), want)
+	}
+	b, err := crockford.DecodeString(clean)
+	if err != nil {
+		return Code{}, fmt.Errorf("%w: %w", ErrMistyped, err)
 	}
 	var c Code
 	copy(c.Secret[:], b)

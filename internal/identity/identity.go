@@ -85,7 +85,12 @@ func (k SigningKey) Public() PublicKey {
 	return PublicKey(k.key[ed25519.SeedSize:])
 }
 
-func (k SigningKey) String() string { return "signing key of " + k.Public().String() }
+func (k SigningKey) String() string {
+	if k.IsZero() {
+		return "no signing key"
+	}
+	return "signing key of " + k.Public().String()
+}
 
 // Sign signs msg for one purpose.
 func (k SigningKey) Sign(d Domain, msg []byte) []byte {

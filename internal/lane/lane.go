@@ -110,12 +110,12 @@ func (s Set) Highest() dot.Seq {
 	return s[len(s)-1].Last
 }
 
-// Extra lists the runs above the watermark.
+// Extra lists the runs above the watermark. They share the set's memory: read only.
 func (s Set) Extra() []Range {
 	if s.Through() > 0 {
-		return s[1:]
+		return slices.Clip(s[1:])
 	}
-	return s
+	return slices.Clip(s)
 }
 
 // Missing lists what is not in the set between 1 and upto.

@@ -23,10 +23,11 @@ func (w *Window) Open(size int) bool {
 	return len(w.sizes) < w.maxCount && w.bytes+size <= w.maxBytes
 }
 
-// Add notes a batch as sent under a name that is not in flight.
+// Add notes a batch as sent under a name. A name in flight already is
+// counted once, with its new size.
 func (w *Window) Add(name uint64, size int) {
+	w.bytes += size - w.sizes[name]
 	w.sizes[name] = size
-	w.bytes += size
 }
 
 // Done notes a batch as settled or given up; an unknown name changes nothing.

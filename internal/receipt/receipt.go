@@ -50,6 +50,15 @@ func (e *Epoch) UnmarshalText(b []byte) error {
 	return err
 }
 
+// UnmarshalCBOR reads a byte string of 16 bytes and nothing else.
+func (e *Epoch) UnmarshalCBOR(b []byte) error {
+	if len(b) != 1+len(e) || int(b[0]) != 0x40+len(e) {
+		return fmt.Errorf("epoch: want a byte string of %d bytes", len(e))
+	}
+	copy(e[:], b[1:])
+	return nil
+}
+
 // Receipt is the hub's watermark of one chain.
 type Receipt struct {
 	Epoch    Epoch
@@ -135,6 +144,10 @@ func (r Receipt) Sign(key identity.SigningKey) ([]byte, error) {
 	}
 	if len(w.Extra) > MaxExtra {
 		w.Extra = w.Extra[:MaxExtra]
+		r.Extra = w.Extra
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("sign receipt of %s: %w", r.Chain, err)
 	}
 	b, err := seal(identity.ForReceipt, w, key)
 	if err != nil {
@@ -153,23 +166,33 @@ func Open(b []byte, hub identity.PublicKey) (Receipt, error) {
 		Epoch: w.Epoch, Chain: dot.Chain{Device: dot.Device(w.Device), Incarnation: w.Incarnation, Lane: dot.Lane(w.Lane)},
 		Through: w.Through, Head: w.Head, Extra: w.Extra, Archived: w.Archived,
 	}
-	if err := r.Chain.Check(); err != nil {
+	if err := r.check(); err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if len(r.Extra) > MaxExtra {
-		return Receipt{}, fmt.Errorf("%w: %d extra ranges, the limit is %d", ErrInvalid, len(r.Extra), MaxExtra)
+	return r, nil
+}
+
+// check refuses what no receipt may say, on either side of the signature.
+func (r Receipt) check() error {
+	if err := r.Chain.Check(); err != nil {
+		return err
+	}
+	switch {
+	case r.Through > dot.MaxSeq:
+		return fmt.Errorf("received %d is above the highest seq %d", r.Through, dot.MaxSeq)
+	case r.Archived > r.Through:
+		return fmt.Errorf("archived %d is above received %d", r.Archived, r.Through)
+	case len(r.Extra) > MaxExtra:
+		return fmt.Errorf("%d extra ranges, the limit is %d", len(r.Extra), MaxExtra)
 	}
 	last := r.Through
 	for _, x := range r.Extra {
 		if !x.Valid() || x.First <= last+1 {
-			return Receipt{}, fmt.Errorf("%w: extra range %s is out of order", ErrInvalid, x)
+			return fmt.Errorf("extra range %s is out of order", x)
 		}
 		last = x.Last
 	}
-	if r.Archived > r.Through {
-		return Receipt{}, fmt.Errorf("%w: archived %d is above received %d", ErrInvalid, r.Archived, r.Through)
-	}
-	return r, nil
+	return nil
 }
 
 // EpochCertificate says which database a hub speaks from.

@@ -6,7 +6,6 @@
 package vv
 
 import (
-	"maps"
 	"slices"
 
 	"otor/internal/dot"
@@ -45,8 +44,8 @@ func Join(vs ...Vector) Vector {
 // With returns v joined with one dot, leaving v as it is.
 func (v Vector) With(d dot.Dot) Vector { return Join(v, Vector{d.Chain: d.Seq}) }
 
-// Clone returns a copy.
-func (v Vector) Clone() Vector { return maps.Clone(v) }
+// Clone returns a copy that can be written to, also of nil.
+func (v Vector) Clone() Vector { return Join(v) }
 
 // Equal reports whether both have seen the same; zero seqs count as unseen.
 func (v Vector) Equal(o Vector) bool { return v.CoversAll(o) && o.CoversAll(v) }

@@ -105,7 +105,26 @@ func Unmarshal[M Message](b []byte) (M, error) {
 	if err := decMode.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
+	if h, ok := any(m).(Hello); ok {
+		if err := h.check(); err != nil {
+			return m, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
+	}
 	return m, nil
+}
+
+// check refuses lanes and seqs that no chain can have, so that no receiver has
+// to fear them in its arithmetic or its database.
+func (h Hello) check() error {
+	for _, l := range h.Lanes {
+		switch {
+		case l.Incarnation == 0 || !l.Lane.Valid():
+			return fmt.Errorf("hello: %d/%s is not a lane of any device", l.Incarnation, l.Lane)
+		case l.Last > dot.MaxSeq || l.Received > dot.MaxSeq || l.Archived > dot.MaxSeq:
+			return fmt.Errorf("hello: %d/%s: seqs end at %d", l.Incarnation, l.Lane, dot.MaxSeq)
+		}
+	}
+	return nil
 }
 
 // EnrolPath is where a device trades a code for credentials, by POST.

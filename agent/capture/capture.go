@@ -1,0 +1,194 @@
+// Package capture makes a filled form an entry.
+//
+// A capture is checked against its form, given a salt and its times, encoded,
+// and handed to the store as one draft, which comes back saved: entry, tail and
+// logical time in one commit, before anybody is told "saved". What a person
+// must correct is a [Refusal], and nothing was written then. A national number
+// that looks mistyped is a warning only: the team may have nothing better in
+// hand, and the hub sets the record aside.
+//
+//   - [Request] is what was filled in, [Result] where it was saved.
+//   - [Store] and [Forms] are what a capture needs of other rooms.
+package capture
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+	"unicode/utf8"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/form"
+)
+
+// Store appends drafts; it returns once the entry is durable.
+type Store interface {
+	Append(context.Context, entry.Draft) (entry.Saved, error)
+}
+
+// Forms holds the forms; [*form.Registry] does. Errors of Form are [*form.LookupError].
+type Forms interface {
+	Latest(id string) (*form.Form, bool)
+	Form(id string, version uint32) (*form.Form, error)
+}
+
+// Config says what a Capture works with. Store, Forms and Random are needed.
+type Config struct {
+	Store  Store
+	Forms  Forms
+	Random io.Reader        // of salts; must be unpredictable
+	Now    func() time.Time // the device's clock; nil: time.Now
+	Zone   *time.Location   // the device's zone; nil: time.Local
+	// Offset is what the device last learnt of its clock against the hub's, nil
+	// when it never did. The func may be nil.
+	Offset func() *entry.Offset
+	Demo   bool // fictional resident numbers are in order
+}
+
+// Capture saves records. It is safe for concurrent use when what it works with is.
+type Capture struct{ c Config }
+
+// New returns a Capture.
+func New(c Config) *Capture {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Zone == nil {
+		c.Zone = time.Local
+	}
+	if c.Offset == nil {
+		c.Offset = func() *entry.Offset { return nil }
+	}
+	return &Capture{c}
+}
+
+// Request is a filled form.
+type Request struct {
+	Form    string
+	Version uint32 // 0: the latest
+	// EntityType and Entity name what the record is about. An empty type is the
+	// form's; an empty Entity names nothing.
+	EntityType, Entity string
+	Actor              string // the user's id
+	// At is the device's wall clock at the capture; nil: now. The logical time
+	// rises all the same.
+	At *time.Time
+	// Fields are the answers as [form.FromJSON] gives them.
+	Fields   map[string]any
+	Position *entry.Position
+	Corrects *dot.Dot // the earlier entry that this one corrects
+}
+
+// Result says where a record was saved.
+type Result struct {
+	Dot      dot.Dot
+	Hash     entry.Hash
+	SavedAt  time.Time
+	Warnings []form.Problem // not grave: the record is saved as it is
+}
+
+// Limits of the names in a request, in bytes.
+const maxName = 128
+
+// Capture checks and saves one record. Errors: a [*Refusal] or a
+// [*form.LookupError] for what a person must correct; otherwise the store's.
+func (c *Capture) Capture(ctx context.Context, r Request) (Result, error) {
+	f, err := c.form(r)
+	if err != nil {
+		return Result{}, err
+	}
+	now := c.c.Now().In(c.c.Zone)
+	wall := now
+	if r.At != nil {
+		wall = r.At.In(c.c.Zone)
+	}
+	problems := r.check(f)
+	today := now
+	if wall.After(today) {
+		today = wall
+	}
+	problems = append(problems, f.Check(r.Fields, form.Env{Today: form.DateOf(today), DemoMode: c.c.Demo})...)
+	var warnings []form.Problem
+	for _, p := range problems {
+		if p.Grave {
+			return Result{}, &Refusal{Form: f.String(), Problems: problems}
+		}
+		warnings = append(warnings, p)
+	}
+	private := entry.Private{Fields: r.Fields}
+	if _, err := io.ReadFull(c.c.Random, private.Salt[:]); err != nil {
+		return Result{}, fmt.Errorf("capture %s: draw a salt: %w", f, err)
+	}
+	encoded, err := private.Encode()
+	if err != nil {
+		return Result{}, fmt.Errorf("capture %s: %w", f, err)
+	}
+	_, zone := wall.Zone()
+	saved, err := c.c.Store.Append(ctx, entry.Draft{
+		Lane: f.Lane, Private: encoded,
+		Public: entry.Public{
+			Wall: wall.UnixMilli(), Zone: zone / 60, Offset: c.c.Offset(), Actor: r.Actor,
+			Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: r.refs(f), Position: r.Position, Corrects: r.Corrects,
+		},
+	})
+	if err != nil {
+		return Result{}, fmt.Errorf("capture %s: %w", f, err)
+	}
+	return Result{Dot: saved.Dot, Hash: saved.Hash, SavedAt: saved.SavedAt, Warnings: warnings}, nil
+}
+
+func (c *Capture) form(r Request) (*form.Form, error) {
+	if r.Version != 0 {
+		return c.c.Forms.Form(r.Form, r.Version)
+	}
+	f, ok := c.c.Forms.Latest(r.Form)
+	if !ok {
+		return nil, &form.LookupError{Code: form.FormUnknown, ID: r.Form}
+	}
+	return f, nil
+}
+
+// refs names the entity that the record is about.
+func (r Request) refs(f *form.Form) []entry.Ref {
+	if r.Entity == "" {
+		return nil
+	}
+	kind := r.EntityType
+	if kind == "" {
+		kind = f.Entity
+	}
+	return []entry.Ref{{Type: kind, ID: r.Entity}}
+}
+
+// check finds what is wrong around the form's fields.
+func (r Request) check(f *form.Form) []form.Problem {
+	var out []form.Problem
+	refuse := func(field string, code form.Code, words string) {
+		out = append(out, form.Problem{Field: field, Code: code, Words: field + ": " + words, Grave: true})
+	}
+	for _, n := range []struct{ field, value string }{{"entity", r.Entity}, {"entity type", r.EntityType}, {"user", r.Actor}} {
+		switch {
+		case len(n.value) > maxName:
+			refuse(n.field, form.TooLong, fmt.Sprintf("has %d bytes, at most %d are kept", len(n.value), maxName))
+		case !utf8.ValidString(n.value):
+			refuse(n.field, form.BadType, "is not text")
+		}
+	}
+	if r.Entity != "" && r.EntityType == "" && f.Entity == "" {
+		refuse("entity type", form.Missing, fmt.Sprintf("form %s is about no entity of its own: say what kind %q is", f.ID, r.Entity))
+	}
+	if p := r.Position; p != nil {
+		switch {
+		case p.Lon < -180e6 || p.Lon > 180e6 || p.Lat < -90e6 || p.Lat > 90e6:
+			refuse("position", form.OutOfRange, "is not on the earth: longitude must lie within 180 degrees and latitude within 90")
+		case p.Source < entry.GNSS || p.Source > entry.LastKnown:
+			refuse("position", form.BadChoice, "has no known source")
+		}
+	}
+	if r.At != nil && (r.At.Year() < 1970 || r.At.Year() > 9999) {
+		refuse("at", form.OutOfRange, "the time must lie between the years 1970 and 9999")
+	}
+	return out
+}

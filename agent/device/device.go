@@ -1,0 +1,353 @@
+// Package device puts the agent together.
+//
+// It reads the device's identity, opens its store, and wires the rooms by hand:
+// capture writes into the store, uplink drains the store over the link, the
+// page and the local API show all of it. A device works without any link; a
+// link is only ever an opportunity.
+//
+//   - [Device] is the agent; [Open], [Device.Run], [Device.Close] are its life.
+//   - [Device.Contact] makes one contact and returns, for a program that does
+//     not stay.
+//   - [Config] has seams for a demonstration and for tests: the clock, the
+//     dialer, a gate, a tap on what is sent.
+package device
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"otor/agent/capture"
+	"otor/agent/enrol"
+	"otor/agent/link"
+	"otor/agent/store"
+	"otor/agent/uplink"
+	"otor/agent/web"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/form"
+	"otor/internal/lane"
+	"otor/internal/runfile"
+	"otor/internal/webui"
+)
+
+// Config says how to open a device. Dir, Forms and Log are needed.
+type Config struct {
+	Dir   string
+	HTTP  string // host:port of the page, default 127.0.0.1:8470
+	Forms *form.Registry
+	Now   func() time.Time
+	Zone  *time.Location
+	Demo  bool     // accept fictional resident numbers without a warning
+	DNS   []string // name servers for systems without /etc/resolv.conf
+	Log   *slog.Logger
+	Lang  string // of the page: zh, mn, en; empty: as the browser asks
+	// Ready is told the page's address once it is served.
+	Ready func(page string)
+
+	Dialer      link.Dialer
+	Gate        uplink.Gate
+	Tap         func(l dot.Lane, frame []byte) // sees each frame just before it is sent
+	MaxEntries  int                            // of one frame
+	MaxInFlight int
+	Pause       time.Duration // before each frame
+	MinPause    time.Duration // of the link's reconnecting
+	MaxPause    time.Duration
+	// Control weakens the device; only negative controls of the tests set it.
+	Control Control
+}
+
+// Control lists what a negative control may switch off.
+type Control struct{ NoSync bool }
+
+// DefaultHTTP is where the page is served.
+const DefaultHTTP = "127.0.0.1:8470"
+
+// Device is an opened agent. Its methods are safe for concurrent use.
+type Device struct {
+	cfg     Config
+	id      *enrol.Identity
+	store   *store.Store
+	capture *capture.Capture
+	link    *link.Link
+	uplink  *uplink.Uplink
+	port    uplink.Port
+	bell    webui.Bell
+
+	mu       sync.Mutex             // guards the following
+	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
+	contacts uint64                 // hellos answered since Open
+	checked  bool                   // the whole store was verified
+	lastSync error
+}
+
+// Open reads the identity in cfg.Dir and opens the store. Errors wrap
+// [enrol.ErrNotEnrolled] and the store's.
+func Open(cfg Config) (_ *Device, err error) {
+	cfg.fill()
+	id, err := enrol.Load(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := id.SigningKey()
+	if err != nil {
+		return nil, fmt.Errorf("open device %s: %w", id, err)
+	}
+	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set)}
+	d.store, err = store.Open(cfg.Dir, store.Options{
+		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Origin: originOf(id),
+		Log: cfg.Log, Now: cfg.Now, NoSync: cfg.Control.NoSync,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.store.Close())
+		}
+	}()
+	d.capture = capture.New(capture.Config{
+		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
+	})
+	d.link, err = link.New(link.Config{
+		URLs: id.NatsURLs, JWT: id.JWT, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,
+		Dialer: cfg.Dialer, DNS: cfg.DNS, Log: cfg.Log, Now: cfg.Now, MinPause: cfg.MinPause, MaxPause: cfg.MaxPause,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
+	d.uplink = uplink.New(uplink.Config{
+		Outbox: &outbox{store: d.store}, Port: d.port, Key: key, Hub: id.HubKey,
+		Greet: d.greet, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
+		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Pause: cfg.Pause,
+	})
+	d.link.OnReceipt(d.uplink.TakeReceipts)
+	return d, nil
+}
+
+func (cfg *Config) fill() {
+	if cfg.HTTP == "" {
+		cfg.HTTP = DefaultHTTP
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.Local
+	}
+}
+
+// originOf says why this incarnation began.
+func originOf(id *enrol.Identity) entry.Origin {
+	if id.Previous == 0 {
+		return entry.Origin{Reason: entry.Installed}
+	}
+	return entry.Origin{Reason: entry.Reenrolled, Previous: id.Previous}
+}
+
+// Close releases what Open acquired.
+func (d *Device) Close() error { return d.store.Close() }
+
+// ID is the device's name.
+func (d *Device) ID() dot.Device { return d.id.Device }
+
+// Store is the device's store.
+func (d *Device) Store() *store.Store { return d.store }
+
+// Link is the device's link.
+func (d *Device) Link() *link.Link { return d.link }
+
+// Run keeps the link, drains whenever it is up, and serves the page, until ctx
+// ends or the store fails. It may be called once.
+func (d *Device) Run(ctx context.Context) error {
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", d.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("listen for the page on %s: %w; choose another address with --http", d.cfg.HTTP, err)
+	}
+	token, err := runfile.Token(d.cfg.Dir)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	secret := webui.NewSecret()
+	return d.run(ctx, ln, token, secret)
+}
+
+// run is Run behind what can fail at the start.
+func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
+	server := webui.NewServer(ctx, web.New(web.Config{
+		Device: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
+	}), d.cfg.Log)
+	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer runfile.Remove(d.cfg.Dir)
+	if d.cfg.Ready != nil {
+		d.cfg.Ready(webui.EnterURL("http://"+ln.Addr().String(), secret))
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.watchStore, d.verify} {
+		group.Go(func() error { return loop(ctx) })
+	}
+	group.Go(func() error {
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the page: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if server.Shutdown(stop) != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// sessions runs one uplink session for each connection.
+func (d *Device) sessions(ctx context.Context) error {
+	var last uint64
+	for {
+		c, err := d.link.Online(ctx, last)
+		if err != nil {
+			return nil //nolint:nilerr // only when ctx ended
+		}
+		last = c.Generation
+		_, _ = d.session(ctx, c, false) // it noted its error
+	}
+}
+
+// session drains over one connection and remembers why it ended.
+func (d *Device) session(ctx context.Context, c link.Contact, once bool) (uplink.Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		select {
+		case <-c.Lost:
+			cancel()
+		case <-stop:
+		}
+	}()
+	for {
+		r, err := d.uplink.Session(ctx, once)
+		d.note(err)
+		d.clearCustody()
+		if err == nil || once || ctx.Err() != nil {
+			return r, err
+		}
+		d.cfg.Log.Warn("contact broke off, trying again on the same link", "err", err)
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-time.After(2 * time.Second):
+		}
+	}
+}
+
+// Contact makes one contact: connect, drain, return. ctx bounds it.
+func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- d.link.Run(ctx) }()
+	defer func() { cancel(); <-done }()
+	var last uint64
+	var sum uplink.Result
+	for {
+		c, err := d.link.Online(ctx, last)
+		if err != nil {
+			sum.Remaining = uplink.Remaining((&outbox{d.store}).Chains())
+			return sum, d.whyNot(err)
+		}
+		last = c.Generation
+		r, err := d.session(ctx, c, true)
+		sum = uplink.Result{Sent: sum.Sent + r.Sent, Received: sum.Received + r.Received, Pulled: sum.Pulled + r.Pulled, Remaining: r.Remaining}
+		if err == nil || errors.Is(err, uplink.ErrRefused) {
+			return sum, err
+		}
+	}
+}
+
+// whyNot words why no contact came about in time.
+func (d *Device) whyNot(err error) error {
+	st := d.link.State()
+	if st.Phase == link.Refused {
+		return fmt.Errorf("%w: %s", link.ErrRefused, st.LastError)
+	}
+	if st.LastError != "" {
+		return fmt.Errorf("%w: %s", link.ErrOffline, st.LastError)
+	}
+	return fmt.Errorf("%w: %w", link.ErrOffline, err)
+}
+
+// watchStore passes the store's changes on, and ends the program when the
+// store can no longer persist.
+func (d *Device) watchStore(ctx context.Context) error {
+	changed, stop := d.store.Watch()
+	defer stop()
+	state, stopState := d.link.Changes()
+	defer stopState()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+			d.uplink.Wake()
+		case <-state:
+		}
+		d.bell.Ring()
+		if err := d.store.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// verify checks the whole store once, in the background.
+func (d *Device) verify(ctx context.Context) error {
+	_, err := d.store.Verify(ctx, store.All, nil)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check the store: %w", err)
+	}
+	d.mu.Lock()
+	d.checked = true
+	d.mu.Unlock()
+	d.bell.Ring()
+	<-ctx.Done()
+	return nil
+}
+
+// formTitle is a form's name in a language.
+func (d *Device) formTitle(lang, id string) string {
+	f, ok := d.cfg.Forms.Latest(id)
+	if !ok {
+		return ""
+	}
+	return f.Title[lang]
+}
+
+func (d *Device) note(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil && errors.Is(err, context.Canceled) {
+		return // the link's own loss, or the end of the program
+	}
+	d.lastSync = err
+}

@@ -1,0 +1,75 @@
+package device
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"otor/agent/store"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+	"otor/internal/release"
+	"otor/internal/wire"
+)
+
+// greet says how the device is.
+func (d *Device) greet() wire.Hello {
+	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply")}
+	if free, err := d.store.DiskFree(); err == nil {
+		h.DiskFree = free
+	}
+	if cert, err := receipt.OpenEpoch(d.store.Contact().Epoch, d.id.HubKey); err == nil {
+		h.Epoch = cert.Epoch[:]
+	}
+	return h
+}
+
+// battery reads the charge in percent where Linux tells it; nil elsewhere.
+func battery(dir string) *uint8 {
+	names, err := filepath.Glob(filepath.Join(dir, "*", "capacity"))
+	if err != nil {
+		return nil
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 8); err == nil && n <= 100 {
+			v := uint8(n)
+			return &v
+		}
+	}
+	return nil
+}
+
+// welcomed keeps what a hello's answer tells: the hub's clock and epoch.
+func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
+	if _, err := receipt.OpenEpoch(w.Epoch, d.id.HubKey); err != nil {
+		return err
+	}
+	middle := sent.Add(got.Sub(sent) / 2)
+	err := d.store.SetContact(context.Background(), store.Contact{
+		LastContact: got, LastAttempt: got, Epoch: w.Epoch,
+		HubOffsetMillis: w.Time - middle.UnixMilli(), OffsetMeasuredAt: middle,
+	})
+	d.mu.Lock()
+	d.contacts++
+	d.lastSync = nil
+	d.mu.Unlock()
+	d.bell.Ring()
+	return err
+}
+
+// offset is what the device last learnt of its clock; nil when it never did.
+func (d *Device) offset() *entry.Offset {
+	c := d.store.Contact()
+	if c.OffsetMeasuredAt.IsZero() {
+		return nil
+	}
+	age := d.cfg.Now().Sub(c.OffsetMeasuredAt) / time.Second
+	return &entry.Offset{Millis: c.HubOffsetMillis, Age: uint32(min(max(age, 0), 1<<32-1))}
+}

@@ -1,0 +1,297 @@
+package device
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"otor/agent/capture"
+	"otor/agent/link"
+	"otor/agent/store"
+	"otor/agent/uplink"
+	"otor/agent/web"
+	"otor/internal/dot"
+	"otor/internal/form"
+	"otor/internal/lane"
+	"otor/internal/wire"
+)
+
+// Device is what the page shows.
+var _ web.Device = (*Device)(nil)
+
+// Status implements web.Device.
+func (d *Device) Status(context.Context) (web.Status, error) {
+	s := web.Status{Device: d.id.Device, NothingLost: true}
+	for _, c := range d.store.Chains() {
+		s.Lanes = append(s.Lanes, web.LaneStatus{
+			Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last,
+			Received: c.Received.Through(), Archived: c.Archived, Head: c.Head,
+		})
+		for _, r := range c.Waiting() {
+			s.Waiting += r.Len()
+		}
+		for _, r := range c.Lost {
+			for seq := r.First; seq <= r.Last && s.NothingLost; seq++ {
+				s.NothingLost = c.Received.Contains(seq)
+			}
+		}
+	}
+	s.Link = d.linkStatus()
+	if at := d.store.Contact().LastContact; !at.IsZero() {
+		at = at.In(d.cfg.Zone)
+		s.LastContact = &at
+	}
+	if free, err := d.store.DiskFree(); err == nil {
+		s.DiskFree = free
+	}
+	for _, f := range d.store.Findings() {
+		s.NothingLost = s.NothingLost && harmless(f)
+		s.Findings = append(s.Findings, web.Finding{Code: string(f.Code), What: f.What, Which: f.Which, Do: f.Do})
+	}
+	return s, nil
+}
+
+// harmless reports whether a finding leaves every entry in its place. Lost
+// ranges are judged by receipts, not here.
+func harmless(f store.Finding) bool {
+	switch f.Code {
+	case store.CodeEntriesLost, store.CodeEntryDamaged:
+		return true // judged range by range
+	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead:
+		return false
+	case store.CodeRowDamaged, store.CodeFileDamaged, store.CodeFileExtra, store.CodeUnknownChain, store.CodeReceiptBroken:
+		return true
+	default:
+		return false
+	}
+}
+
+func (d *Device) linkStatus() web.Link {
+	st := d.link.State()
+	l := web.Link{Since: st.Since.In(d.cfg.Zone), Words: st.LastError}
+	switch st.Phase {
+	case link.Online:
+		l.State = web.Online
+	case link.Connecting:
+		l.State = web.Connecting
+	case link.Refused:
+		l.State = web.Refused
+	case link.Offline:
+		l.State = web.Offline
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if st.Phase == link.Online && d.lastSync != nil {
+		l.Words = d.lastSync.Error()
+		if errors.Is(d.lastSync, uplink.ErrRefused) {
+			l.State = web.Refused
+		}
+	}
+	return l
+}
+
+// Log implements web.Device.
+func (d *Device) Log(ctx context.Context, q web.LogQuery) ([]web.EntryRow, error) {
+	lq := store.ListQuery{Lane: q.Lane, Limit: q.Limit}
+	if !q.After.IsZero() {
+		it, err := d.store.Get(q.After)
+		if err != nil {
+			return nil, err
+		}
+		lq.Before = it.Public.HLC
+	}
+	rows := []web.EntryRow{}
+	for it, err := range d.store.List(ctx, lq) {
+		if err != nil {
+			return rows, err
+		}
+		rows = append(rows, d.row(it))
+	}
+	return rows, nil
+}
+
+func (d *Device) row(it store.Item) web.EntryRow {
+	p := it.Public
+	zone := time.FixedZone("", p.Zone*60)
+	r := web.EntryRow{
+		Dot: it.Dot, Hash: it.Hash, Form: p.Form.ID, FormVersion: p.Form.Version, User: p.Actor,
+		DeviceTime: time.UnixMilli(p.Wall).In(zone), State: web.Saved, Size: it.Raw.Size(),
+	}
+	if len(p.Refs) > 0 {
+		r.Entity = p.Refs[0].ID
+	}
+	switch it.State {
+	case store.Received:
+		r.State = web.Received
+	case store.Archived:
+		r.State = web.Archived
+	case store.Waiting:
+		if d.inCustody(it.Dot) {
+			r.State = web.Custody
+		}
+	}
+	return r
+}
+
+// MarkCustody notes that somebody else holds entries; a receipt overtakes it.
+func (d *Device) MarkCustody(c dot.Chain, r lane.Range) {
+	d.mu.Lock()
+	d.custody[c] = d.custody[c].Add(r)
+	d.mu.Unlock()
+	d.bell.Ring()
+}
+
+func (d *Device) inCustody(x dot.Dot) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.custody[x.Chain].Contains(x.Seq)
+}
+
+// clearCustody forgets it: custody ends with the connection.
+func (d *Device) clearCustody() {
+	d.mu.Lock()
+	clear(d.custody)
+	d.mu.Unlock()
+}
+
+// Put implements web.Device.
+func (d *Device) Put(ctx context.Context, p web.PutRequest) (web.PutResult, error) {
+	f, ok := d.cfg.Forms.Latest(p.Form)
+	if !ok {
+		return web.PutResult{}, refuse(&form.LookupError{Code: form.FormUnknown, ID: p.Form})
+	}
+	fields, problems, err := Fields(f, p.Fields)
+	if err != nil {
+		return web.PutResult{}, &web.Refusal{Code: "bad_json", What: "the fields are not a JSON object", Which: err.Error(), Do: "write one JSON object a line"}
+	}
+	if len(problems) > 0 {
+		return web.PutResult{}, refuse(problems[0])
+	}
+	req := capture.Request{Form: f.ID, EntityType: f.Entity, Entity: p.Entity, Actor: p.User, Fields: fields}
+	if !p.At.IsZero() {
+		req.At = &p.At
+	}
+	return d.Capture(ctx, req)
+}
+
+// Capture saves one record; a refusal is a *web.Refusal.
+func (d *Device) Capture(ctx context.Context, req capture.Request) (web.PutResult, error) {
+	saved, err := d.capture.Capture(ctx, req)
+	if err != nil {
+		return web.PutResult{}, refuse(err)
+	}
+	d.bell.Ring()
+	out := web.PutResult{Dot: saved.Dot, SavedAt: saved.SavedAt.In(d.cfg.Zone)}
+	for _, w := range saved.Warnings {
+		out.Warnings = append(out.Warnings, web.Finding{Code: string(w.Code), What: w.Words, Which: w.Field, Do: "check it with the person; it is saved as it is"})
+	}
+	return out, nil
+}
+
+// Fields reads a record's JSON by its form. The error is about the JSON itself.
+func Fields(f *form.Form, raw json.RawMessage) (map[string]any, []form.Problem, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var m map[string]any
+	if err := dec.Decode(&m); err != nil {
+		return nil, nil, err
+	}
+	if m == nil {
+		return nil, nil, errors.New("it is null")
+	}
+	fields, problems := form.FromJSON(f, m)
+	return fields, problems, nil
+}
+
+// refuse turns a capture's error into words to act on. What is not the
+// record's fault stays an error.
+func refuse(err error) error {
+	var problem form.Problem
+	var refused *capture.Refusal
+	var look *form.LookupError
+	switch {
+	case errors.As(err, &refused):
+		p := refused.Problems[0]
+		return &web.Refusal{Code: string(p.Code), What: refused.Error(), Which: p.Field, Do: "correct it and put the record again"}
+	case errors.As(err, &problem):
+		return &web.Refusal{Code: string(problem.Code), What: problem.Words, Which: problem.Field, Do: "correct the field and put the record again"}
+	case errors.As(err, &look):
+		return &web.Refusal{Code: string(look.Code), What: look.Error(), Which: look.ID, Do: "use a form of the pack: the folder forms lists them"}
+	case errors.Is(err, store.ErrTooLarge):
+		return &web.Refusal{Code: "too_large", What: err.Error(), Do: "shorten the texts; photos go separately"}
+	case errors.Is(err, store.ErrFull):
+		return &web.Refusal{Code: "disk_full", What: err.Error(), Do: "delete photos or other files, then put the record again; nothing that was saved is lost"}
+	default:
+		return err
+	}
+}
+
+// syncWait bounds a sync that a person asked for.
+const syncWait = 60 * time.Second
+
+// Sync implements web.Device: it makes the running link try now and waits
+// until everything that can go is confirmed.
+func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, syncWait)
+	defer cancel()
+	before, hellos := d.uplink.Totals(), d.hellos()
+	changes, stop := d.bell.Listen()
+	defer stop()
+	d.link.Kick()
+	d.uplink.Again()
+	for {
+		chains := (&outbox{d.store}).Chains()
+		left := uplink.Remaining(chains)
+		now := d.uplink.Totals()
+		r := web.SyncResult{Sent: now.Sent - before.Sent, Received: now.Received - before.Received, Remaining: uint64(left)}
+		if d.hellos() > hellos && left == 0 {
+			return r, nil
+		}
+		select {
+		case <-ctx.Done():
+			return r, d.notSynced(left)
+		case <-changes:
+		}
+	}
+}
+
+// notSynced words why a sync did not finish.
+func (d *Device) notSynced(left int) error {
+	l := d.linkStatus()
+	r := &web.Refusal{
+		Code: "unreachable", What: "the hub was not reached", Which: l.Words,
+		Do: fmt.Sprintf("%d waiting records stay safe on this device; try again where there is signal", left),
+	}
+	switch l.State {
+	case web.Online:
+		r.Code, r.What = "unfinished", "the hub did not confirm everything in time"
+	case web.Refused:
+		r.Code, r.What, r.Do = "refused", "the hub does not accept this device", "ask the hub's operator; nothing is lost meanwhile"
+	case web.Offline, web.Connecting, web.Unenrolled:
+	}
+	return r
+}
+
+func (d *Device) hellos() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.contacts
+}
+
+// Changes implements web.Device.
+func (d *Device) Changes() (<-chan struct{}, func()) { return d.bell.Listen() }
+
+// Refused reports whether a hello was answered with a refusal.
+func Refused(err error) (*wire.Refusal, bool) {
+	var r *wire.Refusal
+	return r, errors.As(err, &r)
+}
+
+// Contacts counts the hellos that the hub answered since Open.
+func (d *Device) Contacts() uint64 { return d.hellos() }
+
+// Wake tells the uplink that something may be sent now.
+func (d *Device) Wake() { d.uplink.Wake() }

@@ -1,0 +1,116 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"otor/agent/link"
+	"otor/agent/store"
+	"otor/agent/uplink"
+	"otor/internal/batch"
+	"otor/internal/dot"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+// port lets uplink speak over the link.
+type port struct {
+	link   *link.Link
+	device dot.Device
+	tap    func(l dot.Lane, frame []byte)
+	held   func(c dot.Chain, r lane.Range) // the hub's stream has it
+}
+
+// Hello implements uplink.Port.
+func (p *port) Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error) {
+	b, err := wire.Marshal(h)
+	if err != nil {
+		return wire.Welcome{}, err
+	}
+	reply, err := p.link.Request(ctx, wire.HelloOn(p.device), b)
+	if err != nil {
+		return wire.Welcome{}, err
+	}
+	return wire.Unmarshal[wire.Welcome](reply)
+}
+
+// Send implements uplink.Port.
+func (p *port) Send(ctx context.Context, l dot.Lane, frame []byte) error {
+	if p.tap != nil {
+		p.tap(l, frame)
+	}
+	if err := p.link.Send(ctx, wire.Up(l, p.device), frame); err != nil {
+		return err
+	}
+	if f, err := batch.Open(frame); err == nil && p.held != nil {
+		p.held(f.Header.Chain, f.Header.Run)
+	}
+	return nil
+}
+
+// Resend sends a frame once more, as after an acknowledgement that got lost.
+func (d *Device) Resend(ctx context.Context, l dot.Lane, frame []byte) error {
+	return d.link.Send(ctx, wire.Up(l, d.id.Device), frame)
+}
+
+// Carry passes on a frame of another device, unchanged. nil: the hub has it in custody.
+func (d *Device) Carry(ctx context.Context, frame []byte) error {
+	return d.link.Send(ctx, wire.Relay(d.id.Device), frame)
+}
+
+// Frame seals entries for somebody who carries them: a run of one chain that
+// must fit into one frame.
+func (d *Device) Frame(c dot.Chain, r lane.Range) ([]byte, error) {
+	run, err := d.store.Read(c, r.First, int(r.Len()), batch.MaxRaw/2)
+	if err != nil {
+		return nil, err
+	}
+	if run.First != r.First || uint64(len(run.Entries)) != r.Len() {
+		return nil, fmt.Errorf("seal %s %s: the store does not have all of it; run: agent doctor", c, r)
+	}
+	key, err := d.id.SigningKey()
+	if err != nil {
+		return nil, err
+	}
+	frame, _, err := batch.Seal(c, run.First, run.Before, run.Entries, key, batch.Small)
+	return frame, err
+}
+
+// outbox lets uplink read and settle the store.
+type outbox struct{ store *store.Store }
+
+// Chains implements uplink.Outbox.
+func (o *outbox) Chains() []uplink.Chain {
+	states := o.store.Chains()
+	out := make([]uplink.Chain, len(states))
+	for i, s := range states {
+		out[i] = uplink.Chain{
+			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Lost: s.Lost, Archived: s.Archived,
+		}
+	}
+	return out
+}
+
+// Read implements uplink.Outbox.
+func (o *outbox) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (uplink.Run, error) {
+	r, err := o.store.Read(c, from, maxCount, maxBytes)
+	return uplink.Run{First: r.First, Before: r.Before, Entries: r.Entries}, err
+}
+
+// errContradiction marks receipts that do not fit what the device has.
+var errContradiction = errors.New("the hub's receipts contradict this device")
+
+// Settle implements uplink.Outbox.
+func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
+	settled, err := o.store.Settle(ctx, rs)
+	newly := 0
+	for _, s := range settled {
+		newly += int(s.Newly)
+		if s.Refused != nil && s.Refused.Code != store.CodeUnknownChain && err == nil {
+			err = fmt.Errorf("%w: %s", errContradiction, s.Refused.What)
+		}
+	}
+	return newly, err
+}

@@ -1,0 +1,231 @@
+package link
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"otor/internal/trust"
+	"otor/internal/wire"
+)
+
+// Bounds of what the hub may have waiting for us in memory.
+const (
+	maxReceipts     = 1024
+	maxReceiptBytes = 4 << 20
+)
+
+// session is one connection; its context ends, with the reason as cause, when
+// the connection does.
+type session struct {
+	nc         *nats.Conn
+	ctx        context.Context
+	end        context.CancelCauseFunc
+	generation uint64
+	probing    atomic.Bool
+}
+
+// newTLS keeps session tickets: a resumed handshake carries no certificate.
+func newTLS(root *x509.Certificate) *tls.Config {
+	cfg := trust.ByRoot(root)
+	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	return cfg
+}
+
+// contact makes one attempt and, if it succeeds, stays until the connection is
+// over. It returns whether there was a connection, and the reason of its end.
+func (l *Link) contact(ctx context.Context) (online bool, err error) {
+	l.setPhase(Connecting, nil)
+	s := &session{}
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	defer s.end(nil)
+	if s.nc, err = l.connect(s); err != nil {
+		return false, err
+	}
+	defer s.nc.Close()
+	if err := l.listen(s); err != nil {
+		return false, err
+	}
+	l.enter(s)
+	l.cfg.Log.Info("link to the hub is up", "generation", s.generation, "url", s.nc.ConnectedUrl())
+	<-s.ctx.Done()
+	l.leave()
+	return true, context.Cause(s.ctx)
+}
+
+func (l *Link) connect(s *session) (*nats.Conn, error) {
+	opts := nats.GetDefaultOptions()
+	opts.Servers = l.cfg.URLs
+	for _, set := range []nats.Option{
+		nats.Name(string(l.cfg.Device)),
+		nats.UserJWT(func() (string, error) { return l.cfg.JWT, nil }, l.key.Sign),
+		nats.Secure(l.tls), nats.SetCustomDialer(l.dial.within(s.ctx)), nats.SkipHostLookup(),
+		nats.NoReconnect(), nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(), nats.NoEcho(),
+		nats.CustomInboxPrefix(wire.InboxPrefix(l.cfg.Device)),
+		nats.Timeout(l.cfg.ConnectTimeout), nats.FlusherTimeout(writeDeadline),
+		nats.PingInterval(l.cfg.PingInterval), nats.MaxPingsOutstanding(2),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { l.trouble(s, err) }),
+		nats.ClosedHandler(func(nc *nats.Conn) {
+			if err := nc.LastError(); err != nil {
+				s.end(fmt.Errorf("%w: %w", ErrLost, err))
+				return
+			}
+			s.end(ErrLost)
+		}),
+	} {
+		if err := set(&opts); err != nil {
+			return nil, err
+		}
+	}
+	return opts.Connect()
+}
+
+// trouble hears what the server says without being asked. A denied publish is
+// told in no other way, and means that these credentials are not enough.
+func (l *Link) trouble(s *session, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) || authError(err) {
+		s.end(fmt.Errorf("%w: %w", ErrRefused, err))
+		return
+	}
+	l.cfg.Log.Warn("link to the hub", "error", err)
+}
+
+// listen subscribes to the receipts. The server handles a connection's words in
+// their order, so the subscription stands before any hello that is said later.
+func (l *Link) listen(s *session) error {
+	l.mu.Lock()
+	f := l.onReceipt
+	l.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	sub, err := s.nc.Subscribe(wire.ReceiptFor(l.cfg.Device), func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return err
+	}
+	return sub.SetPendingLimits(maxReceipts, maxReceiptBytes)
+}
+
+// probe checks in the background that the other end answers, and ends the
+// session if not: a half-open connection otherwise lasts until the second ping.
+func (s *session) probe(patience time.Duration) {
+	if !s.probing.CompareAndSwap(false, true) {
+		return
+	}
+	go func() { // ends with the session at the latest
+		defer s.probing.Store(false)
+		ctx, cancel := context.WithTimeout(s.ctx, patience)
+		defer cancel()
+		if err := s.nc.FlushWithContext(ctx); err != nil && s.ctx.Err() == nil {
+			s.end(fmt.Errorf("%w: it did not answer within %s", ErrLost, patience))
+		}
+	}()
+}
+
+// Send publishes a frame and waits for the stream's word. nil: the hub has it
+// in custody. [ErrNotTaken], [ErrTooLarge], [ErrOffline]: it has not. Any other
+// error: unknown, send it again some time.
+func (l *Link) Send(ctx context.Context, subject string, frame []byte) error {
+	reply, err := l.Request(ctx, subject, frame)
+	if err != nil {
+		return err
+	}
+	var ack struct {
+		Stream string `json:"stream"`
+		Error  *struct {
+			Code        int    `json:"err_code"`
+			Description string `json:"description"`
+		} `json:"error"`
+	}
+	if err := json.Unmarshal(reply, &ack); err != nil {
+		return fmt.Errorf("send on %s: the answer is no acknowledgement: %w", subject, err)
+	}
+	if ack.Error != nil {
+		return fmt.Errorf("send on %s: %w: %s (%d)", subject, ErrNotTaken, ack.Error.Description, ack.Error.Code)
+	}
+	if ack.Stream == "" {
+		return fmt.Errorf("send on %s: the answer names no stream", subject)
+	}
+	return nil
+}
+
+// Request asks the hub and returns its answer. It fails at once when the
+// connection ends. When ctx's deadline passes first, the line is checked too.
+func (l *Link) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+	s := l.current()
+	if s == nil {
+		return nil, fmt.Errorf("ask %s: %w", subject, ErrOffline)
+	}
+	if int64(len(data)) > s.nc.MaxPayload() {
+		return nil, fmt.Errorf("ask %s: %w: %d bytes, the limit is %d", subject, ErrTooLarge, len(data), s.nc.MaxPayload())
+	}
+	both, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })()
+	m, err := s.nc.RequestWithContext(both, subject, data)
+	switch {
+	case err == nil:
+		return m.Data, nil
+	case s.ctx.Err() != nil:
+		return nil, fmt.Errorf("ask %s: %w", subject, context.Cause(s.ctx))
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrDisconnected):
+		// The library may tell us here before it tells the closed handler.
+		return nil, fmt.Errorf("ask %s: %w: %w", subject, ErrLost, err)
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("ask %s: %w: nobody there takes it now", subject, ErrNotTaken)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		s.probe(l.cfg.ProbeTimeout)
+	}
+	return nil, fmt.Errorf("ask %s: %w", subject, err)
+}
+
+// authError knows a no to the credentials. During login the library gives the
+// server's words alone, without one of its own errors.
+func authError(err error) bool {
+	if err == nil {
+		return false
+	}
+	for _, e := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, e) || strings.Contains(strings.ToLower(err.Error()), strings.TrimPrefix(e.Error(), "nats: ")) {
+			return true
+		}
+	}
+	return false
+}
+
+func refused(err error) bool { return errors.Is(err, ErrRefused) || authError(err) }
+
+// words says for a person why there is no connection.
+func words(err error) string {
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "the hub does not let this device send: " + err.Error() + "; ask the hub's operator"
+	case refused(err):
+		return "the hub does not accept this device: its credentials were revoked or have expired; ask the hub's operator"
+	case errors.Is(err, trust.ErrNotTheHub):
+		return "what answers at the hub's address is not this device's hub; check the network (a login page?)"
+	case errors.As(err, &dns):
+		return "the hub's name " + dns.Name + " was not found; no network, or no name server"
+	case errors.Is(err, nats.ErrTimeout), errors.As(err, &timeout) && timeout.Timeout():
+		return "the hub did not answer in time"
+	case errors.Is(err, nats.ErrNoServers):
+		return "the hub does not answer"
+	case errors.Is(err, ErrLost):
+		return err.Error()
+	default:
+		return "the hub does not answer: " + err.Error()
+	}
+}

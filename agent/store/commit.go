@@ -1,0 +1,226 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+)
+
+// floor is the free space below which nothing new is taken: a full disk would
+// kill the process in the middle of a write (Badger writes through a memory map).
+const floor = 16 << 20
+
+// request is one thing for the committer to do: one of draft, receipts, contact.
+type request struct {
+	draft       *Draft
+	privateHash entry.Hash
+	receipts    []receipt.Receipt
+	contact     *Contact
+
+	// Answers, valid once done is closed.
+	saved   Saved
+	settled []Settlement
+	err     error
+	done    chan struct{}
+}
+
+// weight is about what the request adds to a transaction, in bytes.
+func (r *request) weight() int {
+	if r.draft != nil {
+		return len(r.draft.Private) + 2<<10
+	}
+	return 1 << 10 * (1 + len(r.receipts))
+}
+
+// Append gives the draft its place in its lane's chain of the current
+// incarnation and returns once entry and tail are on the disk. A Wall of 0 is
+// set to now. Errors: [ErrTooLarge], [ErrFull], [ErrReadOnly], [ErrDamaged],
+// [ErrClosed], or what keeps the store from persisting; the draft is then not
+// saved. ctx is looked at until the draft is handed over.
+func (s *Store) Append(ctx context.Context, d Draft) (Saved, error) {
+	if !d.Lane.Valid() {
+		return Saved{}, fmt.Errorf("append entry: unknown %s", d.Lane)
+	}
+	if limit := entry.MaxFor(d.Lane); len(d.Private) > limit {
+		return Saved{}, tooLarge(d.Lane, len(d.Private))
+	}
+	r := &request{draft: &d, privateHash: sha256.Sum256(d.Private)}
+	if err := s.send(ctx, r); err != nil {
+		return Saved{}, err
+	}
+	return r.saved, nil
+}
+
+func tooLarge(l dot.Lane, size int) error {
+	return fmt.Errorf("%w: it takes %d bytes and an entry of the %s lane may have %d: shorten its texts, or split it",
+		ErrTooLarge, size, l, entry.MaxFor(l))
+}
+
+// commitLoop is the committer: the only writer of the database after Open.
+func (s *Store) commitLoop() {
+	var carry *request
+	for {
+		first := carry
+		carry = nil
+		if first == nil {
+			r, ok := <-s.queue
+			if !ok {
+				return
+			}
+			first = r
+		}
+		var batch []*request
+		batch, carry = s.gather(first)
+		start := time.Now()
+		s.commit(batch)
+		s.lastTook, s.crowd = time.Since(start), max(len(batch), s.crowd-s.crowd/8-1)
+	}
+}
+
+// gather takes what is waiting, up to the bounds of one commit; what did not
+// fit is carried. After a large commit its writers come back at about the same
+// time: it is worth a fraction of a commit to wait for as many as came lately.
+func (s *Store) gather(first *request) (batch []*request, carry *request) {
+	batch = append(make([]*request, 0, maxBatch), first)
+	bytes := first.weight()
+	var patience <-chan time.Time
+	if s.crowd > 1 {
+		t := time.NewTimer(min(s.lastTook/4, time.Millisecond))
+		defer t.Stop()
+		patience = t.C
+	}
+	for len(batch) < maxBatch {
+		var r *request
+		var ok bool
+		select {
+		case r, ok = <-s.queue:
+		default:
+			if patience == nil || len(batch) >= s.crowd {
+				return batch, nil
+			}
+			select {
+			case r, ok = <-s.queue:
+			case <-patience:
+				return batch, nil
+			}
+		}
+		if !ok {
+			return batch, nil // closing: the loop sees it next
+		}
+		if bytes += r.weight(); bytes > maxBatchBytes {
+			return batch, r
+		}
+		batch = append(batch, r)
+	}
+	return batch, nil
+}
+
+// commit does the requests in one synced transaction and answers them.
+func (s *Store) commit(batch []*request) {
+	err := s.Err()
+	if err == nil {
+		err = s.commitOrSplit(batch)
+	}
+	for _, r := range batch {
+		if err != nil {
+			r.err = err
+		}
+		close(r.done)
+	}
+	if err == nil {
+		s.signal()
+	}
+}
+
+// commitOrSplit returns an error only when the store can no longer persist;
+// what is wrong with one request stands in that request.
+func (s *Store) commitOrSplit(batch []*request) error {
+	p := s.plan(batch)
+	if len(p.rows) == 0 {
+		return nil
+	}
+	err := s.write(p.rows)
+	if errors.Is(err, badger.ErrTxnTooBig) && len(batch) > 1 {
+		half := len(batch) / 2
+		if err := s.commitOrSplit(batch[:half]); err != nil {
+			return err
+		}
+		return s.commitOrSplit(batch[half:])
+	}
+	if err != nil {
+		return s.fail(err)
+	}
+	// Durable from here on: first the tails outside, then what readers see.
+	for c := range p.appended {
+		st := p.chains[c]
+		if err := s.tails.write(c, tail{st.Last, st.Head, st.LastHLC}); err != nil {
+			s.log.Warn("the tail beside the database is behind", "chain", c, "err", err)
+		}
+	}
+	s.mu.Lock()
+	for c, st := range p.chains {
+		st.Lost = s.chains[c].Lost // readers may have noticed more meanwhile
+		s.chains[c] = st
+	}
+	if p.contact != nil {
+		s.contact = *p.contact
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+type row struct{ key, value []byte }
+
+func (s *Store) write(rows []row) error {
+	txn := s.db.NewTransaction(true)
+	defer txn.Discard()
+	for _, r := range rows {
+		if err := txn.Set(r.key, r.value); err != nil {
+			return err
+		}
+	}
+	return txn.Commit()
+}
+
+// fail makes the store refuse everything from now on: after a commit that
+// failed half way, what is on the disk is known only by opening it again.
+func (s *Store) fail(err error) error {
+	switch {
+	case isNoSpace(err):
+		err = fmt.Errorf("%w: %w", errFull(s.dir, 0), err)
+	case isReadOnly(err):
+		err = fmt.Errorf("%w: %s: %w", ErrReadOnly, s.dir, err)
+	default:
+		err = fmt.Errorf("commit to store %s: %w: restart the program", s.dir, err)
+	}
+	s.mu.Lock()
+	s.fatal = err
+	s.mu.Unlock()
+	s.log.Error("the store can no longer save", "err", err)
+	return err
+}
+
+func errFull(dir string, free uint64) error {
+	return fmt.Errorf("%w: %s has %d MB free and %d MB are needed: delete photos or files; nothing that was saved is lost",
+		ErrFull, dir, free>>20, floor>>20)
+}
+
+// signal tells the watchers; one that has not yet looked is not told twice.
+func (s *Store) signal() {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for ch := range s.watchers {
+		select {
+		case ch <- struct{}{}:
+		default:
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// Package store keeps a device's entries in a Badger database.
+//
+// It promises one thing above all: when [Store.Append] returns without an
+// error, the entry is on the disk, in its place in its chain, and the chain's
+// tail beside it, in one commit. Everything else is derived. The outbox is not
+// rows: it is what lies between 1 and a chain's last seq and is not covered by
+// the hub's receipts (docs/adr/0003-outbox-is-an-interval.md). So settling a
+// receipt is one small write, nothing is deleted, and no two rows can disagree.
+//
+// One goroutine, the committer, owns the tails. Callers hand it drafts and
+// wait; it puts up to 256 waiting ones into one synced transaction and answers
+// all of them afterwards. Receipts and settings go the same way.
+//
+// What is on the disk is not trusted. Every value is sealed under its key, so a
+// changed or swapped value does not open; every entry carries the head before
+// it, so an entry that is missing or out of place shows; and the chain's last
+// seq and head are kept a second time outside the database, so a lost end shows
+// too. What is damaged is named exactly, as a [Finding], and stepped over: the
+// rest stays readable.
+//
+// # The folder
+//
+//	DIR/db/        the Badger database
+//	DIR/tails-N    last seq, head and logical time of the lanes of incarnation N, see tails.go
+//	DIR/lock, pid  who has the store open
+//	DIR/ballast    space that is given up on a full disk so that the store can open
+//	DIR/apart/     damaged files and copies made before a repair; nothing reads them
+//
+// # The keys, version 1
+//
+// A key starts with one byte that says what it is. Numbers are big endian.
+// CHAIN is: length of the device name (1 byte), device name, incarnation
+// (4 bytes), lane (1 byte).
+//
+//	01                    the store's format: version, device; opens only with the right key
+//	10 CHAIN seq(8)       one entry: head before it (32), saved at in Unix ms (8), entry.Raw.Encode()
+//	11 CHAIN              the chain's tail: last seq, its head, its logical time
+//	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
+//	20 name(1)            a setting; 01 is the contact with the hub
+//
+// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts, 30 drafts
+// of captures, 31 base, 32 overlay, 33 due index, 34 feed cursors, 35 search
+// index, 40 blobs, 41 blob chunks, 50 batches carried for others, 60 the
+// device's own audit. 21 is never used: Badger keeps its own rows there.
+//
+// # The values
+//
+// Every value is a byte that names the sealing, then what that sealing says.
+// 01 is: nonce (24 random bytes), then XChaCha20-Poly1305 of the content under
+// the store's key with the Badger key as additional data. Other sealings (a
+// second key for archived entries) get other numbers.
+//
+// Content of rows other than entries is deterministic CBOR with integer keys.
+//
+// The nouns: [Store]; [ChainState], what is known of one chain; [Run],
+// consecutive entries for a batch; [Item], one entry for a list; [Settlement],
+// what a receipt changed; [Contact]; [Finding].
+package store

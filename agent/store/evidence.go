@@ -1,0 +1,167 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+)
+
+// evidence is what the disk says about one chain.
+type evidence struct {
+	row        *tail // the tail's row
+	outside    *tail // the tail kept beside the database
+	unused     bool  // the file beside the database says that the lane never had an entry
+	receipt    *receiptRow
+	highest    dot.Seq // the highest entry that is there
+	rowDamaged bool
+}
+
+func at(m map[dot.Chain]*evidence, c dot.Chain) *evidence {
+	if m[c] == nil {
+		m[c] = new(evidence)
+	}
+	return m[c]
+}
+
+// loadRows gathers the evidence inside the database.
+func (s *Store) loadRows(txn *badger.Txn, found map[dot.Chain]*evidence) error {
+	opts := badger.DefaultIteratorOptions
+	opts.PrefetchValues = false
+	it := txn.NewIterator(opts)
+	defer it.Close()
+	for it.Rewind(); it.Valid(); {
+		key := it.Item().KeyCopy(nil)
+		if key[0] == kindEntry {
+			// One look at each chain, then over all its entries at once.
+			c, _, err := parseChain(key)
+			if err != nil {
+				it.Next()
+				continue
+			}
+			at(found, c).highest = highest(txn, c)
+			it.Seek(append(chainKey(kindEntry, c), bytes.Repeat([]byte{0xff}, 9)...))
+			continue
+		}
+		s.loadRow(it.Item(), key, found)
+		it.Next()
+	}
+	return nil
+}
+
+// highest is the last entry of a chain that is there.
+func highest(txn *badger.Txn, c dot.Chain) dot.Seq {
+	opts := badger.DefaultIteratorOptions
+	opts.PrefetchValues, opts.Reverse = false, true
+	opts.Prefix = chainKey(kindEntry, c)
+	it := txn.NewIterator(opts)
+	defer it.Close()
+	for it.Seek(entryKey(c, dot.MaxSeq)); it.Valid(); it.Next() {
+		if seq, ok := parseSeq(it.Item().Key()[len(opts.Prefix):]); ok {
+			return seq
+		}
+	}
+	return 0
+}
+
+// loadRow reads a row that is no entry. A damaged one is a finding.
+func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evidence) {
+	open := func(into any) bool {
+		err := item.Value(func(v []byte) error { return s.box.openRow(key, v, into) })
+		if err != nil {
+			s.note(Finding{
+				Code: CodeRowDamaged, Which: fmt.Sprintf("row %x", key), What: err.Error(),
+				Do: "nothing: it is worked out again from the entries and the hub's next answer",
+			})
+		}
+		return err == nil
+	}
+	switch key[0] {
+	case kindTail:
+		if c, _, err := parseChain(key); err == nil {
+			var r tailRow
+			if open(&r) {
+				t := r.tail()
+				at(found, c).row = &t
+			} else {
+				at(found, c).rowDamaged = true
+			}
+		}
+	case kindReceipt:
+		if c, _, err := parseChain(key); err == nil {
+			var r receiptRow
+			if open(&r) {
+				at(found, c).receipt = &r
+			}
+		}
+	case kindSetting:
+		var r contactRow
+		if bytes.Equal(key, contactKey) && open(&r) {
+			s.contact = r.contact()
+		}
+	}
+}
+
+// judge decides where a chain ends: at the furthest of what its row, the file
+// beside the database and its entries say. The file is never ahead of what was
+// durable, and each of the first two names the head too.
+func (s *Store) judge(c dot.Chain, ev *evidence) *ChainState {
+	st := &ChainState{Chain: c, Head: entry.Genesis(c), ReceivedHead: entry.Genesis(c)}
+	for _, t := range []*tail{ev.row, ev.outside} {
+		if t != nil && t.last > st.Last {
+			st.Last, st.Head, st.LastHLC = t.last, t.head, t.hlc
+		}
+	}
+	if ev.highest > st.Last {
+		s.adopt(st, ev)
+	}
+	if ev.receipt != nil {
+		ev.receipt.apply(st)
+	}
+	current := c.Device == s.o.Device && c.Incarnation == s.o.Incarnation
+	if current && ev.outside == nil && !ev.unused && s.tookDamage(ev) {
+		// Files or rows were lost and the second record of the end as well.
+		st.endUnknown = true
+		s.note(chainFinding(CodeEndUnknown, c, nil,
+			fmt.Sprintf("files were damaged and nothing proves that seq %d was the last one", st.Last),
+			"continue under a new incarnation"))
+	}
+	return st
+}
+
+// adopt takes the highest entry itself for the end: its row is damaged or older.
+func (s *Store) adopt(st *ChainState, ev *evidence) {
+	e, err := s.stored(st.Chain, ev.highest)
+	if err != nil {
+		s.note(entryDamaged(st.Chain, lane.NewSet(lane.Run(ev.highest, ev.highest))))
+		st.Last, st.endUnknown = ev.highest, true
+		return
+	}
+	st.Last, st.Head = ev.highest, e.after()
+	if pub, err := entry.DecodePublic(e.raw.Public); err == nil {
+		st.LastHLC = pub.HLC
+	}
+	if ev.row == nil || ev.row.last < st.Last {
+		s.note(Finding{
+			Code: CodeRowDamaged, Chain: st.Chain, Which: "tail of " + st.Chain.String(),
+			What: fmt.Sprintf("it does not know of the entries up to %d", st.Last), Do: "nothing: it was worked out from the entries",
+		})
+	}
+}
+
+// tookDamage reports whether opening met damaged files, or this chain's own rows.
+func (s *Store) tookDamage(ev *evidence) bool {
+	if ev.rowDamaged {
+		return true
+	}
+	for _, f := range s.Findings() {
+		if f.Code == CodeFileDamaged {
+			return true
+		}
+	}
+	return false
+}

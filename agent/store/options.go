@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+// Options say whose store it is and how to open it.
+type Options struct {
+	Key         [32]byte // seals every value
+	Device      dot.Device
+	Incarnation dot.Incarnation // the one that new entries belong to
+	// Origin stands on seq 1 of each lane. Its LastSeq and LastHead are filled in
+	// per lane from the chain of Origin.Previous when they are zero and the store has it.
+	Origin entry.Origin
+
+	Log *slog.Logger     // nil: discarded
+	Now func() time.Time // nil: time.Now
+
+	// NoSync leaves syncing out: acknowledged entries are lost on a power cut.
+	// It is the negative control of the crash tests and has no other use.
+	NoSync bool
+	// ReadOnly opens for looking only; Append, Settle and SetContact answer [ErrReadOnly].
+	ReadOnly bool
+}
+
+func (o *Options) check() error {
+	c := dot.Chain{Device: o.Device, Incarnation: o.Incarnation, Lane: dot.Record}
+	if err := c.Check(); err != nil {
+		return fmt.Errorf("store options: %w", err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return nil
+}
+
+// Sizes of the database. An entry with all that is around it stays far below
+// valueThreshold, so no value ever goes to Badger's value log, whose sync
+// errors are swallowed; valueThreshold stays below 15 % of the memtable, which
+// Badger asks for.
+const (
+	memTableSize   = 4 << 20
+	valueThreshold = 128 << 10
+	valueLogSize   = 1 << 20 // stays empty
+	blockCache     = 2 << 20
+	indexCache     = 2 << 20
+)
+
+// Bounds of one commit. Badger takes 15 % of the memtable, 629 kB, in one transaction.
+const (
+	maxBatch      = 256
+	maxBatchBytes = 384 << 10
+	queueSize     = 2 * maxBatch
+)
+
+func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
+	return badger.DefaultOptions(dir).
+		WithSyncWrites(!o.NoSync).
+		WithReadOnly(o.ReadOnly).
+		WithLogger(log).
+		WithMetricsEnabled(false).
+		WithNumVersionsToKeep(1).
+		WithDetectConflicts(false). // one goroutine writes
+		WithMemTableSize(memTableSize).
+		WithNumMemtables(2).
+		WithValueThreshold(valueThreshold).
+		WithValueLogFileSize(valueLogSize).
+		WithBaseTableSize(4 << 20).
+		WithBaseLevelSize(16 << 20).
+		WithNumLevelZeroTables(4).
+		WithNumLevelZeroTablesStall(12).
+		WithNumCompactors(2).
+		WithCompression(options.None). // sealed bytes do not compress
+		WithBlockCacheSize(blockCache).
+		WithIndexCacheSize(indexCache).
+		WithChecksumVerificationMode(options.OnTableRead).
+		WithNumGoroutines(1)
+}
+
+// badgerLog passes Badger's lines on and keeps those about files that it left out.
+type badgerLog struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	ignored []string // owner: mu
+}
+
+func (l *badgerLog) Errorf(format string, args ...any) {
+	line := strings.TrimSpace(fmt.Sprintf(format, args...))
+	if strings.HasPrefix(line, "Ignoring table") {
+		l.mu.Lock()
+		l.ignored = append(l.ignored, line)
+		l.mu.Unlock()
+	}
+	l.log.Error("badger", "line", line)
+}
+
+func (l *badgerLog) Warningf(format string, args ...any) {
+	l.log.Warn("badger", "line", strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+// Infof and Debugf are about Badger's own housekeeping.
+func (l *badgerLog) Infof(format string, args ...any) { l.Debugf(format, args...) }
+
+func (l *badgerLog) Debugf(format string, args ...any) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug("badger", "line", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	}
+}

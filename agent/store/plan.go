@@ -1,0 +1,155 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+// plan is what one transaction will write, and the states after it. Making one
+// changes nothing but the clock, which may skip.
+type plan struct {
+	s        *Store
+	rows     []row
+	chains   map[dot.Chain]*ChainState // changed ones, as they will be
+	appended map[dot.Chain]bool
+	settled  map[dot.Chain]bool
+	contact  *Contact
+}
+
+func (s *Store) plan(batch []*request) *plan {
+	p := &plan{
+		s: s, rows: make([]row, 0, len(batch)+4),
+		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
+	}
+	full := s.checkSpace()
+	now := s.o.Now()
+	for _, r := range batch {
+		r.err = full
+		switch {
+		case full != nil:
+		case r.draft != nil:
+			r.saved, r.err = p.append(r, now)
+		case r.contact != nil:
+			p.contact = r.contact
+		default:
+			r.settled = p.settle(r.receipts)
+		}
+	}
+	if err := p.finish(); err != nil {
+		for _, r := range batch {
+			r.err = err
+		}
+		return &plan{}
+	}
+	return p
+}
+
+func (s *Store) checkSpace() error {
+	free, err := diskFree(s.dir)
+	if err != nil {
+		return fmt.Errorf("measure the free space of %s: %w", s.dir, err)
+	}
+	if free < floor {
+		return errFull(s.dir, free)
+	}
+	return nil
+}
+
+// state returns the planned state of a chain, nil when there is none such.
+func (p *plan) state(c dot.Chain) *ChainState {
+	if st := p.chains[c]; st != nil {
+		return st
+	}
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	st := p.s.chains[c]
+	if st == nil {
+		return nil
+	}
+	own := *st
+	return &own
+}
+
+// append gives a draft its dot, its logical time and its place in the chain.
+func (p *plan) append(r *request, now time.Time) (Saved, error) {
+	c := dot.Chain{Device: p.s.o.Device, Incarnation: p.s.o.Incarnation, Lane: r.draft.Lane}
+	st := p.state(c)
+	if st.endUnknown {
+		return Saved{}, damaged(c.String(), "after damage nothing proves where it ended",
+			"continue under a new incarnation")
+	}
+	if st.Last >= dot.MaxSeq {
+		return Saved{}, fmt.Errorf("append entry to %s: the chain is full", c)
+	}
+	pub := r.draft.Public
+	pub.Dot = c.At(st.Last + 1)
+	if pub.Wall == 0 {
+		pub.Wall = now.UnixMilli()
+	}
+	pub.HLC = p.s.clock.Tick(max(now.UnixMilli(), pub.Wall))
+	pub.Origin = nil
+	if pub.Dot.Seq == 1 {
+		pub.Origin = p.origin(c.Lane)
+	}
+	public, err := pub.Encode()
+	if err != nil {
+		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
+	}
+	raw := entry.Raw{Public: public, Private: r.draft.Private, PrivateHash: r.privateHash}
+	if raw.Private == nil {
+		raw = entry.NewRaw(public, []byte{}) // nil would mean: erased
+	}
+	if raw.Size() > entry.MaxFor(c.Lane) {
+		return Saved{}, tooLarge(c.Lane, raw.Size())
+	}
+	e := stored{before: st.Head, savedAt: now, raw: raw}
+	key := entryKey(c, pub.Dot.Seq)
+	p.rows = append(p.rows, row{key, p.s.box.sealEntry(key, e)})
+
+	st.Last, st.Head, st.LastHLC = pub.Dot.Seq, e.after(), pub.HLC
+	p.chains[c], p.appended[c] = st, true
+	return Saved{Dot: pub.Dot, Hash: raw.Hash(), Head: st.Head, HLC: pub.HLC, SavedAt: now, Size: raw.Size()}, nil
+}
+
+// origin says for one lane why this incarnation began and where the one before it ended.
+func (p *plan) origin(l dot.Lane) *entry.Origin {
+	o := p.s.o.Origin
+	if o.Previous != 0 && o.LastSeq == 0 {
+		if st := p.state(dot.Chain{Device: p.s.o.Device, Incarnation: o.Previous, Lane: l}); st != nil {
+			o.LastSeq, o.LastHead = st.Last, st.Head
+		}
+	}
+	return &o
+}
+
+// finish adds the rows of the chains that changed.
+func (p *plan) finish() error {
+	for c := range p.appended {
+		st := p.chains[c]
+		if err := p.addRow(chainKey(kindTail, c), tail{st.Last, st.Head, st.LastHLC}.row()); err != nil {
+			return err
+		}
+	}
+	for c := range maps.Keys(p.settled) {
+		if err := p.addRow(chainKey(kindReceipt, c), receiptRowOf(p.chains[c])); err != nil {
+			return err
+		}
+	}
+	if p.contact != nil {
+		return p.addRow(contactKey, p.contact.row())
+	}
+	return nil
+}
+
+func (p *plan) addRow(key []byte, content any) error {
+	value, err := p.s.box.sealRow(key, content)
+	if err != nil {
+		return err
+	}
+	p.rows = append(p.rows, row{key, value})
+	return nil
+}

@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+)
+
+// receiptRow is the row under 12.
+type receiptRow struct {
+	Epoch    receipt.Epoch `cbor:"1,keyasint"`
+	Through  dot.Seq       `cbor:"2,keyasint"`
+	Head     entry.Hash    `cbor:"3,keyasint"`
+	Extra    []lane.Range  `cbor:"4,keyasint,omitempty"`
+	Archived dot.Seq       `cbor:"5,keyasint,omitempty"`
+}
+
+func receiptRowOf(st *ChainState) receiptRow {
+	return receiptRow{
+		Epoch: st.Epoch, Through: st.Received.Through(), Head: st.ReceivedHead,
+		Extra: st.Received.Extra(), Archived: st.Archived,
+	}
+}
+
+func (r receiptRow) apply(st *ChainState) {
+	st.Epoch, st.ReceivedHead, st.Archived = r.Epoch, r.Head, r.Archived
+	st.Received = receipt.Receipt{Through: r.Through, Extra: r.Extra}.Set()
+}
+
+// maxRanges bounds the ranges above the watermark that are kept. Beyond it the
+// highest are forgotten: those entries are sent again, and nothing is lost.
+const maxRanges = 1024
+
+// Settlement is what one receipt did.
+type Settlement struct {
+	Chain    dot.Chain
+	Newly    uint64  // entries that were waiting and are not any more
+	Waiting  uint64  // entries of the chain that still are
+	Through  dot.Seq // the watermark now
+	Archived dot.Seq
+	// Refused says why the receipt changed nothing. nil: it was taken.
+	Refused *Finding
+}
+
+// Settle takes the hub's receipts, whose signatures and epoch the caller has
+// checked, in one commit. Receipts of one epoch add up, in whatever order they
+// come; a receipt of another epoch replaces what was known, so that entries a
+// restored hub lacks are waiting again. A receipt that contradicts the chain
+// is refused with a finding and changes nothing. The answers are in the order
+// of the receipts.
+func (s *Store) Settle(ctx context.Context, rs []receipt.Receipt) ([]Settlement, error) {
+	const most = 64 // receipts of one commit
+	var out []Settlement
+	for len(rs) > 0 {
+		n := min(len(rs), most)
+		r := &request{receipts: rs[:n]}
+		if err := s.send(ctx, r); err != nil {
+			return out, fmt.Errorf("settle receipts: %w", err)
+		}
+		out, rs = append(out, r.settled...), rs[n:]
+	}
+	var refused []Finding
+	for _, o := range out {
+		if o.Refused != nil {
+			refused = append(refused, *o.Refused)
+		}
+	}
+	s.note(refused...)
+	return out, nil
+}
+
+// settle plans receipts.
+func (p *plan) settle(rs []receipt.Receipt) []Settlement {
+	out := make([]Settlement, len(rs))
+	for i, r := range rs {
+		st := p.state(r.Chain)
+		out[i] = Settlement{Chain: r.Chain}
+		if st == nil {
+			f := chainFinding(CodeUnknownChain, r.Chain, nil, "the hub sent a receipt for a chain that this device never had",
+				"tell the hub's operator: two devices may share a name")
+			out[i].Refused = &f
+			continue
+		}
+		if f := p.refuse(r, st); f != nil {
+			out[i].Refused = f
+		} else if p.take(r, st) {
+			p.chains[r.Chain], p.settled[r.Chain] = st, true
+			out[i].Newly = waiting(p.before(r.Chain)) - min(waiting(st), waiting(p.before(r.Chain)))
+		}
+		out[i].Waiting, out[i].Through, out[i].Archived = waiting(st), st.Received.Through(), st.Archived
+	}
+	return out
+}
+
+func waiting(st *ChainState) uint64 {
+	var n uint64
+	for _, r := range st.Waiting() {
+		n += r.Len()
+	}
+	return n
+}
+
+// before is a chain's state before this plan.
+func (p *plan) before(c dot.Chain) *ChainState {
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	return p.s.chains[c]
+}
+
+// refuse finds what is wrong with a receipt, against the chain as it is here.
+func (p *plan) refuse(r receipt.Receipt, st *ChainState) *Finding {
+	highest := r.Through
+	for _, x := range r.Extra {
+		if !x.Valid() || x.First <= highest+1 {
+			f := chainFinding(CodeReceiptBroken, r.Chain, nil, fmt.Sprintf("a receipt's range %s is out of order", x),
+				"tell the hub's operator")
+			return &f
+		}
+		highest = x.Last
+	}
+	if highest > st.Last {
+		f := chainFinding(CodeReceiptAhead, r.Chain, []lane.Range{lane.Run(st.Last+1, highest)},
+			fmt.Sprintf("the hub has received up to %d and this device knows of %d", highest, st.Last),
+			"this folder is an older copy of itself, or another device writes under the same name: run doctor")
+		return &f
+	}
+	if head, known := p.headAt(st, r.Through); known && head != r.Head {
+		f := chainFinding(CodeHeadMismatch, r.Chain, []lane.Range{lane.Run(max(r.Through, 1), max(r.Through, 1))},
+			fmt.Sprintf("the hub has other content up to seq %d than this device", r.Through),
+			"this folder is an older copy of itself, or another device writes under the same name: run doctor")
+		return &f
+	}
+	return nil
+}
+
+// headAt is the chain's head after seq; known is false where damage took it.
+func (p *plan) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool) {
+	switch {
+	case seq == 0:
+		return entry.Genesis(st.Chain), true
+	case seq == st.Last:
+		return st.Head, true
+	case seq == st.Received.Through():
+		return st.ReceivedHead, true
+	}
+	if e, err := p.s.stored(st.Chain, seq); err == nil {
+		return e.after(), true
+	}
+	if e, err := p.s.stored(st.Chain, seq+1); err == nil {
+		return e.before, true
+	}
+	return entry.Hash{}, false
+}
+
+// take adds a good receipt to the chain's state and reports whether it changed it.
+func (p *plan) take(r receipt.Receipt, st *ChainState) bool {
+	was := receiptRowOf(st)
+	through := was.Through
+	if r.Epoch == st.Epoch {
+		for _, x := range r.Set() {
+			st.Received = st.Received.Add(x)
+		}
+		st.Archived = max(st.Archived, r.Archived)
+	} else {
+		st.Epoch, st.Received, st.Archived, through = r.Epoch, r.Set(), r.Archived, 0
+	}
+	if extra := st.Received.Extra(); len(extra) > maxRanges {
+		st.Received = st.Received[:len(st.Received)-len(extra)+maxRanges]
+	}
+	switch now := st.Received.Through(); {
+	case now == r.Through:
+		st.ReceivedHead = r.Head
+	case now != through:
+		if head, known := p.headAt(&ChainState{Chain: st.Chain, Last: st.Last, Head: st.Head}, now); known {
+			st.ReceivedHead = head
+		}
+	}
+	return !sameReceipt(was, receiptRowOf(st))
+}
+
+func sameReceipt(a, b receiptRow) bool {
+	if a.Epoch != b.Epoch || a.Through != b.Through || a.Head != b.Head || a.Archived != b.Archived || len(a.Extra) != len(b.Extra) {
+		return false
+	}
+	for i := range a.Extra {
+		if a.Extra[i] != b.Extra[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,254 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/gofrs/flock"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/hlc"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+)
+
+// Draft and Saved are what [Store.Append] takes and gives.
+type (
+	Draft = entry.Draft
+	Saved = entry.Saved
+)
+
+// Store holds a device's entries. It is safe for concurrent use.
+type Store struct {
+	dir  string
+	o    Options
+	log  *slog.Logger
+	box  box
+	db   *badger.DB
+	lock *flock.Flock
+
+	fresh bool // there was no database before this Open
+
+	queue     chan *request // to the committer; bounded
+	committed sync.WaitGroup
+
+	// Owned by the committer, after Open.
+	tails    *tailsFile
+	clock    *hlc.Clock
+	crowd    int           // how many requests came together lately, falling slowly
+	lastTook time.Duration // of the last commit
+
+	door   sync.RWMutex // held for reading while sending to queue
+	closed bool         // owner: door
+
+	mu       sync.RWMutex // guards what follows
+	chains   map[dot.Chain]*ChainState
+	contact  Contact
+	findings []Finding
+	fatal    error
+	watchers map[chan struct{}]struct{}
+}
+
+// ChainState is what the store knows of one chain, without reading it.
+type ChainState struct {
+	Chain   dot.Chain
+	Last    dot.Seq    // 0: no entries yet
+	Head    entry.Hash // after Last
+	LastHLC hlc.Time
+
+	Received     lane.Set   // what the hub's receipts cover
+	ReceivedHead entry.Hash // the head at Received.Through()
+	Archived     dot.Seq
+	Epoch        receipt.Epoch // the hub database that wrote those receipts
+
+	// Lost are entries of 1..Last that damage took and that were noticed so far.
+	Lost lane.Set
+	// endUnknown: after damage nothing proves that Last was the last one.
+	endUnknown bool
+}
+
+// Waiting lists the entries that the hub has not received: the outbox.
+func (c ChainState) Waiting() []lane.Range { return c.Received.Missing(c.Last) }
+
+// Sendable lists what is waiting and not lost.
+func (c ChainState) Sendable() []lane.Range {
+	covered := c.Received
+	for _, r := range c.Lost {
+		covered = covered.Add(r)
+	}
+	return covered.Missing(c.Last)
+}
+
+// Chains returns the state of every chain that the store holds, and of the
+// current incarnation's lanes even when they are empty, in order.
+func (s *Store) Chains() []ChainState {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	out := make([]ChainState, 0, len(s.chains))
+	for _, c := range s.chains {
+		out = append(out, *c)
+	}
+	slices.SortFunc(out, func(a, b ChainState) int { return a.Chain.Compare(b.Chain) })
+	return out
+}
+
+// Chain returns the state of one chain; ok is false for one that is not here.
+func (s *Store) Chain(c dot.Chain) (state ChainState, ok bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	st, ok := s.chains[c]
+	if !ok {
+		return ChainState{}, false
+	}
+	return *st, true
+}
+
+// Findings lists what is known to be wrong with the store so far.
+func (s *Store) Findings() []Finding {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.findings)
+}
+
+// note keeps findings that are new.
+func (s *Store) note(fs ...Finding) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range fs {
+		known := slices.ContainsFunc(s.findings, func(o Finding) bool {
+			return o.Code == f.Code && o.Which == f.Which
+		})
+		if known || len(s.findings) >= maxFindings {
+			continue
+		}
+		s.findings = append(s.findings, f)
+		if c := s.chains[f.Chain]; c != nil && f.Code != CodeHeadMismatch && f.Code != CodeReceiptAhead {
+			for _, r := range f.Seqs {
+				c.Lost = c.Lost.Add(r)
+			}
+		}
+		s.log.Error("store finding", "code", f.Code, "which", f.Which, "what", f.What)
+	}
+}
+
+// maxFindings bounds the list.
+const maxFindings = 1000
+
+// Err returns why the store can no longer persist, nil while it can. Nothing
+// but reopening helps.
+func (s *Store) Err() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.fatal
+}
+
+// Watch returns a channel that gets a value after each commit that changed the
+// entries or receipts, coalesced, until stop is called.
+func (s *Store) Watch() (changed <-chan struct{}, stop func()) {
+	ch := make(chan struct{}, 1)
+	s.mu.Lock()
+	s.watchers[ch] = struct{}{}
+	s.mu.Unlock()
+	return ch, func() {
+		s.mu.Lock()
+		delete(s.watchers, ch)
+		s.mu.Unlock()
+	}
+}
+
+// DiskFree is the number of bytes left on the store's disk for this program.
+func (s *Store) DiskFree() (uint64, error) { return diskFree(s.dir) }
+
+// Sizes are the bytes that the store takes on the disk.
+type Sizes struct {
+	Tables int64 `json:"tables"` // sorted tables
+	Logs   int64 `json:"logs"`   // write-ahead logs, with the room that they were given
+}
+
+// Sizes measures the database's files.
+func (s *Store) Sizes() (Sizes, error) {
+	var z Sizes
+	list, err := os.ReadDir(s.dbDir())
+	if err != nil {
+		return z, fmt.Errorf("measure store %s: %w", s.dir, err)
+	}
+	for _, e := range list {
+		// A file that was just compacted away counts nothing.
+		switch size := fileSize(filepath.Join(s.dbDir(), e.Name())); filepath.Ext(e.Name()) {
+		case ".sst":
+			z.Tables += size
+		case ".mem":
+			z.Logs += size
+		}
+	}
+	return z, nil
+}
+
+func (s *Store) dbDir() string { return filepath.Join(s.dir, "db") }
+
+// Close finishes what is queued, and releases the folder. Later calls return [ErrClosed].
+func (s *Store) Close() error {
+	s.door.Lock()
+	if s.closed {
+		s.door.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.door.Unlock()
+	close(s.queue)
+	s.committed.Wait()
+	// Badger writes its log into a table now, through a memory map: on a full
+	// disk that would kill the process.
+	err := errors.Join(s.makeRoom(openFloor), s.release())
+	if err != nil {
+		return fmt.Errorf("close store %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// release gives up what Open acquired, in reverse.
+func (s *Store) release() error {
+	var errs []error
+	if s.tails != nil {
+		errs = append(errs, s.tails.close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// send hands a request to the committer and waits for its answer. A request
+// that was handed over is always answered, so its outcome is never unknown.
+func (s *Store) send(ctx context.Context, r *request) error {
+	if s.o.ReadOnly {
+		return fmt.Errorf("%w: %s was opened for looking only", ErrReadOnly, s.dir)
+	}
+	r.done = make(chan struct{})
+	s.door.RLock()
+	if s.closed {
+		s.door.RUnlock()
+		return ErrClosed
+	}
+	select {
+	case s.queue <- r:
+		s.door.RUnlock()
+	case <-ctx.Done():
+		s.door.RUnlock()
+		return ctx.Err()
+	}
+	<-r.done
+	return r.err
+}

@@ -1,0 +1,359 @@
+package uplink
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"otor/internal/batch"
+	"otor/internal/dot"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+// ErrRefused marks a hello that the hub answered with a refusal; it wraps a [*wire.Refusal].
+var ErrRefused = errors.New("the hub refuses this device")
+
+// frame is one frame that is on its way or in custody.
+type frame struct {
+	name    uint64
+	chain   dot.Chain
+	run     lane.Range
+	size    int
+	custody bool
+	since   time.Time // wall time of this process, for waiting only
+}
+
+// outcome is what a publish reports.
+type outcome struct {
+	name uint64
+	err  error
+}
+
+// session is one connection's life. Its goroutine owns every field.
+type session struct {
+	*Uplink
+	window   *lane.Window
+	frames   map[uint64]*frame
+	nextName uint64
+	outcomes chan outcome
+	// notBefore holds sending back after an error.
+	notBefore time.Time
+	lastNews  time.Time
+	result    Result
+}
+
+// Session runs while ctx lasts: hello, drain, and whatever is captured
+// meanwhile. With once it returns as soon as nothing more can be sent and
+// everything sent is settled. Its error says why the contact ended early.
+func (u *Uplink) Session(ctx context.Context, once bool) (Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := &session{
+		Uplink: u, window: lane.NewWindow(u.cfg.MaxInFlight, inFlightBytes),
+		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight+1),
+	}
+	err := s.run(ctx, once)
+	s.result.Remaining = Remaining(u.cfg.Outbox.Chains())
+	return s.result, err
+}
+
+func (s *session) run(ctx context.Context, once bool) error {
+	if err := s.hello(ctx); err != nil {
+		return err
+	}
+	for {
+		if s.again.Swap(false) {
+			if err := s.hello(ctx); err != nil {
+				return err
+			}
+		}
+		more, err := s.fill(ctx)
+		if err != nil {
+			return err
+		}
+		if once && !more && len(s.frames) == 0 {
+			return nil
+		}
+		if err := s.wait(ctx, more); err != nil {
+			return err
+		}
+	}
+}
+
+// hello opens the contact, or asks again for receipts that got lost.
+func (s *session) hello(ctx context.Context) error {
+	h := s.cfg.Greet()
+	h.Lanes = h.Lanes[:0]
+	for _, c := range s.cfg.Outbox.Chains() {
+		h.Lanes = append(h.Lanes, wire.LaneHead{
+			Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last, Head: c.Head,
+			Received: c.Received.Through(), Archived: c.Archived,
+		})
+	}
+	sent := s.cfg.Now()
+	h.Clock = sent.UnixMilli()
+	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	w, err := s.cfg.Port.Hello(hctx, h)
+	if err != nil {
+		return fmt.Errorf("say hello to the hub: %w", err)
+	}
+	if w.Refused != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, w.Refused)
+	}
+	if err := s.cfg.Welcomed(w, sent, s.cfg.Now()); err != nil {
+		return err
+	}
+	s.lastNews = time.Now()
+	return s.settle(ctx, s.open(w.Receipts))
+}
+
+// fill sends until the window is full or nothing is due. more reports whether
+// something is still due.
+func (s *session) fill(ctx context.Context) (more bool, err error) {
+	for {
+		if time.Now().Before(s.notBefore) {
+			return true, nil
+		}
+		c, due, ok := s.next()
+		if !ok {
+			return false, nil
+		}
+		if !s.window.Open(firstFrame) || s.onTheWay() > s.pace.depth() {
+			return true, nil
+		}
+		if err := s.send(ctx, c, due); err != nil {
+			return true, err
+		}
+		if !sleep(ctx, s.cfg.Pause) {
+			return true, ctx.Err()
+		}
+	}
+}
+
+// next picks the chain and the run that is due: alert lanes first, older
+// incarnations before newer ones, lower seqs before higher ones.
+func (s *session) next() (Chain, lane.Range, bool) {
+	chains := s.cfg.Outbox.Chains()
+	slices.SortFunc(chains, func(a, b Chain) int {
+		return cmp.Or(cmp.Compare(a.Chain.Lane, b.Chain.Lane), a.Chain.Compare(b.Chain))
+	})
+	for _, c := range chains {
+		taken := c.Received
+		for _, r := range c.Lost {
+			taken = taken.Add(r)
+		}
+		for _, f := range s.frames {
+			if f.chain == c.Chain {
+				taken = taken.Add(f.run)
+			}
+		}
+		for _, missing := range taken.Missing(c.Last) {
+			if due, ok := s.gated(c.Chain, missing); ok {
+				return c, due, true
+			}
+		}
+	}
+	return Chain{}, lane.Range{}, false
+}
+
+// onTheWay is the number of bytes published and not yet in custody.
+func (s *session) onTheWay() int {
+	n := 0
+	for _, f := range s.frames {
+		if !f.custody {
+			n += f.size
+		}
+	}
+	return n
+}
+
+// gated cuts a run to the first stretch that the gate lets pass as one group.
+func (s *session) gated(c dot.Chain, r lane.Range) (lane.Range, bool) {
+	if s.cfg.Gate == nil {
+		return r, true
+	}
+	for first := r.First; first <= r.Last; first++ {
+		open, group := s.cfg.Gate(c.At(first))
+		if !open {
+			continue
+		}
+		last := first
+		for last < r.Last {
+			if o, g := s.cfg.Gate(c.At(last + 1)); !o || g != group {
+				break
+			}
+			last++
+		}
+		return lane.Run(first, last), true
+	}
+	return lane.Range{}, false
+}
+
+// send seals the start of a due run into a frame and publishes it.
+func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
+	count, level := s.pace.plan()
+	if s.cfg.MaxEntries > 0 {
+		count = min(count, s.cfg.MaxEntries)
+	}
+	count = int(min(uint64(count), due.Len()))
+	run, err := s.cfg.Outbox.Read(c.Chain, due.First, count, batch.MaxRaw/2)
+	if err != nil {
+		return fmt.Errorf("read %s from %d: %w", c.Chain, due.First, err)
+	}
+	if len(run.Entries) == 0 || run.First != due.First {
+		return s.skipped(c.Chain, due.First)
+	}
+	entries := run.Entries
+	sealed, h, err := batch.Seal(c.Chain, run.First, run.Before, entries, s.cfg.Key, level)
+	for errors.Is(err, batch.ErrTooLarge) && len(entries) > 1 {
+		entries = entries[:(len(entries)+1)/2]
+		sealed, h, err = batch.Seal(c.Chain, run.First, run.Before, entries, s.cfg.Key, level)
+	}
+	if err != nil {
+		return err
+	}
+	s.pace.packed(len(entries), len(sealed))
+	s.nextName++
+	f := &frame{name: s.nextName, chain: c.Chain, run: h.Run, size: len(sealed), since: time.Now()}
+	s.frames[f.name] = f
+	s.window.Add(f.name, f.size)
+	s.result.Sent += len(entries)
+	s.Uplink.sent.Add(uint64(len(entries)))
+	go func() {
+		sctx, cancel := context.WithTimeout(ctx, sendTimeout)
+		defer cancel()
+		err := s.cfg.Port.Send(sctx, f.chain.Lane, sealed)
+		if err == nil {
+			s.pace.moved(len(sealed), f.since, time.Now())
+		}
+		s.outcomes <- outcome{f.name, err} // has room for every frame in flight
+	}()
+	return nil
+}
+
+// skipped checks that an entry which cannot be read is known as lost, so that
+// the others go on.
+func (s *session) skipped(c dot.Chain, seq dot.Seq) error {
+	for _, now := range s.cfg.Outbox.Chains() {
+		if now.Chain == c && now.Lost.Contains(seq) {
+			return nil
+		}
+	}
+	return fmt.Errorf("read %s: the store has no such entry and does not know why; run: agent doctor", c.At(seq))
+}
+
+// wait takes the next event: a publish's outcome, receipts, a wake, or time passing.
+func (s *session) wait(ctx context.Context, more bool) error {
+	pause := quietLimit
+	if more && time.Now().Before(s.notBefore) {
+		pause = time.Until(s.notBefore)
+	}
+	timer := time.NewTimer(max(pause, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case o := <-s.outcomes:
+		s.published(o)
+		return nil
+	case rs := <-s.receipts:
+		return s.settle(ctx, rs)
+	case <-s.wake:
+		return nil
+	case <-timer.C:
+		return s.quiet(ctx)
+	}
+}
+
+// published notes a publish's outcome. After an error the entries are due again.
+func (s *session) published(o outcome) {
+	f, ok := s.frames[o.name]
+	if !ok {
+		return // a receipt was faster
+	}
+	if o.err != nil {
+		s.cfg.Log.Info("frame not acknowledged, will be sent again", "chain", f.chain.String(), "run", f.run.String(), "err", o.err)
+		s.drop(f)
+		s.pace.stalled()
+		s.notBefore = time.Now().Add(retryAfter)
+		return
+	}
+	f.custody = true
+	s.lastNews = time.Now()
+}
+
+func (s *session) drop(f *frame) {
+	delete(s.frames, f.name)
+	s.window.Done(f.name)
+}
+
+// settle stores receipts and lets go of the frames that they cover.
+func (s *session) settle(ctx context.Context, rs []receipt.Receipt) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	n, err := s.cfg.Outbox.Settle(ctx, rs)
+	if err != nil {
+		return fmt.Errorf("settle receipts: %w", err)
+	}
+	s.result.Received += n
+	s.received.Add(uint64(n))
+	s.lastNews = time.Now()
+	for _, c := range s.cfg.Outbox.Chains() {
+		for _, f := range s.frames {
+			if f.chain == c.Chain && covered(c.Received, f.run) {
+				s.drop(f)
+			}
+		}
+	}
+	return nil
+}
+
+// covered reports whether all of r is in s.
+func covered(s lane.Set, r lane.Range) bool {
+	for _, have := range s {
+		if have.First <= r.First && r.Last <= have.Last {
+			return true
+		}
+	}
+	return false
+}
+
+// quiet asks the hub again when receipts seem to have got lost, and gives up
+// custody that lasted too long.
+func (s *session) quiet(ctx context.Context) error {
+	now := time.Now()
+	waiting := false
+	for _, f := range s.frames {
+		if f.custody && now.Sub(f.since) > custodyLimit {
+			s.drop(f)
+			continue
+		}
+		waiting = waiting || f.custody
+	}
+	if waiting && now.Sub(s.lastNews) >= quietLimit {
+		return s.hello(ctx)
+	}
+	return nil
+}
+
+// sleep waits, and reports false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}

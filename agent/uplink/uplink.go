@@ -1,0 +1,202 @@
+// Package uplink drains a device's lanes to the hub.
+//
+// While a connection is up, one session runs: it says hello, settles what the
+// hub already has, and then sends what is left, alert lane before record lane
+// between any two batches, in signed frames whose size follows the link (about
+// two seconds' worth). A bounded number of frames is in flight. A frame whose
+// publish was acknowledged is in custody: the stream holds it, the hub's
+// database perhaps not yet. Only a receipt settles it. An error on the way
+// means "unknown", so the frame's entries are simply due again; the hub counts
+// copies and acknowledges them again. Custody ends with the connection, or when
+// no receipt came for a long time.
+//
+// Nothing here is kept on disk: what is due is always derived from the store
+// (last seq against receipts), so a crash at any point resends and loses nothing.
+//
+// One goroutine, the session's, owns all of a session's state; each frame's
+// publish runs in a goroutine of its own and reports back on a channel.
+//
+//   - [Uplink] drains; [Uplink.Session] is one connection's life.
+//   - [Outbox] is what it needs of the store, [Port] of the link.
+//   - [Gate] may withhold entries: a demonstration or a test owns it.
+package uplink
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/identity"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+// Chain is a chain as the store has it.
+type Chain struct {
+	Chain    dot.Chain
+	Last     dot.Seq
+	Head     entry.Hash
+	Received lane.Set // covered by receipts
+	Lost     lane.Set // damage took them: they cannot be sent
+	Archived dot.Seq
+}
+
+// Run is consecutive entries of a chain.
+type Run struct {
+	First   dot.Seq
+	Before  entry.Hash // the head at First-1
+	Entries []entry.Raw
+}
+
+// Outbox is what uplink needs of the device's store.
+type Outbox interface {
+	Chains() []Chain
+	// Read gives consecutive entries, at most so many and so many bytes, from
+	// the first one that is whole at or after a seq; what it had to step over
+	// shows in Chain.Lost from then on.
+	Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (Run, error)
+	// Settle stores receipts in one commit and returns how many entries they newly cover.
+	Settle(ctx context.Context, rs []receipt.Receipt) (int, error)
+}
+
+// Port is what uplink needs of the link.
+type Port interface {
+	Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error)
+	// Send returns nil once the frame is in custody. Any error means unknown.
+	Send(ctx context.Context, l dot.Lane, frame []byte) error
+}
+
+// Gate says whether an entry may be sent now, and in which group: entries of
+// different groups never share a frame. nil lets everything pass.
+type Gate func(d dot.Dot) (open bool, group int)
+
+// Config is what an [Uplink] is made of.
+type Config struct {
+	Outbox Outbox
+	Port   Port
+	Key    identity.SigningKey
+	Hub    identity.PublicKey
+	// Greet fills in the hello's facts about the device; the lanes are filled in here.
+	Greet func() wire.Hello
+	// Welcomed is told of each hello's answer, with the device's clock before
+	// and after the round trip.
+	Welcomed func(w wire.Welcome, sent, got time.Time) error
+	Gate     Gate
+	Now      func() time.Time
+	Log      *slog.Logger
+	// MaxInFlight bounds frames sent and not settled. 0: 16.
+	MaxInFlight int
+	// MaxEntries bounds the entries of one frame. 0: as many as the format allows.
+	MaxEntries int
+	// Pause is waited before each frame; a throttle for tests and slow links.
+	Pause time.Duration
+}
+
+// Limits and waits.
+const (
+	defaultInFlight = 16
+	inFlightBytes   = 2 << 20
+	helloTimeout    = 60 * time.Second
+	sendTimeout     = 60 * time.Second
+	// custodyLimit is how long an unsettled frame counts as on its way.
+	custodyLimit = 10 * time.Minute
+	// quietLimit is how long nothing may happen, with frames in custody, before
+	// the hub is asked again.
+	quietLimit = 8 * time.Second
+	retryAfter = time.Second
+)
+
+// Uplink drains lanes. Its methods are safe for concurrent use; sessions run
+// one at a time.
+type Uplink struct {
+	cfg      Config
+	pace     *pace
+	wake     chan struct{}
+	receipts chan []receipt.Receipt
+
+	again          atomic.Bool
+	sent, received atomic.Uint64
+}
+
+// New returns an Uplink.
+func New(cfg Config) *Uplink {
+	if cfg.MaxInFlight == 0 {
+		cfg.MaxInFlight = defaultInFlight
+	}
+	return &Uplink{cfg: cfg, pace: newPace(), wake: make(chan struct{}, 1), receipts: make(chan []receipt.Receipt, 64)}
+}
+
+// Wake tells the session that there may be something new to send.
+func (u *Uplink) Wake() {
+	select {
+	case u.wake <- struct{}{}:
+	default: // one is pending already
+	}
+}
+
+// TakeReceipts hands in what the hub published. Receipts that are not valid
+// are dropped: the next hello brings good ones.
+func (u *Uplink) TakeReceipts(b []byte) {
+	news, err := wire.Unmarshal[wire.ReceiptNews](b)
+	if err != nil {
+		u.cfg.Log.Warn("receipts not understood", "err", err)
+		return
+	}
+	if rs := u.open(news.Receipts); len(rs) > 0 {
+		select {
+		case u.receipts <- rs:
+		default: // the session is behind; its next hello asks for all of them
+		}
+	}
+}
+
+// open checks the hub's signature on each receipt.
+func (u *Uplink) open(signed [][]byte) []receipt.Receipt {
+	var out []receipt.Receipt
+	for _, b := range signed {
+		r, err := receipt.Open(b, u.cfg.Hub)
+		if err != nil {
+			u.cfg.Log.Warn("receipt dropped", "err", err)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// Result counts what one session did, in entries.
+type Result struct {
+	Sent      int `json:"sent"`      // sent, copies included
+	Received  int `json:"received"`  // newly confirmed by the hub
+	Pulled    int `json:"pulled"`    // changes taken from the hub
+	Remaining int `json:"remaining"` // not confirmed yet
+}
+
+// Totals counts over the Uplink's life, in entries.
+type Totals struct{ Sent, Received uint64 }
+
+// Totals returns what all sessions did so far.
+func (u *Uplink) Totals() Totals {
+	return Totals{Sent: u.sent.Load(), Received: u.received.Load()}
+}
+
+// Again makes the running session say hello once more.
+func (u *Uplink) Again() {
+	u.again.Store(true)
+	u.Wake()
+}
+
+// Remaining counts the entries that no receipt covers.
+func Remaining(chains []Chain) int {
+	n := 0
+	for _, c := range chains {
+		for _, r := range c.Received.Missing(c.Last) {
+			n += int(r.Len())
+		}
+	}
+	return n
+}

@@ -1,0 +1,269 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/webui"
+)
+
+const rowsOnPage = 30
+
+// attempt is a contact that somebody asked for from the page.
+type attempt struct {
+	at      time.Time
+	res     SyncResult
+	refusal *Refusal // nil if it went well
+}
+
+// homeView is what home.html shows.
+type homeView struct {
+	webui.Frame
+	Strip     strip
+	Link      string // the link's state since when, in words
+	LinkMore  string
+	Attempt   string // the latest contact asked for here; "" if there is nothing to say
+	AttemptOK bool
+	Findings  []Finding
+	Tiles     []tile
+	Rows      []rowView
+	Older     string // a dot; "" if there are none
+	Newest    bool   // this is the first page of the list
+	Lanes     []LaneStatus
+	DiskFree  string
+}
+
+type tile struct {
+	Num, Words, Tone, Shape string
+}
+
+// strip is the one sentence that says whether all is well.
+type strip struct {
+	Tone  string // "ok", "wait", "off" or "danger": colour and shape
+	Parts []string
+}
+
+// rowView is one entry of the list.
+type rowView struct {
+	Title, Entity, Dot, Lane string
+	Alert                    bool
+	ISO, Clock               string
+	Tone, Shape, State       string
+	Steps                    []bool // saved, at the hub, archived
+}
+
+var homePage = webui.NewTemplate(files, "home.html")
+
+func (s *site) home(w http.ResponseWriter, r *http.Request) {
+	q, refusal := parseLogQuery(r)
+	if refusal != nil {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	q.Limit, q.Lane = rowsOnPage, 0
+	now := s.Clock()
+	v := homeView{Frame: webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, now), Newest: q.After.IsZero()}
+	words := v.Words
+	st, err := s.Device.Status(r.Context())
+	var rows []EntryRow
+	if err == nil {
+		rows, v.Older, err = s.rows(r, q)
+	}
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		s.Log.Error("home page: device not readable", "err", err)
+		v.Title, v.Heading = "Otor", "Otor"
+		v.Strip = strip{Tone: "danger", Parts: []string{words.T("strip.unreadable")}}
+		v.Findings = []Finding{*asRefusal(err)}
+		webui.Render(w, homePage, http.StatusInternalServerError, v, s.Log)
+		return
+	}
+	v.Heading = words.T("home.heading")
+	if st.Device != "" {
+		v.Heading = string(st.Device)
+	}
+	v.Title = v.Heading + " · Otor"
+	v.Strip = sentence(words, st, now)
+	v.Link, v.LinkMore = linkWords(words, st.Link, now), st.Link.Words
+	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
+	v.Findings = st.Findings
+	v.Tiles = tiles(words, st)
+	for _, row := range rows {
+		v.Rows = append(v.Rows, s.rowView(words, row, now))
+	}
+	v.Lanes, v.DiskFree = st.Lanes, words.T("home.disk", "size", size(st.DiskFree))
+	webui.Render(w, homePage, http.StatusOK, v, s.Log)
+}
+
+// sentence builds the strip. "Nothing lost" is said only if the device says so.
+func sentence(w *webui.Words, st Status, now time.Time) strip {
+	out := strip{Tone: "ok"}
+	switch st.Link.State {
+	case Offline:
+		out = strip{Tone: "off", Parts: []string{w.T("strip.offline")}}
+	case Unenrolled:
+		out = strip{Tone: "off", Parts: []string{w.T("strip.unenrolled")}}
+	case Refused:
+		out = strip{Tone: "danger", Parts: []string{w.T("strip.refused")}}
+	case Connecting:
+		out = strip{Tone: "wait", Parts: []string{w.T("strip.connecting")}}
+	}
+	switch {
+	case st.Waiting > 0:
+		out.Parts = append(out.Parts, w.T("strip.waiting", "n", st.Waiting))
+		if out.Tone == "ok" {
+			out.Tone = "wait"
+		}
+	case total(st, func(l LaneStatus) dot.Seq { return l.Last }) > 0:
+		out.Parts = append(out.Parts, w.T("strip.all"))
+	default:
+		out.Parts = append(out.Parts, w.T("strip.none"))
+	}
+	if st.LastContact != nil {
+		out.Parts = append(out.Parts, w.T("strip.last", "at", w.Clock(now, *st.LastContact)))
+	} else {
+		out.Parts = append(out.Parts, w.T("strip.never"))
+	}
+	if st.NothingLost {
+		out.Parts = append(out.Parts, w.T("strip.kept"))
+	} else {
+		out.Tone = "danger"
+		out.Parts = append([]string{w.T("strip.check")}, out.Parts...)
+	}
+	if len(st.Findings) > 0 {
+		out.Tone = "danger"
+	}
+	return out
+}
+
+func linkWords(w *webui.Words, l Link, now time.Time) string {
+	key := "link." + string(l.State)
+	if !w.Has(key) {
+		return string(l.State)
+	}
+	if l.Since.IsZero() {
+		return w.T(key)
+	}
+	return w.T("link.since", "state", w.T(key), "at", w.Clock(now, l.Since), "ago", w.Ago(now, l.Since))
+}
+
+func total(st Status, of func(LaneStatus) dot.Seq) uint64 {
+	var n uint64
+	for _, l := range st.Lanes {
+		n += uint64(of(l))
+	}
+	return n
+}
+
+func tiles(w *webui.Words, st Status) []tile {
+	count := func(of func(LaneStatus) dot.Seq) string { return w.Num(total(st, of)) }
+	waiting := tile{w.Num(st.Waiting), w.T("tile.waiting"), "wait", "wait"}
+	if st.Waiting == 0 {
+		waiting.Tone = "off"
+	}
+	return []tile{
+		{count(func(l LaneStatus) dot.Seq { return l.Last }), w.T("tile.saved"), "off", "phone"},
+		waiting,
+		{count(func(l LaneStatus) dot.Seq { return l.Received }), w.T("tile.received"), "ok", "ok"},
+		{count(func(l LaneStatus) dot.Seq { return l.Archived }), w.T("tile.archived"), "ok", "archive"},
+	}
+}
+
+func (s *site) rowView(w *webui.Words, e EntryRow, now time.Time) rowView {
+	v := rowView{
+		Title: s.title(w, e.Form), Entity: e.Entity, Dot: e.Dot.String(), Alert: e.Dot.Lane == dot.Alert,
+		Lane: e.Dot.Lane.String() + " " + w.Num(uint64(e.Dot.Seq)),
+		ISO:  e.DeviceTime.Format(time.RFC3339), Clock: w.Clock(now, e.DeviceTime),
+	}
+	switch e.State {
+	case Custody:
+		v.Tone, v.Shape, v.Steps = "wait", "station", []bool{true, false, false}
+	case Received:
+		v.Tone, v.Shape, v.Steps = "ok", "ok", []bool{true, true, false}
+	case Archived:
+		v.Tone, v.Shape, v.Steps = "ok", "archive", []bool{true, true, true}
+	default:
+		v.Tone, v.Shape, v.Steps = "off", "phone", []bool{true, false, false}
+	}
+	if key := "state." + string(e.State); w.Has(key) {
+		v.State = w.T(key)
+	} else {
+		v.State = string(e.State)
+	}
+	if e.ReceivedAt != nil && (e.State == Received || e.State == Archived) {
+		v.State += " " + w.Clock(now, *e.ReceivedAt)
+	}
+	return v
+}
+
+func (s *site) title(w *webui.Words, form string) string {
+	if form == "" {
+		return w.T("home.system")
+	}
+	if s.FormTitle != nil {
+		if t := s.FormTitle(w.Lang, form); t != "" {
+			return t
+		}
+	}
+	return form
+}
+
+// size writes bytes as people read free space.
+func size(b uint64) string {
+	switch {
+	case b >= 1<<30:
+		return decimal(b, 1<<30) + " GB"
+	case b >= 1<<20:
+		return decimal(b, 1<<20) + " MB"
+	default:
+		return decimal(b, 1<<10) + " kB"
+	}
+}
+
+func (s *site) syncFromPage(w http.ResponseWriter, r *http.Request) {
+	a := attempt{at: s.Clock()}
+	var err error
+	if a.res, err = s.contact(r); err != nil {
+		s.Log.Info("contact asked for from the page ended without success", "err", err)
+		a.refusal = asRefusal(err)
+	}
+	if err != errBusy {
+		s.mu.Lock()
+		s.last = &a
+		s.mu.Unlock()
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// attemptShown is how long an attempt stays on the page.
+const attemptShown = 10 * time.Minute
+
+// lastAttempt tells of the latest contact asked for here; a failed one is
+// always told of.
+func (s *site) lastAttempt(w *webui.Words, now time.Time) (words string, ok bool) {
+	s.mu.Lock()
+	a := s.last
+	s.mu.Unlock()
+	if a == nil || now.Sub(a.at) > attemptShown {
+		return "", true
+	}
+	at := w.Clock(now, a.at)
+	if a.refusal != nil {
+		return w.T("attempt.failed", "at", at, "what", a.refusal.Error()), false
+	}
+	return w.T("attempt.done", "at", at, "sent", a.res.Received, "pulled", a.res.Pulled, "left", a.res.Remaining), true
+}
+
+// decimal writes b/unit with one digit after the point below ten units.
+func decimal(b, unit uint64) string {
+	if b/unit >= 10 {
+		return strconv.FormatUint(b/unit, 10)
+	}
+	return strconv.FormatFloat(float64(b)/float64(unit), 'f', 1, 64)
+}

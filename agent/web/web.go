@@ -1,0 +1,227 @@
+// Package web is the team's page and the agent's local API.
+//
+// It shows a device what it holds and how far that has got: saved on this
+// phone, carried by a station, at the hub, archived there. It puts what other
+// programs of the phone capture into the device, line by line. It keeps no
+// truth of its own: everything comes from a [Device], which the root puts
+// together, and everything is asked for again at each look.
+//
+// "Nothing lost" is a statement of the device's about its own chain, not a
+// greeting. The page says it only when [Status.NothingLost] is true.
+//
+//   - [Device] is what this package needs, over the view types [Status],
+//     [EntryRow], [PutRequest], [PutResult], [SyncResult].
+//   - [Refusal] turns down a record or a request in words to act on.
+//   - [New] is the handler; [PutLines] the NDJSON loop that it shares with the
+//     command line, [SplitAnswers] the other end of it.
+package web
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/webui"
+)
+
+// Device is the program behind the page. It is safe for concurrent use.
+type Device interface {
+	Status(ctx context.Context) (Status, error)
+	// Log lists entries, newest first.
+	Log(ctx context.Context, q LogQuery) ([]EntryRow, error)
+	// Put saves one record. It returns when the record is durable; a record that
+	// was turned down gives a *Refusal, any other error means that the store
+	// cannot be relied on.
+	Put(ctx context.Context, p PutRequest) (PutResult, error)
+	// Sync makes one contact with the hub now. What a person can mend (no
+	// signal, not enrolled) is a *Refusal.
+	Sync(ctx context.Context) (SyncResult, error)
+	// Changes signals after anything visible changed, until the function is called.
+	Changes() (<-chan struct{}, func())
+}
+
+// Refusal says code, what, which, do.
+type Refusal = webui.Refusal
+
+// Status is what the device knows about itself; its JSON is that of `agent status`.
+type Status struct {
+	Device      dot.Device   `json:"device"` // empty before enrolment
+	Lanes       []LaneStatus `json:"lanes"`
+	Waiting     uint64       `json:"waiting"` // entries that the hub did not confirm yet
+	NothingLost bool         `json:"nothing_lost"`
+	Link        Link         `json:"link"`
+	LastContact *time.Time   `json:"last_contact"` // nil: never
+	DiskFree    uint64       `json:"disk_free"`    // bytes
+	Findings    []Finding    `json:"findings"`
+}
+
+// MarshalJSON writes empty lists as [] rather than null.
+func (s Status) MarshalJSON() ([]byte, error) {
+	type plain Status
+	p := plain(s)
+	if p.Lanes == nil {
+		p.Lanes = []LaneStatus{}
+	}
+	if p.Findings == nil {
+		p.Findings = []Finding{}
+	}
+	return json.Marshal(p)
+}
+
+// LaneStatus is one chain's account: seqs up to which it was saved, received
+// and archived, 0 for none, and the head after the last.
+type LaneStatus struct {
+	Incarnation dot.Incarnation `json:"incarnation"`
+	Lane        dot.Lane        `json:"lane"`
+	Last        dot.Seq         `json:"last"`
+	Received    dot.Seq         `json:"received"`
+	Archived    dot.Seq         `json:"archived"`
+	Head        entry.Hash      `json:"head"`
+}
+
+// LinkState is what the link to the hub is doing.
+type LinkState string
+
+// The states of the link.
+const (
+	Online     LinkState = "online"
+	Offline    LinkState = "offline"
+	Connecting LinkState = "connecting"
+	Unenrolled LinkState = "unenrolled"
+	Refused    LinkState = "refused" // the hub does not accept this device
+)
+
+// Link is the state of the link to the hub.
+type Link struct {
+	State LinkState `json:"state"`
+	Since time.Time `json:"since,omitzero"`
+	Words string    `json:"words,omitempty"` // more about it, for people
+}
+
+// Finding is something about the device that a person should know or do.
+type Finding = Refusal
+
+// LogQuery chooses entries of the log.
+type LogQuery struct {
+	After dot.Dot  // continue behind this one, towards older ones; zero: from the newest
+	Lane  dot.Lane // 0: every lane
+	Limit int      // at most this many, at least 1
+}
+
+// State is how far an entry has got.
+type State string
+
+// The states of an entry, in order.
+const (
+	Saved    State = "saved"    // durable on this device
+	Custody  State = "custody"  // a station or a courier holds it, the hub does not yet
+	Received State = "received" // committed by the hub
+	Archived State = "archived" // in a verified backup of the hub
+)
+
+// EntryRow is one entry of the log; its JSON is that of `agent log`.
+type EntryRow struct {
+	Dot         dot.Dot    `json:"dot"`
+	Hash        entry.Hash `json:"hash"`
+	Form        string     `json:"form"` // "" for entries of the mechanism itself
+	FormVersion uint32     `json:"form_version"`
+	Entity      string     `json:"entity"`
+	User        string     `json:"user"`
+	DeviceTime  time.Time  `json:"device_time"`
+	State       State      `json:"state"`
+	ReceivedAt  *time.Time `json:"received_at,omitempty"`
+	Size        int        `json:"size"` // bytes
+}
+
+// PutRequest is one record to save.
+type PutRequest struct {
+	Form   string
+	Entity string
+	User   string
+	At     time.Time       // when it happened; zero: now
+	Fields json.RawMessage // a JSON object, the form's answers by name
+}
+
+// PutResult says under which name a record is durable, and since when.
+type PutResult struct {
+	Dot      dot.Dot   `json:"dot"`
+	SavedAt  time.Time `json:"saved_at"`
+	Warnings []Finding `json:"warnings,omitempty"`
+}
+
+// SyncResult counts what one contact moved.
+type SyncResult struct {
+	Sent      uint64 `json:"sent"`      // entries
+	Received  uint64 `json:"received"`  // of these, confirmed by the hub
+	Pulled    uint64 `json:"pulled"`    // updates taken from the hub
+	Remaining uint64 `json:"remaining"` // entries still waiting
+}
+
+// Config is what New needs.
+type Config struct {
+	Device Device
+	Token  string   // for programs, see webui.Guard
+	Secret string   // for the browser, see webui.Guard
+	Hosts  []string // names besides loopback, see webui.Guard
+	Log    *slog.Logger
+	Clock  func() time.Time // in the zone in which times are shown; nil: time.Now
+	// DefaultLang is "zh", "mn" or "en"; "" goes by what the browser asks for.
+	DefaultLang string
+	// FormTitle names a form in a language; nil or "" shows the form's id.
+	FormTitle func(lang, form string) string
+}
+
+//go:embed home.html home.css text
+var files embed.FS
+
+var texts = sync.OnceValue(func() *webui.Catalogues { return webui.MustLoadCatalogues(files) })
+
+// site is the handler's state.
+type site struct {
+	Config
+	assets *webui.Assets
+	stream *webui.Stream
+	pages  *webui.Refuser
+
+	syncing sync.Mutex // held during a contact that was asked for here
+
+	mu   sync.Mutex
+	last *attempt // guarded by mu: the latest contact asked for from the page
+}
+
+// New returns the page and the API behind the guard of package webui.
+func New(cfg Config) http.Handler {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	s := &site{
+		Config: cfg,
+		assets: webui.NewAssets().Add("home.css", webui.Base(), webui.Part(files, "home.css")),
+		stream: &webui.Stream{Listen: cfg.Device.Changes, Log: cfg.Log},
+		pages:  &webui.Refuser{Texts: texts(), DefaultLang: cfg.DefaultLang},
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", s.home)
+	mux.HandleFunc("POST /lang", webui.SwitchLang)
+	mux.HandleFunc("POST /sync", s.syncFromPage)
+	mux.Handle("GET /static/", s.assets)
+	mux.HandleFunc("GET /api/v1/status", s.apiStatus)
+	mux.HandleFunc("GET /api/v1/log", s.apiLog)
+	mux.HandleFunc("POST /api/v1/put", s.apiPut)
+	mux.HandleFunc("POST /api/v1/sync", s.apiSync)
+	mux.Handle("GET /api/v1/events", s.stream)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
+	})
+	guard := &webui.Guard{Secret: cfg.Secret, Token: cfg.Token, Hosts: cfg.Hosts, Log: cfg.Log, Pages: s.pages}
+	return guard.Wrap(mux)
+}

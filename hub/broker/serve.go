@@ -1,0 +1,99 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"otor/internal/dot"
+	"otor/internal/wire"
+)
+
+// Bounds of answering requests.
+const (
+	queueGroup       = "hub"
+	maxHandlers      = 16      // at once, for each Serve
+	maxWaiting       = 1024    // requests not yet begun
+	maxWaitingBytes  = 8 << 20 // of those
+	maxRequestLength = wire.MaxMessage
+)
+
+// Serve answers devices' requests on a subject such as [wire.HelloAny] until
+// Close, several at a time. The device is the one whose own subject it is. A
+// request whose reply subject is not below that device's inbox prefix never
+// reaches handler, nor does one longer than [wire.MaxMessage]; a nil answer
+// sends nothing. Requests beyond the waiting room are dropped: devices ask again.
+func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
+	slots := make(chan struct{}, maxHandlers)
+	sub, err := b.field.QueueSubscribe(subject, queueGroup, func(m *nats.Msg) {
+		d, err := wire.Sender(m.Subject)
+		if err != nil || !wire.ReplyAllowed(d, m.Reply) || len(m.Data) > maxRequestLength {
+			b.cfg.Log.Warn("request not answered", "subject", clip(m.Subject), "reply", clip(m.Reply), "bytes", len(m.Data))
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-b.ctx.Done():
+			return
+		}
+		if !b.begin() {
+			return
+		}
+		go func() {
+			defer b.wg.Done()
+			defer func() { <-slots }()
+			answer := handler(b.ctx, d, m.Data)
+			if answer == nil {
+				return
+			}
+			if err := b.field.Publish(m.Reply, answer); err != nil {
+				b.cfg.Log.Warn("answer not sent", "subject", m.Subject, "bytes", len(answer), "error", err)
+			}
+		}()
+	})
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", subject, err)
+	}
+	if err := sub.SetPendingLimits(maxWaiting, maxWaitingBytes); err != nil {
+		return fmt.Errorf("serve %s: %w", subject, err)
+	}
+	// A request that arrives before the server knows of us would get "no responders".
+	if err := b.field.Flush(); err != nil {
+		return fmt.Errorf("serve %s: %w", subject, err)
+	}
+	return nil
+}
+
+// begin counts a request handler in, unless the broker is closing.
+func (b *Broker) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closing {
+		return false
+	}
+	b.wg.Add(1)
+	return true
+}
+
+// Publish says something to whoever listens now: receipts and news. Nobody
+// listening is no error.
+func (b *Broker) Publish(subject string, data []byte) error {
+	if !strings.HasPrefix(subject, wire.Prefix) {
+		return fmt.Errorf("publish on %q: not a subject of this protocol", clip(subject))
+	}
+	if err := b.field.Publish(subject, data); err != nil {
+		return fmt.Errorf("publish on %s: %w", subject, err)
+	}
+	return nil
+}
+
+// clip keeps hostile subjects short in the log.
+func clip(s string) string {
+	const most = 80
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

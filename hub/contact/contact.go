@@ -1,0 +1,129 @@
+// Package contact answers hellos.
+//
+// A device opens each contact with one request: how far its lanes go, what its
+// clock says, how it is. The hub notes all of that, works out the clock's skew,
+// and answers in one reply with everything the device may need to know at once:
+// the hub's time, its epoch, a receipt for each lane, the scopes granted. When
+// nothing is new, that round trip is the whole contact.
+//
+// Declared heads are what the hub later counts waiting entries by: waiting =
+// declared minus received.
+package contact
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/wire"
+)
+
+// Store is what a contact needs of the hub's database.
+type Store interface {
+	Device(ctx context.Context, id dot.Device) (store.Device, error)
+	LanesOf(ctx context.Context, d dot.Device) ([]store.Lane, error)
+	NoteContact(ctx context.Context, d dot.Device, c store.Contact, declared []store.Lane) error
+	SetFinding(ctx context.Context, f store.Finding) error
+	ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error
+}
+
+// Signer signs the hub's word on a lane.
+type Signer func(l store.Lane) ([]byte, error)
+
+// Desk answers hellos. It is safe for concurrent use.
+type Desk struct {
+	Store Store
+	Sign  Signer
+	Epoch []byte // the signed epoch certificate
+	Now   func() time.Time
+	// SkewFlag is how far a clock may be off before it becomes a finding.
+	SkewFlag time.Duration
+	Log      *slog.Logger
+}
+
+// maxLanes bounds the lanes that one hello may declare.
+const maxLanes = 256
+
+// Hello answers one hello from device d. The error is for the hub's log; the
+// device then gets no answer and tries again.
+func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome, error) {
+	now := k.Now().UnixMilli()
+	h, err := wire.Unmarshal[wire.Hello](b)
+	if err == nil && len(h.Lanes) > maxLanes {
+		err = fmt.Errorf("%d lanes, the limit is %d", len(h.Lanes), maxLanes)
+	}
+	if err != nil {
+		return refuse(now, "bad_hello", err.Error(), string(d), "update the agent"), nil
+	}
+	dev, err := k.Store.Device(ctx, d)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return refuse(now, "unknown_device", "this hub does not know the device", string(d), "enrol it again"), nil
+	case err != nil:
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	case dev.RevokedAt != 0:
+		return refuse(now, "revoked", "this device was revoked at the hub", string(d), "ask the hub's administrator"), nil
+	}
+	c := store.Contact{
+		At: now, Skew: h.Clock - now, Version: h.Version, Battery: -1,
+		DiskFree: int64(min(h.DiskFree, 1<<62)), Blobs: int(h.Blobs),
+	}
+	if h.Battery != nil {
+		c.Battery = int(min(*h.Battery, 100))
+	}
+	declared := make([]store.Lane, 0, len(h.Lanes))
+	for _, l := range h.Lanes {
+		chain := dot.Chain{Device: d, Incarnation: l.Incarnation, Lane: l.Lane}
+		if chain.Check() != nil || l.Last > dot.MaxSeq || l.Incarnation > dev.Incarnation {
+			return refuse(now, "bad_hello", "the device declared a lane that it cannot have", chain.String(), "run: agent doctor"), nil
+		}
+		declared = append(declared, store.Lane{Chain: chain, Declared: l.Last, DeclaredHead: l.Head, DeclaredAt: now})
+	}
+	if err := k.Store.NoteContact(ctx, d, c, declared); err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
+	if err := k.noteSkew(ctx, d, c); err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
+	w := wire.Welcome{Time: now, Epoch: k.Epoch, Scopes: dev.Scopes}
+	lanes, err := k.Store.LanesOf(ctx, d)
+	if err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
+	for _, l := range lanes {
+		b, err := k.Sign(l)
+		if err != nil {
+			return wire.Welcome{}, err
+		}
+		w.Receipts = append(w.Receipts, b)
+	}
+	return w, nil
+}
+
+// noteSkew keeps the finding about the device's clock in line with what was seen.
+func (k *Desk) noteSkew(ctx context.Context, d dot.Device, c store.Contact) error {
+	skew := time.Duration(c.Skew) * time.Millisecond
+	if skew.Abs() < k.SkewFlag {
+		return k.Store.ClearFinding(ctx, d, "clock_skew", c.At)
+	}
+	return k.Store.SetFinding(ctx, store.Finding{
+		Device: d, Code: "clock_skew", Value: c.Skew, OpenedAt: c.At, UpdatedAt: c.At, Words: SkewWords(skew),
+	})
+}
+
+// SkewWords says in a sentence how far a clock is off; positive is fast.
+func SkewWords(skew time.Duration) string {
+	way := "fast"
+	if skew < 0 {
+		way = "slow"
+	}
+	return fmt.Sprintf("device clock %d min %s", int(skew.Abs().Round(time.Minute)/time.Minute), way)
+}
+
+func refuse(now int64, code, what, which, do string) wire.Welcome {
+	return wire.Welcome{Time: now, Refused: &wire.Refusal{Code: code, What: what, Which: which, Do: do}}
+}

@@ -1,0 +1,280 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+)
+
+// applier puts one prepared frame into the ledger, inside a transaction.
+type applier struct {
+	ingest *Ingest
+	tx     store.Tx
+	p      *prepared
+
+	lane  store.Lane
+	fresh []lane.Range // runs of the frame that the hub does not have
+
+	added, copies, forked int
+}
+
+func (a *applier) apply() (store.Lane, error) {
+	var err error
+	if a.lane, err = a.tx.Lane(a.p.header.Chain); err != nil {
+		return store.Lane{}, err
+	}
+	if err := a.sift(); err != nil {
+		return store.Lane{}, err
+	}
+	before := a.lane.Received
+	if len(a.fresh) > 0 {
+		if err := a.insert(); err != nil {
+			return store.Lane{}, err
+		}
+	}
+	if err := a.gaps(before); err != nil {
+		return store.Lane{}, err
+	}
+	a.lane.Duplicates += uint64(a.copies)
+	a.lane.ReceivedAt = a.p.at
+	return a.lane, a.tx.SaveLane(a.lane)
+}
+
+// sift tells the frame's entries apart: copies, forks, and what is new.
+func (a *applier) sift() error {
+	run, have := a.p.header.Run, a.lane.Received
+	var forks []store.Fork
+	if a.ingest.cfg.NoDedup {
+		have = nil
+	}
+	a.fresh = lane.NewSet(missingWithin(have, run)...)
+	if countOf(a.fresh) < run.Len() {
+		hashes, err := a.tx.Hashes(a.lane.Chain, run)
+		if err != nil {
+			return err
+		}
+		for i := range a.p.entries {
+			e := &a.p.entries[i]
+			switch h, ok := hashes[e.Dot.Seq]; {
+			case !ok:
+			case h == e.Hash:
+				a.copies++
+			default:
+				forks = append(forks, a.fork(e, "fork"))
+			}
+		}
+	}
+	if len(forks) > 0 || !a.links() {
+		// What follows a fork continues a chain that the hub does not have.
+		for i := range a.p.entries {
+			if e := &a.p.entries[i]; contains(a.fresh, e.Dot.Seq) {
+				forks = append(forks, a.fork(e, "chain_mismatch"))
+			}
+		}
+		a.fresh = nil
+	}
+	for _, f := range forks {
+		isNew, err := a.tx.AddFork(f)
+		if err != nil {
+			return err
+		}
+		if isNew {
+			a.forked++
+		}
+	}
+	return nil
+}
+
+func (a *applier) fork(e *store.Entry, code string) store.Fork {
+	return store.Fork{Dot: e.Dot, Hash: e.Hash, Raw: e.Raw, ReceivedAt: e.ReceivedAt, Via: e.Via, Code: code}
+}
+
+// links reports whether the frame's own chain agrees with the verified head,
+// as far as the two meet. Above a hole they do not meet yet.
+func (a *applier) links() bool {
+	through := a.lane.Received.Through()
+	if a.p.header.Run.First > through+1 || a.p.header.Run.Last < through {
+		return true
+	}
+	return a.headAt(through) == a.lane.Head
+}
+
+// headAt is the frame's head after seq s, which lies in Run or just before it.
+func (a *applier) headAt(s dot.Seq) entry.Hash {
+	if s+1 == a.p.header.Run.First {
+		return a.p.header.Before
+	}
+	return a.p.heads[s-a.p.header.Run.First]
+}
+
+// insert adds what is new. What continues the verified chain is applied, and
+// with it whatever was held right above; the rest is held.
+func (a *applier) insert() error {
+	through := a.lane.Received.Through()
+	received := a.lane.Received
+	for _, r := range a.fresh {
+		received = received.Add(r)
+	}
+	reached, err := a.advance(through, received)
+	if err != nil {
+		return err
+	}
+	rows := make([]store.Entry, 0, countOf(a.fresh))
+	for _, r := range a.fresh {
+		for s := r.First; s <= r.Last; s++ {
+			e := a.p.entries[s-a.p.header.Run.First]
+			if s > reached {
+				e.Judgement = store.Judgement{Verdict: store.Held}
+			}
+			rows = append(rows, e)
+		}
+		if r.First > reached {
+			seg := store.Segment{Chain: a.lane.Chain, Run: r, Before: a.headAt(r.First - 1), After: a.headAt(r.Last)}
+			if err := a.tx.AddSegment(seg); err != nil {
+				return err
+			}
+		}
+	}
+	a.added = len(rows)
+	a.lane.Received = received
+	return a.tx.Insert(rows)
+}
+
+// advance moves the verified head as far as entries follow each other without
+// a hole, through the frame and through held segments, which it releases.
+func (a *applier) advance(through dot.Seq, received lane.Set) (dot.Seq, error) {
+	run := a.p.header.Run
+	for received.Contains(through + 1) {
+		seg, err := a.tx.SegmentAt(a.lane.Chain, through+1)
+		switch {
+		case err == nil:
+			if err := a.release(seg); err != nil {
+				return 0, err
+			}
+			a.lane.Head, through = seg.After, seg.Run.Last
+		case !errors.Is(err, store.ErrNotFound):
+			return 0, err
+		case run.Contains(through + 1):
+			through = a.endOfFresh(through + 1)
+			a.lane.Head = a.headAt(through)
+		default:
+			return 0, fmt.Errorf("seq %d of %s is received but neither applied nor held", through+1, a.lane.Chain)
+		}
+	}
+	return through, nil
+}
+
+// endOfFresh is the last seq of the new run that s lies in.
+func (a *applier) endOfFresh(s dot.Seq) dot.Seq {
+	for _, r := range a.fresh {
+		if r.Contains(s) {
+			return r.Last
+		}
+	}
+	return s
+}
+
+// release judges a held segment whose hole has filled. A segment that does not
+// link to the verified head belongs to another history of the device: it stays
+// received and is quarantined.
+func (a *applier) release(seg store.Segment) error {
+	held, err := a.tx.Entries(seg.Chain, seg.Run)
+	if err != nil {
+		return err
+	}
+	by := make(map[dot.Seq]store.Judgement, len(held))
+	for _, e := range held {
+		if seg.Before != a.lane.Head {
+			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			continue
+		}
+		by[e.Dot.Seq] = Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg).Judgement
+	}
+	if err := a.tx.Judge(seg.Chain, by); err != nil {
+		return err
+	}
+	return a.tx.DropSegment(seg)
+}
+
+// gaps opens and closes gaps by what changed.
+func (a *applier) gaps(before lane.Set) error {
+	was, is := before.Gaps(), a.lane.Received.Gaps()
+	if len(was) == 0 && len(is) == 0 {
+		return nil
+	}
+	open, err := a.tx.OpenGaps(a.lane.Chain)
+	if err != nil {
+		return err
+	}
+	stillOpen, closed := diffGaps(a.lane.Chain, open, lane.NewSet(is...), a.p.at)
+	return a.tx.SetGaps(a.lane.Chain, stillOpen, closed)
+}
+
+// diffGaps brings the open gaps in line with what is missing now. A gap that
+// fills in part is split: each part keeps the time at which it opened.
+func diffGaps(c dot.Chain, open []store.Gap, missing lane.Set, at int64) (stillOpen, closed []store.Gap) {
+	var known lane.Set
+	for _, g := range open {
+		known = known.Add(g.Run)
+		for _, r := range within(missing, g.Run) {
+			stillOpen = append(stillOpen, store.Gap{Chain: c, Run: r, OpenedAt: g.OpenedAt})
+		}
+		for _, r := range missingWithin(missing, g.Run) {
+			closed = append(closed, store.Gap{Chain: c, Run: r, OpenedAt: g.OpenedAt, ClosedAt: at})
+		}
+	}
+	for _, m := range missing {
+		for _, r := range missingWithin(known, m) {
+			stillOpen = append(stillOpen, store.Gap{Chain: c, Run: r, OpenedAt: at})
+		}
+	}
+	return stillOpen, closed
+}
+
+// missingWithin lists the parts of r that are not in s.
+func missingWithin(s lane.Set, r lane.Range) []lane.Range {
+	var out []lane.Range
+	next := r.First
+	for _, have := range within(s, r) {
+		if have.First > next {
+			out = append(out, lane.Run(next, have.First-1))
+		}
+		next = have.Last + 1
+	}
+	if next <= r.Last {
+		out = append(out, lane.Run(next, r.Last))
+	}
+	return out
+}
+
+// within lists the parts of r that are in s.
+func within(s lane.Set, r lane.Range) []lane.Range {
+	var out []lane.Range
+	for _, have := range s {
+		if cut := lane.Run(max(have.First, r.First), min(have.Last, r.Last)); cut.Valid() {
+			out = append(out, cut)
+		}
+	}
+	return out
+}
+
+func contains(rs []lane.Range, s dot.Seq) bool {
+	for _, r := range rs {
+		if r.Contains(s) {
+			return true
+		}
+	}
+	return false
+}
+
+func countOf(rs []lane.Range) uint64 {
+	var n uint64
+	for _, r := range rs {
+		n += r.Len()
+	}
+	return n
+}

@@ -1,0 +1,123 @@
+package ingest
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/form"
+	"otor/internal/hlc"
+	"otor/internal/lane"
+)
+
+// Note is a record that an operator makes at the hub.
+type Note struct {
+	Form   string
+	Entity entry.Ref
+	Actor  string
+	Fields map[string]any
+}
+
+// FormBook finds the newest version of a form as well.
+type FormBook interface {
+	Forms
+	Latest(id string) (*form.Form, bool)
+}
+
+// Author mints operators' entries: under the device name HUB, in an incarnation
+// that is random for each start of a worker, so that two workers, or a hub that
+// was restored from a backup, never mint the same dot.
+type Author struct {
+	cfg         Config
+	forms       FormBook
+	random      io.Reader
+	incarnation dot.Incarnation
+
+	mu    sync.Mutex // owner of clock
+	clock *hlc.Clock
+}
+
+// NewAuthor draws the incarnation.
+func NewAuthor(cfg Config, forms FormBook, random io.Reader) (*Author, error) {
+	var b [4]byte
+	if _, err := io.ReadFull(random, b[:]); err != nil {
+		return nil, fmt.Errorf("draw an incarnation: %w", err)
+	}
+	inc := dot.Incarnation(binary.BigEndian.Uint32(b[:])>>1) + 1
+	return &Author{cfg: cfg, forms: forms, random: random, incarnation: inc, clock: hlc.NewClock(hlc.Time{})}, nil
+}
+
+// Add commits an operator's record. A record that the form refuses is a
+// [*form.LookupError] or a [form.Problem], and nothing is kept.
+func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
+	f, ok := a.forms.Latest(n.Form)
+	if !ok {
+		return store.Entry{}, &form.LookupError{Code: form.FormUnknown, ID: n.Form}
+	}
+	now := a.cfg.Now()
+	env := form.Env{Today: form.DateOf(now.In(a.cfg.Zone)), DemoMode: a.cfg.Demo}
+	if problems := f.Check(n.Fields, env); len(problems) > 0 {
+		return store.Entry{}, problems[0]
+	}
+	private := entry.Private{Fields: n.Fields}
+	if _, err := io.ReadFull(a.random, private.Salt[:]); err != nil {
+		return store.Entry{}, fmt.Errorf("draw a salt: %w", err)
+	}
+	priv, err := private.Encode()
+	if err != nil {
+		return store.Entry{}, err
+	}
+	pub := entry.Public{
+		Wall: now.UnixMilli(), Zone: zoneMinutes(now.In(a.cfg.Zone)), Actor: n.Actor,
+		Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: []entry.Ref{n.Entity},
+	}
+	c := dot.Chain{Device: dot.Hub, Incarnation: a.incarnation, Lane: f.Lane}
+	var out store.Entry
+	err = a.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+		out, err = a.mint(tx, c, pub, priv)
+		return err
+	})
+	return out, err
+}
+
+func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (store.Entry, error) {
+	l, err := tx.Lane(c)
+	if err != nil {
+		return store.Entry{}, err
+	}
+	pub.Dot = c.At(l.Received.Through() + 1)
+	pub.HLC = a.tick(pub.Wall)
+	if pub.Dot.Seq == 1 {
+		pub.Origin = &entry.Origin{Reason: entry.Installed}
+	}
+	b, err := pub.Encode()
+	if err != nil {
+		return store.Entry{}, err
+	}
+	raw := entry.NewRaw(b, priv)
+	e := Describe(pub.Dot, raw, 0, a.cfg)
+	e.ReceivedAt = pub.Wall
+	l.Received = l.Received.Add(lane.Run(pub.Dot.Seq, pub.Dot.Seq))
+	l.Head, l.ReceivedAt = entry.Next(l.Head, raw), pub.Wall
+	if err := tx.Insert([]store.Entry{e}); err != nil {
+		return store.Entry{}, err
+	}
+	return e, tx.SaveLane(l)
+}
+
+func (a *Author) tick(wall int64) hlc.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.clock.Tick(wall)
+}
+
+func zoneMinutes(t time.Time) int {
+	_, seconds := t.Zone()
+	return seconds / 60
+}

@@ -1,0 +1,310 @@
+// Package ingest takes in what arrives from devices and makes it the hub's.
+//
+// A frame arrives, by its device's own connection or in a carrier's hands. It
+// is opened, its signature checked against the key of that life of that
+// device, its entries unpacked and judged by the forms. All that needs no
+// database transaction and several frames are prepared side by side. Then the
+// frames of one round are committed together, in ONE transaction: entries,
+// verdicts, gaps, segments and watermarks; and only after it committed are
+// receipts signed (law L5). No order of arrival is assumed: what lies above a
+// hole is held and judged when the hole fills (L7); a copy is counted and
+// acknowledged again; the same dot with other bytes is a fork and both are
+// kept (L4). A bad entry is received and quarantined with its reason, and its
+// lane goes on (L6); what no known signer vouches for is listed apart (L6a).
+//
+//   - [Ingest] does the work; [Arrival] is what came, [Result] what became of it.
+//   - [Judge] is the rule by which one entry is judged, pure.
+//   - [Author] mints the operators' own entries, under the device name HUB.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"otor/hub/store"
+	"otor/internal/batch"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/form"
+	"otor/internal/identity"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+)
+
+// Store is what ingest needs of the hub's database.
+type Store interface {
+	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (store.Key, error)
+	Device(ctx context.Context, id dot.Device) (store.Device, error)
+	Ingest(ctx context.Context, fn func(store.Tx) error) error
+	PutUnattributed(ctx context.Context, u store.Unattributed) (bool, error)
+	SetFinding(ctx context.Context, f store.Finding) error
+}
+
+// Forms finds the form that an entry answers.
+type Forms interface {
+	Form(id string, version uint32) (*form.Form, error)
+}
+
+// Config is what an [Ingest] is made of. All of it is needed.
+type Config struct {
+	Store Store
+	Forms Forms
+	Key   identity.SigningKey // the hub's, for receipts
+	Epoch receipt.Epoch
+	Now   func() time.Time
+	// Zone is where dates are reckoned, for rules such as "not in the future".
+	Zone *time.Location
+	Demo bool // accept fictional resident numbers
+	Log  *slog.Logger
+	// NoDedup switches the check for copies off. Only a negative control of the
+	// tests sets it: with it a resent entry is no longer recognised.
+	NoDedup bool
+}
+
+// Ingest takes arrivals in. It is safe for concurrent use.
+type Ingest struct{ cfg Config }
+
+// New returns an Ingest.
+func New(cfg Config) *Ingest { return &Ingest{cfg: cfg} }
+
+// Arrival is one frame and how it came.
+type Arrival struct {
+	// Sender is the device whose connection brought the frame.
+	Sender dot.Device
+	// Relayed says that Sender carried it for others.
+	Relayed bool
+	Frame   []byte
+}
+
+// Result says what became of an arrival.
+type Result struct {
+	// Chain is the frame's chain, Receipt the hub's signed word on it after the
+	// commit. Both are empty for a frame that nobody vouches for.
+	Chain   dot.Chain
+	Receipt []byte
+	// New, Copies and Forked count the frame's entries.
+	New, Copies, Forked int
+	// Unattributed is the reason code when nobody vouches for the frame.
+	Unattributed string
+}
+
+// Take takes frames in, in one transaction. On an error nothing of them was
+// kept and they may be taken again.
+func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error) {
+	prepared, err := g.prepare(ctx, arrivals)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(arrivals))
+	if err := g.commit(ctx, prepared, results); err != nil {
+		return nil, err
+	}
+	for i, p := range prepared {
+		if p.refused == nil {
+			continue
+		}
+		results[i].Unattributed = p.refused.Code
+		if _, err := g.cfg.Store.PutUnattributed(ctx, *p.refused); err != nil {
+			return nil, fmt.Errorf("set aside a frame (%s): %w", p.refused.Code, err)
+		}
+	}
+	g.noteForks(ctx, prepared, results)
+	return results, nil
+}
+
+// commit applies the frames that somebody vouches for.
+func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Result) error {
+	any := false
+	for _, p := range prepared {
+		any = any || p.refused == nil
+	}
+	if !any {
+		return nil
+	}
+	lanes := make(map[dot.Chain]store.Lane)
+	err := g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+		clear(lanes)
+		for i, p := range prepared {
+			if p.refused != nil {
+				continue
+			}
+			a := applier{ingest: g, tx: tx, p: p}
+			l, err := a.apply()
+			if err != nil {
+				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
+			}
+			lanes[l.Chain] = l
+			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	signed := make(map[dot.Chain][]byte, len(lanes))
+	for i := range results {
+		l, ok := lanes[results[i].Chain]
+		if !ok || prepared[i].refused != nil {
+			continue
+		}
+		if signed[l.Chain] == nil {
+			if signed[l.Chain], err = ReceiptOf(g.cfg.Epoch, l).Sign(g.cfg.Key); err != nil {
+				return err
+			}
+		}
+		results[i].Receipt = signed[l.Chain]
+	}
+	return nil
+}
+
+// ReceiptOf is the receipt for what the hub holds of a lane.
+func ReceiptOf(e receipt.Epoch, l store.Lane) receipt.Receipt {
+	return receipt.Receipt{
+		Epoch: e, Chain: l.Chain, Through: l.Received.Through(), Head: l.Head,
+		Extra: l.Received.Extra(), Archived: l.Archived,
+	}
+}
+
+// noteForks raises the alarm that a fork deserves. The fork itself is
+// committed; a finding that cannot be written is only logged.
+func (g *Ingest) noteForks(ctx context.Context, prepared []*prepared, results []Result) {
+	for i, r := range results {
+		if r.Forked == 0 {
+			continue
+		}
+		h := prepared[i].header
+		err := g.cfg.Store.SetFinding(ctx, store.Finding{
+			Device: h.Chain.Device, Code: "fork", Value: int64(r.Forked), OpenedAt: prepared[i].at, UpdatedAt: prepared[i].at,
+			Words: fmt.Sprintf("%d entries of %s %s differ from what the hub has under the same names; both are kept. Two devices may run on copies of one folder.", r.Forked, h.Chain, h.Run),
+		})
+		if err != nil {
+			g.cfg.Log.Error("note a fork", "chain", h.Chain.String(), "err", err)
+		}
+	}
+}
+
+// prepared is an arrival made ready for the transaction.
+type prepared struct {
+	at      int64 // Unix milliseconds
+	via     dot.Device
+	header  batch.Header
+	entries []store.Entry // judged as if applied
+	heads   []entry.Hash  // the chain's head after each
+	refused *store.Unattributed
+}
+
+// prepare opens, verifies, unpacks and judges, several frames at a time.
+func (g *Ingest) prepare(ctx context.Context, arrivals []Arrival) ([]*prepared, error) {
+	out := make([]*prepared, len(arrivals))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, a := range arrivals {
+		group.Go(func() (err error) {
+			out[i], err = g.prepareOne(ctx, a)
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
+	p := &prepared{at: g.cfg.Now().UnixMilli()}
+	f, err := batch.Open(a.Frame)
+	if err != nil {
+		return p.refuse(a, "", "malformed", err.Error()), nil
+	}
+	p.header = f.Header
+	device := f.Header.Chain.Device
+	if a.Relayed || a.Sender != device {
+		p.via = a.Sender
+	}
+	key, err := g.cfg.Store.Key(ctx, device, f.Header.Chain.Incarnation)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return p.refuse(a, device, "unknown_key", fmt.Sprintf("no device %s with incarnation %d is enrolled here", device, f.Header.Chain.Incarnation)), nil
+	case err != nil:
+		return nil, fmt.Errorf("key of %s: %w", f.Header.Chain, err)
+	case key.RevokedAt != 0:
+		return p.refuse(a, device, "revoked", fmt.Sprintf("device %s was revoked on this hub", device)), nil
+	case !f.Verify(key.SignKey):
+		return p.refuse(a, device, "bad_signature", fmt.Sprintf("not signed with the key of %s", device)), nil
+	}
+	raws, err := f.Entries()
+	if err != nil {
+		return p.refuse(a, device, "body_mismatch", err.Error()), nil
+	}
+	skew, err := g.skewOf(ctx, device)
+	if err != nil {
+		return nil, err
+	}
+	p.judge(g.cfg, raws, skew)
+	return p, nil
+}
+
+// skewOf is what the last hello told of a device's clock, in milliseconds
+// (device minus hub), for entries that carry no estimate of their own.
+func (g *Ingest) skewOf(ctx context.Context, d dot.Device) (int64, error) {
+	dev, err := g.cfg.Store.Device(ctx, d)
+	if err != nil {
+		return 0, fmt.Errorf("device %s: %w", d, err)
+	}
+	return dev.Contact.Skew, nil
+}
+
+func (p *prepared) refuse(a Arrival, claims dot.Device, code, words string) *prepared {
+	frame := a.Frame
+	if len(frame) > store.MaxKeptFrame {
+		frame = frame[:store.MaxKeptFrame]
+	}
+	p.refused = &store.Unattributed{
+		ReceivedAt: p.at, Via: a.Sender, Claims: claims, Code: code, Words: words, Size: len(a.Frame), Frame: frame,
+	}
+	return p
+}
+
+// TakeSingly takes the entries of one frame each in a transaction of its own,
+// for a frame that cannot be taken whole. The result counts what was kept; the
+// error joins why the others were not.
+func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
+	p, err := g.prepareOne(ctx, a)
+	if err != nil {
+		return Result{}, err
+	}
+	sum := Result{Chain: p.header.Chain}
+	if p.refused != nil {
+		sum.Unattributed = p.refused.Code
+		_, err := g.cfg.Store.PutUnattributed(ctx, *p.refused)
+		return sum, err
+	}
+	var errs []error
+	for i := range p.entries {
+		results := make([]Result, 1)
+		if err := g.commit(ctx, []*prepared{p.single(i)}, results); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		r := results[0]
+		sum.New, sum.Copies, sum.Forked = sum.New+r.New, sum.Copies+r.Copies, sum.Forked+r.Forked
+		sum.Receipt = r.Receipt
+	}
+	return sum, errors.Join(errs...)
+}
+
+// single is the frame cut down to its i-th entry.
+func (p *prepared) single(i int) *prepared {
+	one := *p
+	s := p.header.Run.First + dot.Seq(i)
+	one.header.Run = lane.Run(s, s)
+	one.header.After = p.heads[i]
+	if i > 0 {
+		one.header.Before = p.heads[i-1]
+	}
+	one.entries, one.heads = p.entries[i:i+1], p.heads[i:i+1]
+	return &one
+}

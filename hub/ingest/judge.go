@@ -1,0 +1,93 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/form"
+)
+
+// judge fills in the ledger's rows and the heads.
+func (p *prepared) judge(cfg Config, raws []entry.Raw, skew int64) {
+	p.entries = make([]store.Entry, len(raws))
+	p.heads = make([]entry.Hash, len(raws))
+	head := p.header.Before
+	for i, raw := range raws {
+		head = entry.Next(head, raw)
+		p.heads[i] = head
+		d := p.header.Chain.At(p.header.Run.First + dot.Seq(i))
+		e := Describe(d, raw, skew, cfg)
+		e.ReceivedAt, e.Via = p.at, p.via
+		p.entries[i] = e
+	}
+}
+
+// Describe makes the ledger's row of an entry and judges it. skew is the
+// device's clock minus the hub's in milliseconds, used when the entry itself
+// carries no estimate. It never fails: what cannot be read is quarantined.
+func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
+	e := store.Entry{Dot: d, Hash: raw.Hash(), Raw: raw}
+	pub, err := entry.DecodePublic(raw.Public)
+	if err != nil {
+		e.Judgement = quarantine("malformed", err.Error())
+		return e
+	}
+	e.Form, e.FormVersion, e.Actor = pub.Form.ID, pub.Form.Version, pub.Actor
+	if pub.System != "" {
+		e.Form = "system:" + pub.System
+	}
+	if len(pub.Refs) > 0 {
+		e.EntityType, e.Entity = pub.Refs[0].Type, pub.Refs[0].ID
+	}
+	e.DeviceTime = pub.Wall
+	e.CorrectedTime = pub.Wall - skew
+	if pub.Offset != nil {
+		e.CorrectedTime = pub.Wall + pub.Offset.Millis
+	}
+	today := form.DateOf(time.UnixMilli(e.CorrectedTime).In(cfg.Zone))
+	e.Judgement = Judge(d, pub, raw, cfg.Forms, form.Env{Today: today, DemoMode: cfg.Demo})
+	return e
+}
+
+func quarantine(code, words string) store.Judgement {
+	return store.Judgement{Verdict: store.Quarantined, Code: code, Words: words}
+}
+
+// Judge says what the hub makes of an entry by itself: applied, or quarantined
+// with the first thing that is wrong.
+func Judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env) store.Judgement {
+	if pub.Dot != d {
+		return quarantine("dot_mismatch", fmt.Sprintf("the entry calls itself %s", pub.Dot))
+	}
+	if limit := entry.MaxFor(d.Lane); raw.Size() > limit {
+		return quarantine("too_large", fmt.Sprintf("%d bytes, the limit in this lane is %d", raw.Size(), limit))
+	}
+	if pub.System != "" {
+		return quarantine("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System))
+	}
+	f, err := forms.Form(pub.Form.ID, pub.Form.Version)
+	if err != nil {
+		if look, ok := errors.AsType[*form.LookupError](err); ok {
+			return quarantine(string(look.Code), look.Error())
+		}
+		return quarantine("form_unknown", err.Error())
+	}
+	if f.Lane != d.Lane {
+		return quarantine("lane_mismatch", fmt.Sprintf("form %s belongs into the %s lane", f, f.Lane))
+	}
+	if raw.Erased() {
+		return store.Judgement{Verdict: store.Applied, Code: "erased"}
+	}
+	priv, err := entry.DecodePrivate(raw.Private)
+	if err != nil {
+		return quarantine("malformed", err.Error())
+	}
+	if problems := f.Check(priv.Fields, env); len(problems) > 0 {
+		return quarantine(string(problems[0].Code), problems[0].Words)
+	}
+	return store.Judgement{Verdict: store.Applied}
+}

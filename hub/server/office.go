@@ -1,0 +1,343 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"otor/hub/console"
+	"otor/hub/enrol"
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/identity"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/webui"
+)
+
+// Office is what people and programs ask of the hub. Its types are the JSON of
+// the commands of the same names.
+type Office struct {
+	store   store.Store
+	epoch   receipt.Epoch
+	now     func() time.Time
+	zone    *time.Location
+	pin     identity.Pin
+	revoke  func(natsPub string) error
+	address func() string
+}
+
+// Invited is the answer to adding a device.
+type Invited struct {
+	Device    dot.Device `json:"device"`
+	Code      string     `json:"code"`
+	ExpiresAt time.Time  `json:"expires_at"`
+	QRText    string     `json:"qr_text"`
+}
+
+// Invite adds a device and opens a one-time code for it.
+func (o *Office) Invite(ctx context.Context, d dot.Device, scopes []string, ttl time.Duration, again bool) (Invited, error) {
+	code, expires, err := enrol.Invite(ctx, o.store, enrol.Invitation{
+		Device: d, Scopes: scopes, TTL: ttl, Again: again, Pin: o.pin,
+	}, o.now(), rand.Reader)
+	if err != nil {
+		return Invited{}, err
+	}
+	return Invited{Device: d, Code: code.String(), ExpiresAt: expires.In(o.zone), QRText: code.QRText(o.address())}, nil
+}
+
+// Revoke ends a device's credentials for good and cuts its connections. What
+// it still sends is set aside, not thrown away.
+func (o *Office) Revoke(ctx context.Context, d dot.Device) error {
+	keys, err := o.store.Revoke(ctx, d, o.now().UnixMilli())
+	if err != nil {
+		return fmt.Errorf("revoke %s: %w", d, err)
+	}
+	for _, k := range keys {
+		if err := o.revoke(k.NatsKey); err != nil {
+			return fmt.Errorf("revoke %s: %w", d, err)
+		}
+	}
+	return nil
+}
+
+// Enrolled is a line of the list of devices.
+type Enrolled struct {
+	Device        dot.Device      `json:"device"`
+	Scopes        []string        `json:"scopes"`
+	State         string          `json:"state"` // invited, enrolled, revoked
+	Incarnation   dot.Incarnation `json:"incarnation"`
+	AddedAt       time.Time       `json:"added_at"`
+	EnrolledAt    *time.Time      `json:"enrolled_at"`
+	RevokedAt     *time.Time      `json:"revoked_at"`
+	CodeExpiresAt *time.Time      `json:"code_expires_at"`
+	LastSeen      *time.Time      `json:"last_seen"`
+}
+
+// Devices lists the devices by name.
+func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
+	ds, err := o.store.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Enrolled, 0, len(ds))
+	for _, d := range ds {
+		e := Enrolled{
+			Device: d.ID, Scopes: d.Scopes, State: "invited", Incarnation: d.Incarnation, AddedAt: o.at(d.AddedAt),
+			EnrolledAt: o.maybe(d.EnrolledAt), RevokedAt: o.maybe(d.RevokedAt),
+			CodeExpiresAt: o.maybe(d.CodeExpiresAt), LastSeen: o.maybe(d.Contact.At),
+		}
+		switch {
+		case d.RevokedAt != 0:
+			e.State = "revoked"
+		case d.EnrolledAt != 0:
+			e.State = "enrolled"
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func (o *Office) at(ms int64) time.Time { return time.UnixMilli(ms).In(o.zone) }
+
+func (o *Office) maybe(ms int64) *time.Time {
+	if ms == 0 {
+		return nil
+	}
+	t := o.at(ms)
+	return &t
+}
+
+// Fleet is the account of all devices.
+func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
+	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epoch.String(), Devices: []console.DeviceRow{}}
+	devices, err := o.store.Devices(ctx)
+	if err != nil {
+		return f, err
+	}
+	lanes, err := o.store.Lanes(ctx)
+	if err != nil {
+		return f, err
+	}
+	held, err := o.store.HeldCounts(ctx)
+	if err != nil {
+		return f, err
+	}
+	verdicts, err := o.store.VerdictCounts(ctx)
+	if err != nil {
+		return f, err
+	}
+	totals, err := o.store.Totals(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
+	for _, d := range devices {
+		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version}
+		if d.Contact.At != 0 {
+			row.Skew = console.Skew{Ahead: time.Duration(d.Contact.Skew) * time.Millisecond, Known: true}
+		}
+		for _, l := range lanes {
+			if l.Chain.Device == d.ID {
+				addLane(&row, l, held[l.Chain])
+			}
+		}
+		f.Devices = append(f.Devices, row)
+	}
+	return f, nil
+}
+
+// addLane adds a lane to its device's account.
+func addLane(d *console.DeviceRow, l store.Lane, held int64) {
+	row := console.LaneRow{
+		Incarnation: l.Chain.Incarnation, Lane: l.Chain.Lane, Declared: l.Declared, Received: l.Received.Through(),
+		Held: uint64(held), Missing: l.Received.Gaps(), Head: l.Head,
+	}
+	for _, r := range l.Received.Missing(l.Declared) {
+		row.Waiting += r.Len()
+	}
+	for _, r := range row.Missing {
+		d.GapsOpen += r.Len()
+	}
+	d.Lanes = append(d.Lanes, row)
+	d.Declared += uint64(l.Declared)
+	d.Received += l.Received.Len()
+	d.Waiting += row.Waiting
+	d.Held += row.Held
+}
+
+// EntryLine is a line of the list of entries.
+type EntryLine struct {
+	Number        int64         `json:"number"`
+	Dot           dot.Dot       `json:"dot"`
+	Hash          entry.Hash    `json:"hash"`
+	Form          string        `json:"form"`
+	FormVersion   uint32        `json:"form_version"`
+	EntityType    string        `json:"entity_type,omitempty"`
+	Entity        string        `json:"entity"`
+	DeviceTime    time.Time     `json:"device_time"`
+	CorrectedTime time.Time     `json:"corrected_time"`
+	ReceivedAt    time.Time     `json:"received_at"`
+	Via           dot.Device    `json:"via,omitempty"`
+	Verdict       store.Verdict `json:"verdict"`
+	Code          string        `json:"code,omitempty"`
+	Words         string        `json:"words,omitempty"`
+	Outcome       string        `json:"outcome"`
+}
+
+// Outcome is a verdict's name in the operators' reports.
+func Outcome(v store.Verdict) string {
+	switch v {
+	case store.Applied:
+		return "accepted"
+	case store.Merged:
+		return "merged_parallel"
+	case store.Flagged:
+		return "accepted_flagged"
+	case store.Review:
+		return "review_roster_match"
+	case store.Duplicate:
+		return "duplicate_business"
+	case store.Held, store.Conflict, store.Quarantined, store.Refused:
+		return string(v)
+	default:
+		return string(v)
+	}
+}
+
+// Entries lists entries in order of arrival.
+func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[EntryLine, error] {
+	return func(yield func(EntryLine, error) bool) {
+		for e, err := range o.store.Entries(ctx, q) {
+			if err != nil {
+				yield(EntryLine{}, err)
+				return
+			}
+			line := EntryLine{
+				Number: e.Number, Dot: e.Dot, Hash: e.Hash, Form: e.Form, FormVersion: e.FormVersion,
+				EntityType: e.EntityType, Entity: e.Entity, DeviceTime: o.at(e.DeviceTime), CorrectedTime: o.at(e.CorrectedTime),
+				ReceivedAt: o.at(e.ReceivedAt), Via: e.Via, Verdict: e.Judgement.Verdict, Code: e.Judgement.Code,
+				Words: e.Judgement.Words, Outcome: Outcome(e.Judgement.Verdict),
+			}
+			if !yield(line, nil) {
+				return
+			}
+		}
+	}
+}
+
+// GapLine is a line of the list of gaps.
+type GapLine struct {
+	Device      dot.Device      `json:"device"`
+	Incarnation dot.Incarnation `json:"incarnation"`
+	Lane        dot.Lane        `json:"lane"`
+	Missing     []dot.Seq       `json:"missing"`
+	OpenedAt    time.Time       `json:"opened_at"`
+	ClosedAt    *time.Time      `json:"closed_at"`
+}
+
+// Gaps lists gaps by opening time; closed ones only when asked for.
+func (o *Office) Gaps(ctx context.Context, closed bool) ([]GapLine, error) {
+	gaps, err := o.store.Gaps(ctx, closed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]GapLine, 0, len(gaps))
+	for _, g := range gaps {
+		out = append(out, GapLine{
+			Device: g.Chain.Device, Incarnation: g.Chain.Incarnation, Lane: g.Chain.Lane,
+			Missing: seqs(g.Run), OpenedAt: o.at(g.OpenedAt), ClosedAt: o.maybe(g.ClosedAt),
+		})
+	}
+	return out, nil
+}
+
+func seqs(r lane.Range) []dot.Seq {
+	out := make([]dot.Seq, 0, r.Len())
+	for s := r.First; s <= r.Last; s++ {
+		out = append(out, s)
+	}
+	return out
+}
+
+// UnattributedLine is a line of the list of frames that nobody vouches for.
+type UnattributedLine struct {
+	ID         int64      `json:"id"`
+	ReceivedAt time.Time  `json:"received_at"`
+	Via        dot.Device `json:"via"`
+	Claims     dot.Device `json:"claims,omitempty"`
+	Code       string     `json:"code"`
+	Words      string     `json:"words"`
+	Size       int        `json:"size"`
+}
+
+// Unattributed lists frames that nobody vouches for.
+func (o *Office) Unattributed(ctx context.Context) ([]UnattributedLine, error) {
+	us, err := o.store.Unattributed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]UnattributedLine, 0, len(us))
+	for _, u := range us {
+		out = append(out, UnattributedLine{
+			ID: u.ID, ReceivedAt: o.at(u.ReceivedAt), Via: u.Via, Claims: u.Claims, Code: u.Code, Words: u.Words, Size: u.Size,
+		})
+	}
+	return out, nil
+}
+
+// FindingLine is a line of what the hub noticed about devices.
+type FindingLine struct {
+	Device   dot.Device `json:"device"`
+	Code     string     `json:"code"`
+	Words    string     `json:"words"`
+	Value    int64      `json:"value"`
+	OpenedAt time.Time  `json:"opened_at"`
+	ClosedAt *time.Time `json:"closed_at"`
+}
+
+// Findings lists what the hub noticed about devices.
+func (o *Office) Findings(ctx context.Context, closed bool) ([]FindingLine, error) {
+	fs, err := o.store.Findings(ctx, closed)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]FindingLine, 0, len(fs))
+	for _, f := range fs {
+		out = append(out, FindingLine{
+			Device: f.Device, Code: f.Code, Words: f.Words, Value: f.Value, OpenedAt: o.at(f.OpenedAt), ClosedAt: o.maybe(f.ClosedAt),
+		})
+	}
+	return out, nil
+}
+
+// fleetSource shows the office to the console.
+type fleetSource struct {
+	office *Office
+	bell   *webui.Bell
+}
+
+// Fleet implements console.Source.
+func (f *fleetSource) Fleet(ctx context.Context) (console.Fleet, error) { return f.office.Fleet(ctx) }
+
+// Changes implements console.Source.
+func (f *fleetSource) Changes() (<-chan struct{}, func()) { return f.bell.Listen() }
+
+// asRefusal turns an office error into words for its asker; ok is false for
+// the hub's own trouble.
+func asRefusal(err error) (*webui.Refusal, bool) {
+	var r *webui.Refusal
+	switch {
+	case errors.As(err, &r):
+		return r, true
+	case errors.Is(err, store.ErrExists):
+		return &webui.Refusal{Code: "device_exists", What: err.Error(), Do: "add --again to give the device a new life, or choose another name"}, true
+	case errors.Is(err, store.ErrNotFound):
+		return &webui.Refusal{Code: "not_found", What: err.Error(), Do: "check the name: hub device list"}, true
+	}
+	return nil, false
+}

@@ -1,0 +1,294 @@
+// Package server puts the hub together.
+//
+// It opens the rooms in order (folder, broker, database, epoch, forms), wires
+// them by hand, runs one loop for each, and closes them in reverse. Nothing is
+// decided here but who talks to whom.
+//
+//   - [Server] is the hub; [Open], [Server.Run], [Server.Close] are its life.
+//   - [Office] is what the command line and the console ask of it; a [Client]
+//     asks the same of a hub that runs in another process.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"otor/hub/broker"
+	"otor/hub/console"
+	"otor/hub/contact"
+	"otor/hub/enrol"
+	"otor/hub/ingest"
+	"otor/hub/store"
+	"otor/hub/store/sqlite"
+	"otor/internal/dot"
+	"otor/internal/durable"
+	"otor/internal/form"
+	"otor/internal/receipt"
+	"otor/internal/webui"
+	"otor/internal/wire"
+)
+
+// Config says how to open a hub. Dir, Forms and Log are needed.
+type Config struct {
+	Dir        string
+	NatsListen string   // host:port, default 127.0.0.1:4222
+	HTTP       string   // host:port, default 127.0.0.1:8480
+	Hosts      []string // names and addresses by which devices reach the hub
+	MaxStore   int64    // bytes of both streams
+	Forms      *form.Registry
+	Now        func() time.Time
+	Zone       *time.Location // where dates are reckoned and times shown
+	Demo       bool           // accept fictional resident numbers
+	SkewFlag   time.Duration  // clock errors from here on are findings; default 5 min
+	Version    string
+	Log        *slog.Logger
+	// Control weakens the hub; only negative controls of the tests set it.
+	Control Control
+}
+
+// Control lists what a negative control may switch off.
+type Control struct{ NoDedup bool }
+
+// Defaults of page "Contracts at the edges".
+const (
+	DefaultNats = "127.0.0.1:4222"
+	DefaultHTTP = "127.0.0.1:8480"
+)
+
+// Server is a running hub.
+type Server struct {
+	cfg     Config
+	broker  *broker.Broker
+	store   store.Store
+	ingest  *ingest.Ingest
+	author  *ingest.Author
+	desk    *contact.Desk
+	epoch   receipt.EpochCertificate
+	office  *Office
+	bell    webui.Bell
+	http    *http.Server
+	listen  net.Listener
+	secret  string
+	token   string
+	closers []func() error
+}
+
+// Open acquires everything the hub needs, in order; on an error what was
+// acquired is released.
+func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
+	cfg.fill()
+	s := &Server{cfg: cfg, secret: webui.NewSecret()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open hub folder %s: %w", cfg.Dir, err)
+	}
+	st, err := sqlite.Open(ctx, filepath.Join(cfg.Dir, "hub.db"), sqlite.Options{Log: cfg.Log})
+	if err != nil {
+		return nil, err
+	}
+	s.store = st
+	s.closers = append(s.closers, st.Close)
+	if s.token, err = ownToken(cfg.Dir); err != nil {
+		return nil, err
+	}
+	s.broker, err = broker.Open(ctx, broker.Config{
+		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.broker.Close)
+	if s.epoch, err = st.Epoch(ctx, s.mintEpoch); err != nil {
+		return nil, err
+	}
+	if err := s.wire(); err != nil {
+		return nil, err
+	}
+	return s, s.openHTTP(ctx)
+}
+
+func (cfg *Config) fill() {
+	if cfg.NatsListen == "" {
+		cfg.NatsListen = DefaultNats
+	}
+	if cfg.HTTP == "" {
+		cfg.HTTP = DefaultHTTP
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.Local
+	}
+	if cfg.SkewFlag == 0 {
+		cfg.SkewFlag = 5 * time.Minute
+	}
+}
+
+// mintEpoch makes the identity of a new database.
+func (s *Server) mintEpoch() (receipt.EpochCertificate, error) {
+	c := receipt.EpochCertificate{Minted: s.cfg.Now().UnixMilli()}
+	_, err := rand.Read(c.Epoch[:])
+	return c, err
+}
+
+// wire makes the rooms that need others.
+func (s *Server) wire() error {
+	icfg := ingest.Config{
+		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epoch.Epoch,
+		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: s.cfg.Control.NoDedup,
+	}
+	s.ingest = ingest.New(icfg)
+	var err error
+	if s.author, err = ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader); err != nil {
+		return err
+	}
+	cert, err := s.epoch.Sign(s.broker.HubKey())
+	if err != nil {
+		return err
+	}
+	s.desk = &contact.Desk{
+		Store: s.store, Epoch: cert, Now: s.cfg.Now, SkewFlag: s.cfg.SkewFlag, Log: s.cfg.Log,
+		Sign: func(l store.Lane) ([]byte, error) {
+			return ingest.ReceiptOf(s.epoch.Epoch, l).Sign(s.broker.HubKey())
+		},
+	}
+	_, pin := s.broker.CA()
+	s.office = &Office{
+		store: s.store, epoch: s.epoch.Epoch, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, revoke: s.broker.Revoke,
+		address: s.PublicURL,
+	}
+	return nil
+}
+
+// openHTTP listens for browsers, programs and devices that enrol, on one port.
+func (s *Server) openHTTP(ctx context.Context) error {
+	ca, _ := s.broker.CA()
+	cert, err := s.epoch.Sign(s.broker.HubKey())
+	if err != nil {
+		return err
+	}
+	enrolment := enrol.NewHandler(enrol.Config{
+		Store: s.store, Issuer: s.broker, NatsURLs: s.broker.URLs(), CA: ca,
+		HubKey: s.broker.HubKey().Public(), Epoch: cert, Log: s.cfg.Log, Now: s.cfg.Now,
+	})
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("listen for the console on %s: %w; choose another address with --http", s.cfg.HTTP, err)
+	}
+	s.listen = newEitherListener(ln, s.broker.TLSCertificate())
+	s.closers = append(s.closers, s.listen.Close)
+	hosts := append([]string{}, s.cfg.Hosts...)
+	pages := console.New(console.Config{
+		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Token: s.token, Secret: s.secret, Hosts: hosts,
+		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
+	})
+	mux := http.NewServeMux()
+	mux.Handle(wire.EnrolPath, overTLS(enrolment))
+	mux.Handle("/api/v1/office/", guarded(s.token, s.office.Handler(&s.bell)))
+	mux.Handle("/", pages)
+	s.http = webui.NewServer(ctx, mux, s.cfg.Log)
+	return nil
+}
+
+// Run serves until ctx ends. It may be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if err := s.writeRunFile(); err != nil {
+		return err
+	}
+	defer s.removeRunFile()
+	if err := s.broker.Serve(wire.HelloAny, s.hello); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, stream := range []string{wire.AlertStream, wire.UpStream} {
+		group.Go(func() error {
+			return s.broker.Consume(ctx, stream, broker.Slice{}, s.take)
+		})
+	}
+	group.Go(func() error {
+		if err := s.http.Serve(s.listen); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve the console: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if err := s.http.Shutdown(stop); err != nil {
+			return s.http.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// Close releases what Open acquired, in reverse.
+func (s *Server) Close() error {
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		if err := s.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// hello answers a device's hello.
+func (s *Server) hello(ctx context.Context, d dot.Device, data []byte) []byte {
+	w, err := s.desk.Hello(ctx, d, data)
+	if err != nil {
+		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)
+		return nil
+	}
+	b, err := wire.Marshal(w)
+	if err != nil {
+		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)
+		return nil
+	}
+	s.bell.Ring()
+	return b
+}
+
+// Office answers questions about the hub.
+func (s *Server) Office() *Office { return s.office }
+
+// Author mints operators' entries.
+func (s *Server) Author() *ingest.Author { return s.author }
+
+// Store is the hub's database.
+func (s *Server) Store() store.Store { return s.store }
+
+// HTTPAddr and NatsAddr are where the hub listens, host:port.
+func (s *Server) HTTPAddr() string { return s.listen.Addr().String() }
+
+// NatsAddr is where devices connect, host:port.
+func (s *Server) NatsAddr() string { return s.broker.Addr() }
+
+// EnterURL is the address that opens the console in a browser on this machine.
+func (s *Server) EnterURL() string { return webui.EnterURL("http://"+s.HTTPAddr(), s.secret) }
+
+// PublicURL is the address that devices enrol at.
+func (s *Server) PublicURL() string {
+	_, port, err := net.SplitHostPort(s.HTTPAddr())
+	hosts := s.broker.Hosts()
+	if err != nil || len(hosts) == 0 {
+		return "https://" + s.HTTPAddr()
+	}
+	return "https://" + net.JoinHostPort(hosts[0], port)
+}

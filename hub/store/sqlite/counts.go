@@ -1,0 +1,128 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/lane"
+)
+
+// Lanes lists all lanes by chain.
+func (s *Store) Lanes(ctx context.Context) ([]store.Lane, error) {
+	return s.lanes(ctx, "list lanes", "SELECT "+laneColumns+" FROM chains c ORDER BY c.device, c.incarnation, c.lane")
+}
+
+// LanesOf lists one device's lanes by chain.
+func (s *Store) LanesOf(ctx context.Context, d dot.Device) ([]store.Lane, error) {
+	return s.lanes(ctx, "list lanes of "+string(d),
+		"SELECT "+laneColumns+" FROM chains c WHERE c.device = ? ORDER BY c.incarnation, c.lane", string(d))
+}
+
+func (s *Store) lanes(ctx context.Context, what, sql string, args ...any) (out []store.Lane, err error) {
+	err = s.read(ctx, what, func(c *conn) error {
+		return c.each(sql, args, func(r *sqlite3.Stmt) error {
+			l, err := scanLane(r)
+			out = append(out, l)
+			return err
+		})
+	})
+	return out, err
+}
+
+// HeldCounts counts held entries by chain.
+func (s *Store) HeldCounts(ctx context.Context) (map[dot.Chain]int64, error) {
+	out := make(map[dot.Chain]int64)
+	err := s.read(ctx, "count held entries", func(c *conn) error {
+		return c.each("SELECT "+chainColumns+", t.n FROM tallies t JOIN chains c ON c.id = t.chain WHERE t.verdict = 0 AND t.n > 0", nil,
+			func(r *sqlite3.Stmt) error { out[scanChain(r, 0)] = r.ColumnInt64(3); return nil })
+	})
+	return out, err
+}
+
+// VerdictCounts counts each device's entries by verdict.
+func (s *Store) VerdictCounts(ctx context.Context) (map[dot.Device]map[store.Verdict]int64, error) {
+	out := make(map[dot.Device]map[store.Verdict]int64)
+	err := s.read(ctx, "count verdicts", func(c *conn) error {
+		return c.each("SELECT c.device, t.verdict, sum(t.n) FROM tallies t JOIN chains c ON c.id = t.chain WHERE t.n > 0 GROUP BY 1, 2", nil,
+			func(r *sqlite3.Stmt) error {
+				v, err := verdictOf(r.ColumnInt64(1))
+				if err != nil {
+					return err
+				}
+				d := dot.Device(r.ColumnText(0))
+				if out[d] == nil {
+					out[d] = make(map[store.Verdict]int64)
+				}
+				out[d][v] = r.ColumnInt64(2)
+				return nil
+			})
+	})
+	return out, err
+}
+
+// Gaps lists gaps by opening time, then chain and seq.
+func (s *Store) Gaps(ctx context.Context, closed bool) (out []store.Gap, err error) {
+	which := "WHERE g.closed_at = 0 "
+	if closed {
+		which = ""
+	}
+	err = s.read(ctx, "list gaps", func(c *conn) error {
+		return c.each("SELECT "+chainColumns+", g.first, g.last, g.opened_at, g.closed_at FROM gaps g JOIN chains c ON c.id = g.chain "+which+
+			"ORDER BY g.opened_at, c.device, c.incarnation, c.lane, g.first, g.id", nil,
+			func(r *sqlite3.Stmt) error {
+				run := lane.Run(dot.Seq(r.ColumnInt64(3)), dot.Seq(r.ColumnInt64(4))) //nolint:gosec // never negative
+				out = append(out, store.Gap{Chain: scanChain(r, 0), Run: run, OpenedAt: r.ColumnInt64(5), ClosedAt: r.ColumnInt64(6)})
+				return nil
+			})
+	})
+	return out, err
+}
+
+// Forks lists forks in order of arrival.
+func (s *Store) Forks(ctx context.Context) (out []store.Fork, err error) {
+	err = s.read(ctx, "list forks", func(c *conn) error {
+		return c.each("SELECT "+chainColumns+", c.seq, c.hash, c.code, c.via, c.received_at, c.public, c.private, c.private_hash FROM forks c ORDER BY c.id", nil,
+			func(r *sqlite3.Stmt) (err error) {
+				f := store.Fork{
+					Dot:  scanChain(r, 0).At(dot.Seq(r.ColumnInt64(3))), //nolint:gosec // never negative
+					Code: r.ColumnText(5), Via: dot.Device(r.ColumnText(6)), ReceivedAt: r.ColumnInt64(7),
+				}
+				if err := digest(r, 4, f.Hash[:]); err != nil {
+					return fmt.Errorf("fork at %s: %w", f.Dot, err)
+				}
+				f.Raw, err = scanRaw(r, 8)
+				out = append(out, f)
+				return err
+			})
+	})
+	return out, err
+}
+
+// Totals counts over the hub's whole life, all of one moment.
+func (s *Store) Totals(ctx context.Context) (store.Totals, error) {
+	out := store.Totals{ByVerdict: make(map[store.Verdict]int64)}
+	err := s.read(ctx, "count", func(c *conn) error {
+		return c.snapshot(func() error {
+			err := c.each("SELECT verdict, sum(n) FROM tallies WHERE n > 0 GROUP BY 1", nil, func(r *sqlite3.Stmt) error {
+				v, err := verdictOf(r.ColumnInt64(0))
+				out.ByVerdict[v] = r.ColumnInt64(1)
+				out.Entries += r.ColumnInt64(1)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			_, err = c.one("SELECT (SELECT n FROM counters WHERE name = 'unattributed'), (SELECT count(*) FROM forks), (SELECT coalesce(sum(duplicates), 0) FROM chains)",
+				nil, func(r *sqlite3.Stmt) error {
+					out.Unattributed, out.Forks, out.Duplicates = r.ColumnInt64(0), r.ColumnInt64(1), r.ColumnInt64(2)
+					return nil
+				})
+			return err
+		})
+	})
+	return out, err
+}

@@ -1,0 +1,247 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+)
+
+const deviceColumns = "d.name, d.scopes, d.added_at, d.enrolled_at, d.revoked_at, d.incarnation," +
+	" d.contact_at, d.skew, d.version, d.battery, d.disk_free, d.blobs, coalesce(o.expires_at, 0)" +
+	" FROM devices d LEFT JOIN codes o ON o.device = d.name AND o.used_at = 0 AND o.replaced_at = 0"
+
+func scanDevice(s *sqlite3.Stmt) (store.Device, error) {
+	d := store.Device{
+		ID: dot.Device(s.ColumnText(0)), AddedAt: s.ColumnInt64(2), EnrolledAt: s.ColumnInt64(3), RevokedAt: s.ColumnInt64(4),
+		Incarnation: dot.Incarnation(s.ColumnInt64(5)), //nolint:gosec // was one when it was stored
+		Contact: store.Contact{
+			At: s.ColumnInt64(6), Skew: s.ColumnInt64(7), Version: s.ColumnText(8),
+			Battery: s.ColumnInt(9), DiskFree: s.ColumnInt64(10), Blobs: s.ColumnInt(11),
+		},
+		CodeExpiresAt: s.ColumnInt64(12),
+	}
+	if err := json.Unmarshal(s.ColumnRawText(1), &d.Scopes); err != nil {
+		return d, fmt.Errorf("%w: scopes of %s: %w", errDamagedRow, d.ID, err)
+	}
+	return d, nil
+}
+
+// Devices lists all devices by name.
+func (s *Store) Devices(ctx context.Context) (out []store.Device, err error) {
+	err = s.read(ctx, "list devices", func(c *conn) error {
+		return c.each("SELECT "+deviceColumns+" ORDER BY d.name", nil, func(r *sqlite3.Stmt) error {
+			d, err := scanDevice(r)
+			out = append(out, d)
+			return err
+		})
+	})
+	return out, err
+}
+
+// Device reads one device; [store.ErrNotFound] when there is none of that name.
+func (s *Store) Device(ctx context.Context, id dot.Device) (d store.Device, err error) {
+	err = s.read(ctx, "device "+string(id), func(c *conn) error {
+		found, err := device(c, id, &d)
+		if err == nil && !found {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return d, err
+}
+
+func device(c *conn, id dot.Device, into *store.Device) (found bool, err error) {
+	return c.one("SELECT "+deviceColumns+" WHERE d.name = ?", []any{string(id)},
+		func(r *sqlite3.Stmt) (err error) { *into, err = scanDevice(r); return err })
+}
+
+// Invite opens a one-time code.
+func (s *Store) Invite(ctx context.Context, in store.Invitation, again bool) error {
+	if _, err := dot.ParseDevice(string(in.Device)); err != nil {
+		return fmt.Errorf("invite: %w", err)
+	}
+	return s.write(ctx, "invite "+string(in.Device), func(w *writer) error {
+		var d store.Device
+		found, err := device(w.conn, in.Device, &d)
+		switch {
+		case err != nil:
+			return err
+		case d.RevokedAt != 0:
+			return store.ErrRevoked
+		case d.EnrolledAt != 0 && !again:
+			return fmt.Errorf("enrolled already: %w", store.ErrExists)
+		}
+		if !found || len(in.Scopes) > 0 {
+			if err := saveScopes(w, in); err != nil {
+				return err
+			}
+		}
+		if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(in.AddedAt, 1), string(in.Device)); err != nil {
+			return err
+		}
+		err = w.exec("INSERT INTO codes (hash, device, added_at, expires_at) VALUES (?, ?, ?, ?)", in.CodeHash[:], string(in.Device), in.AddedAt, in.ExpiresAt)
+		if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+			return fmt.Errorf("this code was given out before: %w", store.ErrExists)
+		}
+		return err
+	})
+}
+
+func saveScopes(w *writer, in store.Invitation) error {
+	scopes := in.Scopes
+	if scopes == nil {
+		scopes = []string{}
+	}
+	b, err := json.Marshal(scopes)
+	if err != nil {
+		return err
+	}
+	return w.exec("INSERT INTO devices (name, scopes, added_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET scopes = excluded.scopes",
+		string(in.Device), string(b), in.AddedAt)
+}
+
+// Redeem spends a code. Writing transactions follow one another, so of two
+// that bring the same code the second finds it used.
+func (s *Store) Redeem(ctx context.Context, e store.Enrolment) (key store.Key, err error) {
+	err = s.write(ctx, "redeem an enrolment code", func(w *writer) error {
+		var name string
+		var expires, used, replaced int64
+		found, err := w.one("SELECT device, expires_at, used_at, replaced_at FROM codes WHERE hash = ?", []any{e.CodeHash[:]}, func(r *sqlite3.Stmt) error {
+			name, expires, used, replaced = r.ColumnText(0), r.ColumnInt64(1), r.ColumnInt64(2), r.ColumnInt64(3)
+			return nil
+		})
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return store.ErrNotFound
+		case used != 0:
+			return fmt.Errorf("code of %s: %w", name, store.ErrCodeUsed)
+		case replaced != 0:
+			return fmt.Errorf("code of %s: a newer one replaced it: %w", name, store.ErrCodeExpired)
+		case e.At >= expires:
+			return fmt.Errorf("code of %s: %w", name, store.ErrCodeExpired)
+		}
+		var d store.Device
+		if found, err = device(w.conn, dot.Device(name), &d); err != nil || !found {
+			return errors.Join(err, errMissing(found, "device "+name))
+		}
+		if d.RevokedAt != 0 {
+			return fmt.Errorf("device %s: %w", name, store.ErrRevoked)
+		}
+		key = store.Key{Device: d.ID, Incarnation: d.Incarnation + 1, SignKey: e.SignKey, NatsKey: e.NatsKey, EnrolledAt: e.At}
+		return enrol(w, e, key)
+	})
+	if err != nil {
+		return store.Key{}, err
+	}
+	return key, nil
+}
+
+func errMissing(found bool, what string) error {
+	if found {
+		return nil
+	}
+	return fmt.Errorf("%w: %s is missing", errDamagedRow, what)
+}
+
+// enrol spends the code and stores the key under its new incarnation.
+func enrol(w *writer, e store.Enrolment, k store.Key) error {
+	if err := w.exec("UPDATE codes SET used_at = ? WHERE hash = ?", max(e.At, 1), e.CodeHash[:]); err != nil {
+		return err
+	}
+	if err := w.exec("INSERT INTO device_keys (device, incarnation, sign_key, nats_key, enrolled_at) VALUES (?, ?, ?, ?, ?)",
+		string(k.Device), int64(k.Incarnation), k.SignKey[:], k.NatsKey, k.EnrolledAt); err != nil {
+		return err
+	}
+	return w.exec("UPDATE devices SET enrolled_at = ?, incarnation = ? WHERE name = ?", e.At, int64(k.Incarnation), string(k.Device))
+}
+
+// Revoke ends a device for good.
+func (s *Store) Revoke(ctx context.Context, d dot.Device, at int64) (keys []store.Key, err error) {
+	err = s.write(ctx, "revoke "+string(d), func(w *writer) error {
+		err := w.exec("UPDATE devices SET revoked_at = CASE WHEN revoked_at = 0 THEN ? ELSE revoked_at END WHERE name = ?", max(at, 1), string(d))
+		if err != nil {
+			return err
+		}
+		if w.db.Changes() == 0 {
+			return store.ErrNotFound
+		}
+		if err := w.exec("UPDATE device_keys SET revoked_at = ? WHERE device = ? AND revoked_at = 0", max(at, 1), string(d)); err != nil {
+			return err
+		}
+		if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(at, 1), string(d)); err != nil {
+			return err
+		}
+		return w.each("SELECT incarnation, sign_key, nats_key, enrolled_at, revoked_at FROM device_keys WHERE device = ? ORDER BY incarnation",
+			[]any{string(d)}, func(r *sqlite3.Stmt) error {
+				k := store.Key{
+					Device: d, Incarnation: dot.Incarnation(r.ColumnInt64(0)), //nolint:gosec // was one when it was stored
+					NatsKey: r.ColumnText(2), EnrolledAt: r.ColumnInt64(3), RevokedAt: r.ColumnInt64(4),
+				}
+				if err := digest(r, 1, k.SignKey[:]); err != nil {
+					return err
+				}
+				keys = append(keys, k)
+				return nil
+			})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// Key reads the key of one life of a device; [store.ErrNotFound] when there is none.
+func (s *Store) Key(ctx context.Context, d dot.Device, i dot.Incarnation) (k store.Key, err error) {
+	err = s.read(ctx, fmt.Sprintf("key of %s/%d", d, i), func(c *conn) error {
+		found, err := c.one("SELECT sign_key, nats_key, enrolled_at, revoked_at FROM device_keys WHERE device = ? AND incarnation = ?",
+			[]any{string(d), int64(i)}, func(r *sqlite3.Stmt) error {
+				k = store.Key{Device: d, Incarnation: i, NatsKey: r.ColumnText(1), EnrolledAt: r.ColumnInt64(2), RevokedAt: r.ColumnInt64(3)}
+				return digest(r, 0, k.SignKey[:])
+			})
+		if err == nil && !found {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return k, err
+}
+
+// NoteContact stores a hello.
+func (s *Store) NoteContact(ctx context.Context, d dot.Device, c store.Contact, declared []store.Lane) error {
+	return s.write(ctx, "note contact with "+string(d), func(w *writer) error {
+		err := w.exec("UPDATE devices SET contact_at = ?, skew = ?, version = ?, battery = ?, disk_free = ?, blobs = ? WHERE name = ?",
+			c.At, c.Skew, c.Version, int64(c.Battery), c.DiskFree, int64(c.Blobs), string(d))
+		if err != nil {
+			return err
+		}
+		if w.db.Changes() == 0 {
+			return store.ErrNotFound
+		}
+		for _, l := range declared {
+			if l.Chain.Device != d {
+				return fmt.Errorf("lane %s is another device's", l.Chain)
+			}
+			if l.Declared > dot.MaxSeq {
+				return fmt.Errorf("lane %s: seq %d is above the highest possible", l.Chain, l.Declared)
+			}
+			id, err := w.chain(l.Chain, true)
+			if err != nil {
+				return err
+			}
+			err = w.exec("UPDATE chains SET declared = ?1, declared_head = ?2, declared_at = ?3 WHERE id = ?4 AND declared <= ?1",
+				int64(l.Declared), orNull(l.DeclaredHead), l.DeclaredAt, id) //nolint:gosec // checked above
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,140 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/receipt"
+)
+
+// Epoch reads the database's certificate, minting it the first time.
+func (s *Store) Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (cert receipt.EpochCertificate, err error) {
+	err = s.write(ctx, "epoch", func(w *writer) error {
+		found, err := w.one("SELECT epoch, parent, lineage, minted FROM epoch", nil, func(r *sqlite3.Stmt) error {
+			cert.Lineage, cert.Minted = uint32(r.ColumnInt64(2)), r.ColumnInt64(3) //nolint:gosec // was one when it was stored
+			if err := digest(r, 0, cert.Epoch[:]); err != nil {
+				return err
+			}
+			return digest(r, 1, cert.Parent[:])
+		})
+		if err != nil || found {
+			return err
+		}
+		if cert, err = mint(); err != nil {
+			return err
+		}
+		return w.exec("INSERT INTO epoch (only, epoch, parent, lineage, minted) VALUES (1, ?, ?, ?, ?)",
+			cert.Epoch[:], cert.Parent[:], int64(cert.Lineage), cert.Minted)
+	})
+	if err != nil {
+		return receipt.EpochCertificate{}, err
+	}
+	return cert, nil
+}
+
+// SetFinding opens a finding, or updates the open one of its code.
+func (s *Store) SetFinding(ctx context.Context, f store.Finding) error {
+	return s.write(ctx, "note finding "+f.Code+" of "+string(f.Device), func(w *writer) error {
+		err := w.exec("UPDATE findings SET words = ?, value = ?, updated_at = ? WHERE device = ? AND code = ? AND closed_at = 0",
+			f.Words, f.Value, f.UpdatedAt, string(f.Device), f.Code)
+		if err != nil || w.db.Changes() > 0 {
+			return err
+		}
+		return w.exec("INSERT INTO findings (device, code, words, value, opened_at, updated_at, closed_at) VALUES (?, ?, ?, ?, ?, ?, 0)",
+			string(f.Device), f.Code, f.Words, f.Value, f.OpenedAt, f.UpdatedAt)
+	})
+}
+
+// ClearFinding closes the device's open finding of that code, if there is one.
+func (s *Store) ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error {
+	return s.write(ctx, "clear finding "+code+" of "+string(d), func(w *writer) error {
+		return w.exec("UPDATE findings SET closed_at = ?, updated_at = ? WHERE device = ? AND code = ? AND closed_at = 0",
+			max(at, 1), at, string(d), code)
+	})
+}
+
+// Findings lists findings by opening time.
+func (s *Store) Findings(ctx context.Context, closed bool) (out []store.Finding, err error) {
+	sql := "SELECT device, code, words, value, opened_at, updated_at, closed_at FROM findings WHERE closed_at = 0 ORDER BY opened_at, id"
+	if closed {
+		sql = "SELECT device, code, words, value, opened_at, updated_at, closed_at FROM findings ORDER BY opened_at, id"
+	}
+	err = s.read(ctx, "list findings", func(c *conn) error {
+		return c.each(sql, nil, func(r *sqlite3.Stmt) error {
+			out = append(out, store.Finding{
+				Device: dot.Device(r.ColumnText(0)), Code: r.ColumnText(1), Words: r.ColumnText(2), Value: r.ColumnInt64(3),
+				OpenedAt: r.ColumnInt64(4), UpdatedAt: r.ColumnInt64(5), ClosedAt: r.ColumnInt64(6),
+			})
+			return nil
+		})
+	})
+	return out, err
+}
+
+// PutUnattributed stores a frame that nobody vouches for, once for each way by
+// which it came.
+func (s *Store) PutUnattributed(ctx context.Context, u store.Unattributed) (isNew bool, err error) {
+	h := sha256.New()
+	h.Write(u.Frame)
+	sum := h.Sum(binary.BigEndian.AppendUint64(nil, uint64(max(u.Size, 0))))
+	frame := u.Frame
+	if len(frame) > store.MaxKeptFrame {
+		frame = frame[:store.MaxKeptFrame]
+	}
+	if frame == nil {
+		frame = []byte{}
+	}
+	err = s.write(ctx, "set a frame aside", func(w *writer) error {
+		found, err := w.one("SELECT id FROM unattributed WHERE digest = ? AND via = ?", []any{sum, string(u.Via)}, func(*sqlite3.Stmt) error { return nil })
+		if err != nil || found {
+			return err
+		}
+		err = w.exec("INSERT INTO unattributed (received_at, via, claims, code, words, size, digest, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			u.ReceivedAt, string(u.Via), string(u.Claims), u.Code, u.Words, int64(u.Size), sum, frame)
+		if err != nil {
+			return err
+		}
+		// Ids follow one another without holes, and only the oldest go.
+		if err := w.exec("DELETE FROM unattributed WHERE id <= ?", w.db.LastInsertRowID()-store.MaxUnattributed); err != nil {
+			return err
+		}
+		isNew = true
+		return w.exec("UPDATE counters SET n = n + 1 WHERE name = 'unattributed'")
+	})
+	return isNew && err == nil, err
+}
+
+// Unattributed lists what is kept, oldest first, without the frames.
+func (s *Store) Unattributed(ctx context.Context) (out []store.Unattributed, err error) {
+	err = s.read(ctx, "list unattributed frames", func(c *conn) error {
+		return c.each("SELECT id, received_at, via, claims, code, words, size FROM unattributed ORDER BY id", nil, func(r *sqlite3.Stmt) error {
+			out = append(out, store.Unattributed{
+				ID: r.ColumnInt64(0), ReceivedAt: r.ColumnInt64(1), Via: dot.Device(r.ColumnText(2)), Claims: dot.Device(r.ColumnText(3)),
+				Code: r.ColumnText(4), Words: r.ColumnText(5), Size: r.ColumnInt(6),
+			})
+			return nil
+		})
+	})
+	return out, err
+}
+
+// UnattributedFrame reads the kept bytes of one of them.
+func (s *Store) UnattributedFrame(ctx context.Context, id int64) (frame []byte, err error) {
+	err = s.read(ctx, fmt.Sprintf("unattributed frame %d", id), func(c *conn) error {
+		found, err := c.one("SELECT frame FROM unattributed WHERE id = ?", []any{id}, func(r *sqlite3.Stmt) error {
+			frame = blob(r, 0)
+			return nil
+		})
+		if err == nil && !found {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return frame, err
+}

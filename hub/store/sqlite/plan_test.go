@@ -1,0 +1,45 @@
+package sqlite_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/ncruces/go-sqlite3/driver"
+)
+
+// TestPlans: a listing of what was set aside must not read the whole ledger.
+func TestPlans(t *testing.T) {
+	db, err := driver.Open(filled(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close() //nolint:errcheck // only read from
+	for sql, index := range map[string]string{
+		"SELECT e.public FROM entries e JOIN chains c ON c.id = e.chain WHERE e.number > 5 AND e.number <= 9 AND e.verdict = 7 AND e.verdict <> 1 ORDER BY e.number LIMIT 9": "entries_verdict",
+		"SELECT hash FROM entries WHERE chain = 1 AND seq BETWEEN 3 AND 9":                                                                                                   "entries_dot",
+		"SELECT first FROM gaps WHERE chain = 1 AND closed_at = 0 ORDER BY first":                                                                                            "gaps_open",
+		"UPDATE findings SET value = 1 WHERE device = 'D' AND code = 'c' AND closed_at = 0":                                                                                  "findings_open",
+		"SELECT id FROM unattributed WHERE digest = x'00' AND via = 'D'":                                                                                                     "sqlite_autoindex_unattributed_1",
+		"UPDATE codes SET replaced_at = 1 WHERE device = 'D' AND used_at = 0 AND replaced_at = 0":                                                                            "codes_open",
+	} {
+		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := ""
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan += detail + "\n"
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(plan, index) || strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\nwithout %s:\n%s", sql, index, plan)
+		}
+	}
+}

@@ -1,0 +1,182 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+)
+
+// control is a database broken on purpose, and the checks that must notice.
+type control struct {
+	name    string
+	wrap    func(store.Store) store.Store
+	noticed []string
+}
+
+var controls = []control{
+	{
+		"ingest commits although fn failed", func(s store.Store) store.Store { return commitsAnyway{s} },
+		[]string{"an error in ingest leaves nothing"},
+	},
+	{
+		"insert passes over a dot that exists", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return skipsExisting{tx} })
+		},
+		[]string{"a dot is inserted once", "a failed call spoils the transaction"},
+	},
+	{
+		"a code is redeemed by everybody", func(s store.Store) store.Store { return redeemsTwice{s} },
+		[]string{"codes end", "redeem is once under concurrency"},
+	},
+	{
+		"judgements are not written", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return judgesNothing{tx} })
+		},
+		[]string{"judgements are replaced"},
+	},
+	{
+		"lanes are read outside the transaction", func(s store.Store) store.Store { return staleLanes{s} },
+		[]string{"ingests on one lane follow one another"},
+	},
+	{
+		"paging starts over", func(s store.Store) store.Store { return startsOver{s} },
+		[]string{"paging by number"},
+	},
+	{
+		"bytes are lost", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return dropsPrivate{tx} })
+		},
+		[]string{"entries are kept whole", "a large batch"},
+	},
+	{
+		"contexts are ignored", func(s store.Store) store.Store { return ignoresContext{s} },
+		[]string{"a cancelled ingest leaves nothing"},
+	},
+}
+
+// RunControls runs the checks against databases that are broken on purpose,
+// and fails t when one of them passes the checks that stand against it.
+func RunControls(t *testing.T, open func(t *testing.T, dir string) store.Store) {
+	all := checks()
+	for _, k := range controls {
+		t.Run(k.name, func(t *testing.T) {
+			for _, name := range k.noticed {
+				i := slices.IndexFunc(all, func(c check) bool { return c.name == name })
+				if i < 0 {
+					t.Fatalf("there is no check %q", name)
+				}
+				if complaints := listen(t, all[i], open, k.wrap); len(complaints) == 0 {
+					t.Errorf("check %q did not notice", name)
+				}
+			}
+		})
+	}
+}
+
+type commitsAnyway struct{ store.Store }
+
+func (s commitsAnyway) Ingest(ctx context.Context, fn func(store.Tx) error) error {
+	var own error
+	if err := s.Store.Ingest(ctx, func(tx store.Tx) error { own = fn(tx); return nil }); err != nil {
+		return err
+	}
+	return own
+}
+
+type wrapsTx struct {
+	store.Store
+	wrap func(store.Tx) store.Tx
+}
+
+func viaTx(s store.Store, wrap func(store.Tx) store.Tx) store.Store { return wrapsTx{s, wrap} }
+
+func (s wrapsTx) Ingest(ctx context.Context, fn func(store.Tx) error) error {
+	return s.Store.Ingest(ctx, func(tx store.Tx) error { return fn(s.wrap(tx)) })
+}
+
+type skipsExisting struct{ store.Tx }
+
+func (x skipsExisting) Insert(es []store.Entry) error {
+	seen := make(map[dot.Dot]bool)
+	for _, e := range es {
+		have, err := x.Hashes(e.Dot.Chain, lane.Run(e.Dot.Seq, e.Dot.Seq))
+		if err != nil {
+			return err
+		}
+		if len(have) == 0 && !seen[e.Dot] {
+			if err := x.Tx.Insert([]store.Entry{e}); err != nil {
+				return err
+			}
+		}
+		seen[e.Dot] = true
+	}
+	return nil
+}
+
+type redeemsTwice struct{ store.Store }
+
+func (s redeemsTwice) Redeem(ctx context.Context, e store.Enrolment) (store.Key, error) {
+	k, err := s.Store.Redeem(ctx, e)
+	if errors.Is(err, store.ErrCodeUsed) {
+		return store.Key{Device: "D-101", Incarnation: 1, SignKey: e.SignKey}, nil
+	}
+	return k, err
+}
+
+type judgesNothing struct{ store.Tx }
+
+func (x judgesNothing) Judge(dot.Chain, map[dot.Seq]store.Judgement) error { return nil }
+
+type staleLanes struct{ store.Store }
+
+func (s staleLanes) Ingest(ctx context.Context, fn func(store.Tx) error) error {
+	lanes, err := s.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Store.Ingest(ctx, func(tx store.Tx) error { return fn(staleTx{tx, lanes}) })
+}
+
+type staleTx struct {
+	store.Tx
+	lanes []store.Lane
+}
+
+func (x staleTx) Lane(c dot.Chain) (store.Lane, error) {
+	for _, l := range x.lanes {
+		if l.Chain == c {
+			return l, nil
+		}
+	}
+	return store.Lane{Chain: c, Head: entry.Genesis(c)}, nil
+}
+
+type startsOver struct{ store.Store }
+
+func (s startsOver) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[store.ListedEntry, error] {
+	q.After = 0
+	return s.Store.Entries(ctx, q)
+}
+
+type dropsPrivate struct{ store.Tx }
+
+func (x dropsPrivate) Insert(es []store.Entry) error {
+	es = slices.Clone(es)
+	for i := range es {
+		es[i].Raw = es[i].Raw.Erase()
+	}
+	return x.Tx.Insert(es)
+}
+
+type ignoresContext struct{ store.Store }
+
+func (s ignoresContext) Ingest(_ context.Context, fn func(store.Tx) error) error {
+	return s.Store.Ingest(context.Background(), fn)
+}

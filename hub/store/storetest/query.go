@@ -1,0 +1,204 @@
+package storetest
+
+import (
+	"slices"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+)
+
+var queryChecks = []check{
+	{"queries restrict", checkQueries},
+	{"paging by number", checkPaging},
+	{"a listing may stop and may call the store", checkListing},
+	{"a listing ends under new arrivals", checkListingEnds},
+	{"large entries are listed", checkLargeEntries},
+	{"totals", checkTotals},
+}
+
+// mixed fills a database: three chains in turns, every seventh entry set aside,
+// every eleventh held.
+func mixed(t T, w *world, rounds dot.Seq) []store.Entry {
+	t.Helper()
+	var all []store.Entry
+	for seq := dot.Seq(1); seq <= rounds; seq++ {
+		for _, c := range []dot.Chain{chainA, alertA, chainB} {
+			e := entryAt(c, seq)
+			switch {
+			case len(all)%7 == 6:
+				e.Judgement = store.Judgement{Verdict: store.Quarantined, Code: "id_date", Words: "born tomorrow"}
+			case len(all)%11 == 10:
+				e.Judgement = store.Judgement{Verdict: store.Held}
+			}
+			all = append(all, e)
+		}
+	}
+	for part := range slices.Chunk(all, 500) {
+		add(t, w, part...)
+	}
+	return all
+}
+
+func chosen(all []store.Entry, q store.EntryQuery) []dot.Dot {
+	out := []dot.Dot{}
+	for i, e := range all {
+		switch {
+		case q.Device != "" && e.Dot.Device != q.Device, q.Lane != 0 && e.Dot.Lane != q.Lane:
+		case q.Verdict != "" && e.Judgement.Verdict != q.Verdict, int64(i) < q.After, q.Limit > 0 && len(out) == q.Limit:
+		default:
+			out = append(out, e.Dot)
+		}
+	}
+	return out
+}
+
+func checkQueries(t T, w *world) {
+	all := mixed(t, w, 700)
+	for _, device := range []dot.Device{"", "D-101", "D-102", "D-999"} {
+		for _, l := range []dot.Lane{0, dot.Alert, dot.Record} {
+			for _, v := range []store.Verdict{"", store.Applied, store.Quarantined, store.Held, store.Merged} {
+				for _, limit := range []int{0, 1, 100} {
+					q := store.EntryQuery{Device: device, Lane: l, Verdict: v, Limit: limit}
+					if got, want := dotsOf(list(t, w, q)), chosen(all, q); !slices.Equal(got, want) {
+						t.Errorf("%+v: %d entries, want %d", q, len(got), len(want))
+					}
+				}
+			}
+		}
+	}
+	for _, err := range w.Entries(t.Context(), store.EntryQuery{Verdict: "splendid"}) {
+		if err == nil {
+			t.Errorf("an unknown verdict was listed")
+		}
+	}
+}
+
+func checkPaging(t T, w *world) {
+	all := mixed(t, w, 60)
+	for _, q := range []store.EntryQuery{{}, {Device: "D-101"}, {Verdict: store.Quarantined}, {Lane: dot.Alert, Verdict: store.Applied}} {
+		want, got, last := chosen(all, q), []dot.Dot{}, int64(0)
+		q.Limit = 7
+		for range len(all) + 1 {
+			page := list(t, w, q)
+			if len(page) == 0 || len(page) > q.Limit {
+				break
+			}
+			for _, e := range page {
+				if e.Number <= last {
+					t.Errorf("number %d follows %d", e.Number, last)
+				}
+				last = e.Number
+			}
+			got, q.After = append(got, dotsOf(page)...), last
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("paging %+v gave %d entries, want %d", q, len(got), len(want))
+		}
+	}
+	before := list(t, w, store.EntryQuery{})
+	w.again(t)
+	same(t, "the same after reopening", list(t, w, store.EntryQuery{}), before)
+	add(t, w, entryAt(chainA, 5000))
+	news := list(t, w, store.EntryQuery{After: before[len(before)-1].Number})
+	same(t, "what came since", dotsOf(news), []dot.Dot{chainA.At(5000)})
+}
+
+func checkListing(t T, w *world) {
+	mixed(t, w, 300)
+	n := 0
+	for e, err := range w.Entries(t.Context(), store.EntryQuery{}) {
+		ok(t, "list", err)
+		if n++; n == 3 {
+			break
+		}
+		// Neither reading nor writing may wait for the listing to end.
+		_, err = w.Totals(t.Context())
+		ok(t, "totals while listing", err)
+		inner := 0
+		for _, err := range w.Entries(t.Context(), store.EntryQuery{Device: e.Dot.Device, Limit: 5}) {
+			ok(t, "list while listing", err)
+			inner++
+		}
+		same(t, "inner entries", inner, 5)
+		add(t, w, entryAt(chainB, dot.Seq(9000+n)))
+	}
+	same(t, "entries before the stop", n, 3)
+}
+
+func checkListingEnds(t T, w *world) {
+	add(t, w, entriesOf(chainA, lane.Run(1, 20))...)
+	for _, q := range []store.EntryQuery{{}, {Device: "D-101"}} {
+		start := len(list(t, w, q))
+		n := 0
+		for _, err := range w.Entries(t.Context(), q) {
+			ok(t, "list", err)
+			if n++; n > start {
+				t.Fatalf("a listing of %d entries follows new arrivals without end", start)
+			}
+			add(t, w, entryAt(chainA, laneOf(t, w, chainA).Received.Through()+1))
+		}
+		same(t, "entries listed", n, start)
+	}
+}
+
+func checkLargeEntries(t T, w *world) {
+	const n = 80
+	es := entriesOf(chainA, lane.Run(1, n))
+	for i := range es {
+		es[i].Raw = entry.NewRaw([]byte{byte(i)}, make([]byte, entry.MaxSize-1))
+		es[i].Hash = es[i].Raw.Hash()
+	}
+	add(t, w, es...)
+	for _, q := range []store.EntryQuery{{WithRaw: true}, {WithRaw: true, Device: "D-101"}, {WithRaw: true, Limit: 70}} {
+		want := n
+		if q.Limit > 0 {
+			want = q.Limit
+		}
+		got := list(t, w, q)
+		same(t, "entries", len(got), want)
+		for i, e := range got {
+			if !e.Raw.Equal(es[i].Raw) {
+				t.Fatalf("entry %s came back changed", e.Dot)
+			}
+		}
+	}
+}
+
+func checkTotals(t T, w *world) {
+	all := mixed(t, w, 30)
+	ok(t, "ingest", w.Ingest(t.Context(), func(tx store.Tx) error {
+		for _, c := range []dot.Chain{chainA, chainB} {
+			l, err := tx.Lane(c)
+			if err != nil {
+				return err
+			}
+			l.Duplicates += 4
+			if err := tx.SaveLane(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	want := store.Totals{Entries: int64(len(all)), ByVerdict: map[store.Verdict]int64{}, Duplicates: 8}
+	byDevice := map[dot.Device]map[store.Verdict]int64{"D-101": {}, "D-102": {}}
+	held := map[dot.Chain]int64{}
+	for _, e := range all {
+		want.ByVerdict[e.Judgement.Verdict]++
+		byDevice[e.Dot.Device][e.Judgement.Verdict]++
+		if e.Judgement.Verdict == store.Held {
+			held[e.Dot.Chain]++
+		}
+	}
+	w.again(t)
+	got, err := w.Totals(t.Context())
+	ok(t, "totals", err)
+	same(t, "totals", got, want)
+	counts, err := w.VerdictCounts(t.Context())
+	ok(t, "verdict counts", err)
+	same(t, "verdict counts", counts, byDevice)
+	heldCounts, err := w.HeldCounts(t.Context())
+	ok(t, "held counts", err)
+	same(t, "held counts", heldCounts, held)
+}

@@ -1,0 +1,47 @@
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"otor/internal/wire"
+)
+
+func FuzzHello(f *testing.F)       { fuzz[wire.Hello](f) }
+func FuzzWelcome(f *testing.F)     { fuzz[wire.Welcome](f) }
+func FuzzReceiptNews(f *testing.F) { fuzz[wire.ReceiptNews](f) }
+
+// What is understood must encode again, to the same bytes each time.
+func fuzz[M wire.Message](f *testing.F) {
+	for _, v := range committed(f) {
+		f.Add(unhex(f, v.Bytes))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := wire.Unmarshal[M](b)
+		if err != nil {
+			if !errors.Is(err, wire.ErrMalformed) {
+				t.Fatalf("%v does not wrap ErrMalformed", err)
+			}
+			return
+		}
+		again, err := wire.Marshal(m)
+		if err != nil {
+			t.Fatalf("understood, but does not encode: %v", err)
+		}
+		n, err := wire.Unmarshal[M](again)
+		if err != nil {
+			if len(again) > wire.MaxMessage {
+				return
+			}
+			t.Fatalf("encoded, but is not understood: %v", err)
+		}
+		third, err := wire.Marshal(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(again, third) {
+			t.Fatalf("encodes differently the second time:\n%x\n%x", again, third)
+		}
+	})
+}
