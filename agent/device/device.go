@@ -62,12 +62,7 @@ type Config struct {
 	Pause       time.Duration // before each frame
 	MinPause    time.Duration // of the link's reconnecting
 	MaxPause    time.Duration
-	// Control weakens the device; only negative controls of the tests set it.
-	Control Control
 }
-
-// Control lists what a negative control may switch off.
-type Control struct{ NoSync bool }
 
 // DefaultHTTP is where the page is served.
 const DefaultHTTP = "127.0.0.1:8470"
@@ -105,7 +100,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set)}
 	d.store, err = store.Open(cfg.Dir, store.Options{
 		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Origin: originOf(id),
-		Log: cfg.Log, Now: cfg.Now, NoSync: cfg.Control.NoSync,
+		Log: cfg.Log, Now: cfg.Now, NoSync: control().NoSync,
 	})
 	if err != nil {
 		return nil, err
@@ -243,7 +238,7 @@ func (d *Device) session(ctx context.Context, c link.Contact, once bool) (uplink
 		case <-stop:
 		}
 	}()
-	for {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		r, err := d.uplink.Session(ctx, once)
 		d.note(err)
 		d.clearCustody()
@@ -254,10 +249,17 @@ func (d *Device) session(ctx context.Context, c link.Contact, once bool) (uplink
 		select {
 		case <-ctx.Done():
 			return r, ctx.Err()
-		case <-time.After(2 * time.Second):
+		case <-time.After(pause):
 		}
 	}
 }
+
+// How long a session waits before it says hello again on a link that stands:
+// whoever refused, or contradicts, does not change its mind at once.
+const (
+	firstPause   = 2 * time.Second
+	longestPause = 2 * time.Minute
+)
 
 // Contact makes one contact: connect, drain, return. ctx bounds it.
 func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {

@@ -36,18 +36,24 @@ func (p *port) Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error) {
 	return wire.Unmarshal[wire.Welcome](reply)
 }
 
-// Send implements uplink.Port.
-func (p *port) Send(ctx context.Context, l dot.Lane, frame []byte) error {
+// Post implements uplink.Port.
+func (p *port) Post(l dot.Lane, frame []byte) (func(context.Context) error, error) {
 	if p.tap != nil {
 		p.tap(l, frame)
 	}
-	if err := p.link.Send(ctx, wire.Up(l, p.device), frame); err != nil {
-		return err
+	posted, err := p.link.Post(wire.Up(l, p.device), frame)
+	if err != nil {
+		return nil, err
 	}
-	if f, err := batch.Open(frame); err == nil && p.held != nil {
-		p.held(f.Header.Chain, f.Header.Run)
-	}
-	return nil
+	return func(ctx context.Context) error {
+		if err := posted.Wait(ctx); err != nil {
+			return err
+		}
+		if f, err := batch.Open(frame); err == nil && p.held != nil {
+			p.held(f.Header.Chain, f.Header.Run)
+		}
+		return nil
+	}, nil
 }
 
 // Resend sends a frame once more, as after an acknowledgement that got lost.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -28,6 +27,7 @@ const (
 // the connection does.
 type session struct {
 	nc         *nats.Conn
+	mail       *mailbox
 	ctx        context.Context
 	end        context.CancelCauseFunc
 	generation uint64
@@ -45,7 +45,7 @@ func newTLS(root *x509.Certificate) *tls.Config {
 // over. It returns whether there was a connection, and the reason of its end.
 func (l *Link) contact(ctx context.Context) (online bool, err error) {
 	l.setPhase(Connecting, nil)
-	s := &session{}
+	s := &session{mail: newMailbox(l.cfg.Device)}
 	s.ctx, s.end = context.WithCancelCause(ctx)
 	defer s.end(nil)
 	if s.nc, err = l.connect(s); err != nil {
@@ -99,9 +99,13 @@ func (l *Link) trouble(s *session, err error) {
 	l.cfg.Log.Warn("link to the hub", "error", err)
 }
 
-// listen subscribes to the receipts. The server handles a connection's words in
-// their order, so the subscription stands before any hello that is said later.
+// listen subscribes to the receipts and to the answers to what is posted. The
+// server handles a connection's words in their order, so the subscriptions
+// stand before any hello that is said later.
 func (l *Link) listen(s *session) error {
+	if _, err := s.nc.Subscribe(s.mail.prefix+"*", s.mail.take); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	f := l.onReceipt
 	l.mu.Unlock()
@@ -129,33 +133,6 @@ func (s *session) probe(patience time.Duration) {
 			s.end(fmt.Errorf("%w: it did not answer within %s", ErrLost, patience))
 		}
 	}()
-}
-
-// Send publishes a frame and waits for the stream's word. nil: the hub has it
-// in custody. [ErrNotTaken], [ErrTooLarge], [ErrOffline]: it has not. Any other
-// error: unknown, send it again some time.
-func (l *Link) Send(ctx context.Context, subject string, frame []byte) error {
-	reply, err := l.Request(ctx, subject, frame)
-	if err != nil {
-		return err
-	}
-	var ack struct {
-		Stream string `json:"stream"`
-		Error  *struct {
-			Code        int    `json:"err_code"`
-			Description string `json:"description"`
-		} `json:"error"`
-	}
-	if err := json.Unmarshal(reply, &ack); err != nil {
-		return fmt.Errorf("send on %s: the answer is no acknowledgement: %w", subject, err)
-	}
-	if ack.Error != nil {
-		return fmt.Errorf("send on %s: %w: %s (%d)", subject, ErrNotTaken, ack.Error.Description, ack.Error.Code)
-	}
-	if ack.Stream == "" {
-		return fmt.Errorf("send on %s: the answer names no stream", subject)
-	}
-	return nil
 }
 
 // Request asks the hub and returns its answer. It fails at once when the

@@ -22,7 +22,7 @@ import (
 // Each step of the model may open a database: fewer cases than usual, unless
 // the flag asks for more.
 func init() {
-	if err := flag.Set("rapid.checks", "20"); err != nil {
+	if err := flag.Set("rapid.checks", "8"); err != nil {
 		panic(err)
 	}
 }

@@ -15,13 +15,6 @@ import (
 	"otor/internal/lane"
 )
 
-// Space that is kept so that a full disk can still be opened, and the least
-// that opening needs: Badger writes its logs into tables and makes new logs.
-const (
-	ballastSize = 16 << 20
-	openFloor   = 8 << 20
-)
-
 // Open opens the store in dir, or makes it. It repairs what a crash may leave,
 // sets damaged files apart, and verifies what the hub has not received; what is
 // wrong is in [Store.Findings] and the rest stays usable. Errors: [ErrLocked],
@@ -100,51 +93,6 @@ func (s *Store) enter() (err error) {
 	return s.seeToSpace()
 }
 
-// seeToSpace gives the ballast up when the disk is full, and lays it in again
-// when there is plenty.
-func (s *Store) seeToSpace() error {
-	if err := s.makeRoom(floor); err != nil {
-		return err
-	}
-	free, err := diskFree(s.dir)
-	switch {
-	case err != nil:
-		return err
-	case free < openFloor:
-		return errFull(s.dir, free)
-	}
-	if ballast := s.ballast(); fileSize(ballast) != ballastSize && free > 4*ballastSize {
-		if err := layBallast(ballast); err != nil {
-			_ = os.Remove(ballast)
-			s.log.Warn("no space could be kept for a full disk", "err", err)
-		}
-	}
-	return nil
-}
-
-func (s *Store) ballast() string { return filepath.Join(s.dir, "ballast") }
-
-// makeRoom gives the ballast up when less than least bytes are free.
-func (s *Store) makeRoom(least uint64) error {
-	if s.o.ReadOnly {
-		return nil
-	}
-	free, err := diskFree(s.dir)
-	if err != nil || free >= least || fileSize(s.ballast()) == 0 {
-		return err
-	}
-	s.log.Warn("the disk is full: giving up the space kept for that", "free", free)
-	return os.Remove(s.ballast())
-}
-
-func fileSize(path string) int64 {
-	fi, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return fi.Size()
-}
-
 // openBadger opens the database. A panic over damaged files is an error.
 func (s *Store) openBadger() (err error) {
 	defer func() {
@@ -199,107 +147,6 @@ func (s *Store) begin() error {
 		}
 	}
 	return nil
-}
-
-// settleRescue decides on what openFiles set apart: without a finding nothing
-// of it was needed. A table that the MANIFEST does not name is what a crash may
-// leave; with entries missing it may hold them.
-func (s *Store) settleRescue(dir string, unlisted []string) {
-	if dir == "" {
-		return
-	}
-	if len(s.Findings()) == 0 {
-		if err := os.RemoveAll(dir); err != nil {
-			s.log.Warn("copies made before opening are left", "dir", dir, "err", err)
-		}
-		return
-	}
-	for _, name := range unlisted {
-		s.note(Finding{
-			Code: CodeFileExtra, Which: filepath.Join(s.dbDir(), name), What: "the database's list of files does not name it",
-			Do: "it was set apart in " + dir + " and may hold entries that are missing",
-		})
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i, f := range s.findings {
-		if f.Code != CodeFileDamaged && f.Code != CodeFileExtra {
-			s.findings[i].Do += "; the files as they were are in " + dir
-		}
-	}
-}
-
-// openFiles examines the files, repairs, and opens Badger. rescue is the folder
-// with what Badger would have rewritten or deleted, "" when there was nothing.
-func (s *Store) openFiles() (rescue string, unlisted []string, err error) {
-	ex, err := examine(s.dbDir())
-	if err != nil {
-		return "", nil, err
-	}
-	s.fresh = ex.fresh
-	if s.o.ReadOnly {
-		if len(ex.bad) > 0 {
-			return "", nil, damaged(filepath.Join(s.dbDir(), ex.bad[0].name), ex.bad[0].what, "open the store for writing once: that sets it apart")
-		}
-		return "", nil, s.openBadger()
-	}
-	if len(ex.bad) > 0 || len(ex.unlisted) > 0 || len(ex.logs) > 0 {
-		if rescue, err = s.setApart(ex); err != nil {
-			return "", nil, fmt.Errorf("set damaged files of %s apart: %w", s.dbDir(), err)
-		}
-	}
-	if err := s.openBadger(); err != nil {
-		return "", nil, err
-	}
-	return rescue, ex.unlisted, durable.SyncDir(s.dbDir())
-}
-
-// setApart copies what Badger would rewrite or delete, moves what it must not
-// see, and takes bad tables out of the MANIFEST.
-func (s *Store) setApart(ex examination) (rescue string, err error) {
-	root := filepath.Join(s.dir, "apart")
-	if err := durable.MkdirAll(root, 0o700); err != nil {
-		return "", err
-	}
-	rescue, err = os.MkdirTemp(root, s.o.Now().UTC().Format("20060102-150405-*"))
-	if err != nil {
-		return "", err
-	}
-	copies := ex.logs
-	if len(ex.bad) > 0 {
-		copies = append(copies, badger.ManifestFilename)
-	}
-	var need int64
-	for _, name := range copies {
-		need += fileSize(filepath.Join(s.dbDir(), name))
-	}
-	if free, err := diskFree(s.dir); err != nil || free < uint64(need)+2*floor {
-		s.log.Warn("too little space for copies of the logs", "free", free, "need", need)
-	} else if err := copyFiles(rescue, s.dbDir(), copies); err != nil {
-		return "", err
-	}
-	for _, name := range ex.unlisted {
-		if err := os.Rename(filepath.Join(s.dbDir(), name), filepath.Join(rescue, name)); err != nil {
-			return "", err
-		}
-	}
-	if len(ex.listed) > 0 {
-		if err := dropFromManifest(s.dbDir(), ex.listed); err != nil {
-			return "", err
-		}
-	}
-	for _, f := range ex.bad {
-		if !f.gone {
-			if err := os.Rename(filepath.Join(s.dbDir(), f.name), filepath.Join(rescue, f.name)); err != nil {
-				return "", err
-			}
-		}
-		s.note(Finding{
-			Code: CodeFileDamaged, What: f.what, Which: filepath.Join(s.dbDir(), f.name),
-			Do: "it was set apart in " + rescue + "; the entries that it held are listed when they are missing",
-		})
-	}
-	return rescue, durable.SyncDir(s.dbDir())
 }
 
 // load reads the rows and finds out where each chain ends.

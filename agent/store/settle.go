@@ -85,11 +85,12 @@ func (p *plan) settle(rs []receipt.Receipt) []Settlement {
 			out[i].Refused = &f
 			continue
 		}
+		before := waiting(st)
 		if f := p.refuse(r, st); f != nil {
 			out[i].Refused = f
 		} else if p.take(r, st) {
 			p.chains[r.Chain], p.settled[r.Chain] = st, true
-			out[i].Newly = waiting(p.before(r.Chain)) - min(waiting(st), waiting(p.before(r.Chain)))
+			out[i].Newly = before - min(before, waiting(st))
 		}
 		out[i].Waiting, out[i].Through, out[i].Archived = waiting(st), st.Received.Through(), st.Archived
 	}
@@ -102,13 +103,6 @@ func waiting(st *ChainState) uint64 {
 		n += r.Len()
 	}
 	return n
-}
-
-// before is a chain's state before this plan.
-func (p *plan) before(c dot.Chain) *ChainState {
-	p.s.mu.RLock()
-	defer p.s.mu.RUnlock()
-	return p.s.chains[c]
 }
 
 // refuse finds what is wrong with a receipt, against the chain as it is here.

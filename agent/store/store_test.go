@@ -104,7 +104,7 @@ func wholeChain(tb testing.TB, s *store.Store, c dot.Chain) []entry.Raw {
 }
 
 func TestAppendChainsAndSurvivesReopening(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
+	dir := filepath.Join(t.TempDir(), "store [1] 敖特尔")
 	s := open(t, dir, options())
 	saved := put(t, s, dot.Record, 30)
 	put(t, s, dot.Alert, 2)

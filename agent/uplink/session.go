@@ -219,6 +219,10 @@ func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
 		return err
 	}
 	s.pace.packed(len(entries), len(sealed))
+	wait, err := s.cfg.Port.Post(c.Chain.Lane, sealed)
+	if err != nil {
+		return fmt.Errorf("send %s %s: %w", c.Chain, h.Run, err)
+	}
 	s.nextName++
 	f := &frame{name: s.nextName, chain: c.Chain, run: h.Run, size: len(sealed), since: time.Now()}
 	s.frames[f.name] = f
@@ -228,7 +232,7 @@ func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
 	go func() {
 		sctx, cancel := context.WithTimeout(ctx, sendTimeout)
 		defer cancel()
-		err := s.cfg.Port.Send(sctx, f.chain.Lane, sealed)
+		err := wait(sctx)
 		if err == nil {
 			s.pace.moved(len(sealed), f.since, time.Now())
 		}

@@ -13,8 +13,9 @@
 // Nothing here is kept on disk: what is due is always derived from the store
 // (last seq against receipts), so a crash at any point resends and loses nothing.
 //
-// One goroutine, the session's, owns all of a session's state; each frame's
-// publish runs in a goroutine of its own and reports back on a channel.
+// One goroutine, the session's, owns all of a session's state and publishes
+// frames in order; each frame's acknowledgement is awaited by a goroutine of its
+// own, which reports back on a channel.
 //
 //   - [Uplink] drains; [Uplink.Session] is one connection's life.
 //   - [Outbox] is what it needs of the store, [Port] of the link.
@@ -66,8 +67,10 @@ type Outbox interface {
 // Port is what uplink needs of the link.
 type Port interface {
 	Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error)
-	// Send returns nil once the frame is in custody. Any error means unknown.
-	Send(ctx context.Context, l dot.Lane, frame []byte) error
+	// Post publishes a frame and returns at once; frames go out in the order of
+	// the calls. wait returns nil once the frame is in custody; any error of it
+	// means unknown. An error of Post itself means that nothing left.
+	Post(l dot.Lane, frame []byte) (wait func(context.Context) error, err error)
 }
 
 // Gate says whether an entry may be sent now, and in which group: entries of

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,13 +39,25 @@ func Dial(ctx context.Context, dir string) (c *Client, ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	c = &Client{base: "http://" + info.HTTP, token: token, http: &http.Client{}}
+	c = &Client{base: "http://" + dialable(info.HTTP), token: token, http: &http.Client{}}
 	probe, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if _, err := c.Devices(probe); err != nil {
 		return nil, false, nil //nolint:nilerr // a stale announcement: nobody answers there
 	}
 	return c, true, nil
+}
+
+// dialable turns an address that was listened on into one to connect to.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
 }
 
 func (c *Client) do(ctx context.Context, method, path string, q url.Values, body any) (*http.Response, error) {

@@ -336,6 +336,8 @@ func asRefusal(err error) (*webui.Refusal, bool) {
 		return r, true
 	case errors.Is(err, store.ErrExists):
 		return &webui.Refusal{Code: "device_exists", What: err.Error(), Do: "add --again to give the device a new life, or choose another name"}, true
+	case errors.Is(err, store.ErrRevoked):
+		return &webui.Refusal{Code: "device_revoked", What: err.Error(), Do: "a revoked device stays revoked: add it under another name"}, true
 	case errors.Is(err, store.ErrNotFound):
 		return &webui.Refusal{Code: "not_found", What: err.Error(), Do: "check the name: hub device list"}, true
 	}

@@ -51,12 +51,12 @@ type Config struct {
 	SkewFlag   time.Duration  // clock errors from here on are findings; default 5 min
 	Version    string
 	Log        *slog.Logger
-	// Control weakens the hub; only negative controls of the tests set it.
-	Control Control
+	// PublicPort is the port that invitations name, for a hub that is opened
+	// without being served; empty: the one listened on.
+	PublicPort string
+	// Ready is called once the hub is announced and answers devices; may be nil.
+	Ready func()
 }
-
-// Control lists what a negative control may switch off.
-type Control struct{ NoDedup bool }
 
 // Defaults of page "Contracts at the edges".
 const (
@@ -149,7 +149,7 @@ func (s *Server) mintEpoch() (receipt.EpochCertificate, error) {
 func (s *Server) wire() error {
 	icfg := ingest.Config{
 		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epoch.Epoch,
-		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: s.cfg.Control.NoDedup,
+		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: control().NoDedup,
 	}
 	s.ingest = ingest.New(icfg)
 	var err error
@@ -212,6 +212,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer s.removeRunFile()
 	if err := s.broker.Serve(wire.HelloAny, s.hello); err != nil {
 		return err
+	}
+	if s.cfg.Ready != nil {
+		s.cfg.Ready()
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, stream := range []string{wire.AlertStream, wire.UpStream} {
@@ -283,10 +286,17 @@ func (s *Server) NatsAddr() string { return s.broker.Addr() }
 // EnterURL is the address that opens the console in a browser on this machine.
 func (s *Server) EnterURL() string { return webui.EnterURL("http://"+s.HTTPAddr(), s.secret) }
 
-// PublicURL is the address that devices enrol at.
+// PublicURL is the address that devices enrol at: the first of the names given
+// for the hub, else one that it is reached by.
 func (s *Server) PublicURL() string {
 	_, port, err := net.SplitHostPort(s.HTTPAddr())
-	hosts := s.broker.Hosts()
+	if s.cfg.PublicPort != "" {
+		port = s.cfg.PublicPort
+	}
+	hosts := s.cfg.Hosts
+	if len(hosts) == 0 {
+		hosts = s.broker.Hosts()
+	}
 	if err != nil || len(hosts) == 0 {
 		return "https://" + s.HTTPAddr()
 	}

@@ -1,0 +1,10 @@
+package device
+
+// Control lists what a negative control may switch off. A test that cannot
+// fail shows nothing: each promise's test is run once against a device that
+// breaks the promise. The switches exist in programs built with the tag
+// otorcontrol alone.
+type Control struct{ NoSync bool }
+
+// control reads the switches; it is replaced under the tag otorcontrol.
+var control = func() Control { return Control{} }
