@@ -23,9 +23,10 @@ import (
 	"otor/internal/form"
 )
 
-// Store appends drafts; it returns once the entry is durable.
+// Store takes drafts in the order in which they are submitted; wait returns
+// once the entry is durable.
 type Store interface {
-	Append(context.Context, entry.Draft) (entry.Saved, error)
+	Submit(context.Context, entry.Draft) (wait func() (entry.Saved, error))
 }
 
 // Forms holds the forms; [*form.Registry] does. Errors of Form are [*form.LookupError].
@@ -95,9 +96,15 @@ const maxName = 128
 // Capture checks and saves one record. Errors: a [*Refusal] or a
 // [*form.LookupError] for what a person must correct; otherwise the store's.
 func (c *Capture) Capture(ctx context.Context, r Request) (Result, error) {
+	return c.Begin(ctx, r)()
+}
+
+// Begin checks a record and hands it to the store; wait gives what Capture
+// does. Records begun one after the other are chained in that order.
+func (c *Capture) Begin(ctx context.Context, r Request) (wait func() (Result, error)) {
 	f, err := c.form(r)
 	if err != nil {
-		return Result{}, err
+		return refused(err)
 	}
 	now := c.c.Now().In(c.c.Zone)
 	wall := now
@@ -113,30 +120,37 @@ func (c *Capture) Capture(ctx context.Context, r Request) (Result, error) {
 	var warnings []form.Problem
 	for _, p := range problems {
 		if p.Grave {
-			return Result{}, &Refusal{Form: f.String(), Problems: problems}
+			return refused(&Refusal{Form: f.String(), Problems: problems})
 		}
 		warnings = append(warnings, p)
 	}
 	private := entry.Private{Fields: r.Fields}
 	if _, err := io.ReadFull(c.c.Random, private.Salt[:]); err != nil {
-		return Result{}, fmt.Errorf("capture %s: draw a salt: %w", f, err)
+		return refused(fmt.Errorf("capture %s: draw a salt: %w", f, err))
 	}
 	encoded, err := private.Encode()
 	if err != nil {
-		return Result{}, fmt.Errorf("capture %s: %w", f, err)
+		return refused(fmt.Errorf("capture %s: %w", f, err))
 	}
 	_, zone := wall.Zone()
-	saved, err := c.c.Store.Append(ctx, entry.Draft{
+	saved := c.c.Store.Submit(ctx, entry.Draft{
 		Lane: f.Lane, Private: encoded,
 		Public: entry.Public{
 			Wall: wall.UnixMilli(), Zone: zone / 60, Offset: c.c.Offset(), Actor: r.Actor,
 			Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: r.refs(f), Position: r.Position, Corrects: r.Corrects,
 		},
 	})
-	if err != nil {
-		return Result{}, fmt.Errorf("capture %s: %w", f, err)
+	return func() (Result, error) {
+		s, err := saved()
+		if err != nil {
+			return Result{}, fmt.Errorf("capture %s: %w", f, err)
+		}
+		return Result{Dot: s.Dot, Hash: s.Hash, SavedAt: s.SavedAt, Warnings: warnings}, nil
 	}
-	return Result{Dot: saved.Dot, Hash: saved.Hash, SavedAt: saved.SavedAt, Warnings: warnings}, nil
+}
+
+func refused(err error) func() (Result, error) {
+	return func() (Result, error) { return Result{}, err }
 }
 
 func (c *Capture) form(r Request) (*form.Form, error) {

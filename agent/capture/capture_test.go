@@ -51,7 +51,12 @@ type notebook struct {
 
 var errTooLarge = errors.New("too large")
 
-func (n *notebook) Append(_ context.Context, d entry.Draft) (entry.Saved, error) {
+func (n *notebook) Submit(_ context.Context, d entry.Draft) func() (entry.Saved, error) {
+	saved, err := n.append(d)
+	return func() (entry.Saved, error) { return saved, err }
+}
+
+func (n *notebook) append(d entry.Draft) (entry.Saved, error) {
 	p := d.Public
 	p.Dot = dot.Chain{Device: "D-101", Incarnation: 1, Lane: d.Lane}.At(n.last[d.Lane] + 1)
 	p.HLC = n.clock.Tick(max(p.Wall, clock().UnixMilli()))
@@ -224,8 +229,8 @@ func TestCaptureWarnsAndSaves(t *testing.T) {
 
 type broken struct{ err error }
 
-func (b broken) Append(context.Context, entry.Draft) (entry.Saved, error) {
-	return entry.Saved{}, b.err
+func (b broken) Submit(context.Context, entry.Draft) func() (entry.Saved, error) {
+	return func() (entry.Saved, error) { return entry.Saved{}, b.err }
 }
 
 func TestCapturePassesTheStoresErrorOn(t *testing.T) {

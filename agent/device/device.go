@@ -59,7 +59,7 @@ type Config struct {
 	Tap         func(l dot.Lane, frame []byte) // sees each frame just before it is sent
 	MaxEntries  int                            // of one frame
 	MaxInFlight int
-	Pause       time.Duration // before each frame
+	Rate        int           // bytes of frames a second, 0: as the link takes
 	MinPause    time.Duration // of the link's reconnecting
 	MaxPause    time.Duration
 }
@@ -124,7 +124,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: &outbox{store: d.store}, Port: d.port, Key: key, Hub: id.HubKey,
 		Greet: d.greet, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
-		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Pause: cfg.Pause,
+		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
 	})
 	d.link.OnReceipt(d.uplink.TakeReceipts)
 	return d, nil

@@ -157,38 +157,48 @@ func (d *Device) clearCustody() {
 	d.mu.Unlock()
 }
 
-// Put implements web.Device.
-func (d *Device) Put(ctx context.Context, p web.PutRequest) (web.PutResult, error) {
+// Begin implements web.Device.
+func (d *Device) Begin(ctx context.Context, p web.PutRequest) func() (web.PutResult, error) {
+	failed := func(err error) func() (web.PutResult, error) {
+		return func() (web.PutResult, error) { return web.PutResult{}, refuse(err) }
+	}
 	f, ok := d.cfg.Forms.Latest(p.Form)
 	if !ok {
-		return web.PutResult{}, refuse(&form.LookupError{Code: form.FormUnknown, ID: p.Form})
+		return failed(&form.LookupError{Code: form.FormUnknown, ID: p.Form})
 	}
 	fields, problems, err := Fields(f, p.Fields)
 	if err != nil {
-		return web.PutResult{}, &web.Refusal{Code: "bad_json", What: "the fields are not a JSON object", Which: err.Error(), Do: "write one JSON object a line"}
+		return failed(&web.Refusal{Code: "bad_json", What: "the fields are not a JSON object", Which: err.Error(), Do: "write one JSON object a line"})
 	}
 	if len(problems) > 0 {
-		return web.PutResult{}, refuse(problems[0])
+		return failed(problems[0])
 	}
 	req := capture.Request{Form: f.ID, EntityType: f.Entity, Entity: p.Entity, Actor: p.User, Fields: fields}
 	if !p.At.IsZero() {
 		req.At = &p.At
 	}
-	return d.Capture(ctx, req)
+	return d.begin(ctx, req)
 }
 
 // Capture saves one record; a refusal is a *web.Refusal.
 func (d *Device) Capture(ctx context.Context, req capture.Request) (web.PutResult, error) {
-	saved, err := d.capture.Capture(ctx, req)
-	if err != nil {
-		return web.PutResult{}, refuse(err)
+	return d.begin(ctx, req)()
+}
+
+func (d *Device) begin(ctx context.Context, req capture.Request) func() (web.PutResult, error) {
+	wait := d.capture.Begin(ctx, req)
+	return func() (web.PutResult, error) {
+		saved, err := wait()
+		if err != nil {
+			return web.PutResult{}, refuse(err)
+		}
+		d.bell.Ring()
+		out := web.PutResult{Dot: saved.Dot, SavedAt: saved.SavedAt.In(d.cfg.Zone)}
+		for _, w := range saved.Warnings {
+			out.Warnings = append(out.Warnings, web.Finding{Code: string(w.Code), What: w.Words, Which: w.Field, Do: "check it with the person; it is saved as it is"})
+		}
+		return out, nil
 	}
-	d.bell.Ring()
-	out := web.PutResult{Dot: saved.Dot, SavedAt: saved.SavedAt.In(d.cfg.Zone)}
-	for _, w := range saved.Warnings {
-		out.Warnings = append(out.Warnings, web.Finding{Code: string(w.Code), What: w.Words, Which: w.Field, Do: "check it with the person; it is saved as it is"})
-	}
-	return out, nil
 }
 
 // Fields reads a record's JSON by its form. The error is about the JSON itself.
@@ -212,7 +222,10 @@ func refuse(err error) error {
 	var problem form.Problem
 	var refused *capture.Refusal
 	var look *form.LookupError
+	var already *web.Refusal
 	switch {
+	case errors.As(err, &already):
+		return already
 	case errors.As(err, &refused):
 		p := refused.Problems[0]
 		return &web.Refusal{Code: string(p.Code), What: refused.Error(), Which: p.Field, Do: "correct it and put the record again"}

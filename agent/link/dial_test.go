@@ -55,7 +55,7 @@ func TestNamesWithoutResolvConf(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := link.DialerAsking([]string{nameServer(t)})
-	conn, err := d.DialContext(within(t), "tcp", net.JoinHostPort("hub.sumu.example", port))
+	conn, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort("hub.sumu.example", port))
 	if err != nil {
 		t.Fatal(err)
 	}

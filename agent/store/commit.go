@@ -46,17 +46,30 @@ func (r *request) weight() int {
 // [ErrClosed], or what keeps the store from persisting; the draft is then not
 // saved. ctx is looked at until the draft is handed over.
 func (s *Store) Append(ctx context.Context, d Draft) (Saved, error) {
+	return s.Submit(ctx, d)()
+}
+
+// Submit hands a draft over and returns at once; wait gives what [Store.Append]
+// does. Drafts of one lane that are submitted one after the other get their
+// places in that order.
+func (s *Store) Submit(ctx context.Context, d Draft) (wait func() (Saved, error)) {
+	failed := func(err error) func() (Saved, error) {
+		return func() (Saved, error) { return Saved{}, err }
+	}
 	if !d.Lane.Valid() {
-		return Saved{}, fmt.Errorf("append entry: unknown %s", d.Lane)
+		return failed(fmt.Errorf("append entry: unknown %s", d.Lane))
 	}
 	if limit := entry.MaxFor(d.Lane); len(d.Private) > limit {
-		return Saved{}, tooLarge(d.Lane, len(d.Private))
+		return failed(tooLarge(d.Lane, len(d.Private)))
 	}
 	r := &request{draft: &d, privateHash: sha256.Sum256(d.Private)}
-	if err := s.send(ctx, r); err != nil {
-		return Saved{}, err
+	if err := s.post(ctx, r); err != nil {
+		return failed(err)
 	}
-	return r.saved, nil
+	return func() (Saved, error) {
+		<-r.done
+		return r.saved, r.err
+	}
 }
 
 func tooLarge(l dot.Lane, size int) error {

@@ -230,25 +230,31 @@ func (s *Store) release() error {
 	return errors.Join(errs...)
 }
 
-// send hands a request to the committer and waits for its answer. A request
-// that was handed over is always answered, so its outcome is never unknown.
+// send hands a request to the committer and waits for its answer.
 func (s *Store) send(ctx context.Context, r *request) error {
+	if err := s.post(ctx, r); err != nil {
+		return err
+	}
+	<-r.done
+	return r.err
+}
+
+// post hands a request to the committer. A request that was handed over is
+// always answered, so its outcome is never unknown.
+func (s *Store) post(ctx context.Context, r *request) error {
 	if s.o.ReadOnly {
 		return fmt.Errorf("%w: %s was opened for looking only", ErrReadOnly, s.dir)
 	}
 	r.done = make(chan struct{})
 	s.door.RLock()
+	defer s.door.RUnlock()
 	if s.closed {
-		s.door.RUnlock()
 		return ErrClosed
 	}
 	select {
 	case s.queue <- r:
-		s.door.RUnlock()
+		return nil
 	case <-ctx.Done():
-		s.door.RUnlock()
 		return ctx.Err()
 	}
-	<-r.done
-	return r.err
 }

@@ -14,6 +14,7 @@ type pace struct {
 	rate     float64    // bytes a second, 0: not measured yet
 	perEntry float64    // bytes of frame an entry
 	lastAck  time.Time
+	limit    float64 // bytes a second that may be sent, 0: no limit
 }
 
 const (
@@ -24,7 +25,15 @@ const (
 	fastLink = 2 << 20
 )
 
-func newPace() *pace { return &pace{perEntry: 80} }
+func newPace(limit int) *pace { return &pace{perEntry: 80, limit: float64(limit)} }
+
+// pause is how long the next frame must wait after one of size bytes.
+func (p *pace) pause(size int) time.Duration {
+	if p.limit <= 0 {
+		return 0
+	}
+	return time.Duration(float64(size) / p.limit * float64(time.Second))
+}
 
 // plan gives the number of entries for the next frame, and how hard to compress.
 func (p *pace) plan() (entries int, level batch.Level) {
@@ -33,6 +42,9 @@ func (p *pace) plan() (entries int, level batch.Level) {
 	size := float64(firstFrame)
 	if p.rate > 0 {
 		size = min(p.rate*frameSeconds, batch.MaxFrame*7/8)
+	}
+	if p.limit > 0 {
+		size = min(size, p.limit*frameSeconds)
 	}
 	if p.rate > fastLink {
 		level = batch.Fast

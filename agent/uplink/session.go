@@ -41,7 +41,7 @@ type session struct {
 	frames   map[uint64]*frame
 	nextName uint64
 	outcomes chan outcome
-	// notBefore holds sending back after an error.
+	// notBefore holds sending back: after an error, and to keep to the rate.
 	notBefore time.Time
 	lastNews  time.Time
 	result    Result
@@ -129,9 +129,6 @@ func (s *session) fill(ctx context.Context) (more bool, err error) {
 		}
 		if err := s.send(ctx, c, due); err != nil {
 			return true, err
-		}
-		if !sleep(ctx, s.cfg.Pause) {
-			return true, ctx.Err()
 		}
 	}
 }
@@ -227,6 +224,9 @@ func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
 	f := &frame{name: s.nextName, chain: c.Chain, run: h.Run, size: len(sealed), since: time.Now()}
 	s.frames[f.name] = f
 	s.window.Add(f.name, f.size)
+	if pause := s.pace.pause(f.size); pause > 0 {
+		s.notBefore = time.Now().Add(pause)
+	}
 	s.result.Sent += len(entries)
 	s.Uplink.sent.Add(uint64(len(entries)))
 	go func() {
@@ -345,19 +345,4 @@ func (s *session) quiet(ctx context.Context) error {
 		return s.hello(ctx)
 	}
 	return nil
-}
-
-// sleep waits, and reports false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -95,8 +95,9 @@ type Config struct {
 	MaxInFlight int
 	// MaxEntries bounds the entries of one frame. 0: as many as the format allows.
 	MaxEntries int
-	// Pause is waited before each frame; a throttle for tests and slow links.
-	Pause time.Duration
+	// Rate bounds what is sent, in bytes of frames a second, for links that are
+	// paid for or shared. 0: as much as the link takes.
+	Rate int
 }
 
 // Limits and waits.
@@ -130,7 +131,7 @@ func New(cfg Config) *Uplink {
 	if cfg.MaxInFlight == 0 {
 		cfg.MaxInFlight = defaultInFlight
 	}
-	return &Uplink{cfg: cfg, pace: newPace(), wake: make(chan struct{}, 1), receipts: make(chan []receipt.Receipt, 64)}
+	return &Uplink{cfg: cfg, pace: newPace(cfg.Rate), wake: make(chan struct{}, 1), receipts: make(chan []receipt.Receipt, 64)}
 }
 
 // Wake tells the session that there may be something new to send.

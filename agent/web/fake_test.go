@@ -93,7 +93,11 @@ func (p *phone) Log(_ context.Context, q web.LogQuery) ([]web.EntryRow, error) {
 	return out, nil
 }
 
-func (p *phone) Put(_ context.Context, r web.PutRequest) (web.PutResult, error) {
+func (p *phone) Begin(_ context.Context, r web.PutRequest) func() (web.PutResult, error) {
+	return func() (web.PutResult, error) { return p.put(r) }
+}
+
+func (p *phone) put(r web.PutRequest) (web.PutResult, error) {
 	p.mu.Lock()
 	p.inFlight++
 	p.mostInFlight = max(p.mostInFlight, p.inFlight)

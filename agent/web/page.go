@@ -49,11 +49,11 @@ type strip struct {
 
 // rowView is one entry of the list.
 type rowView struct {
-	Title, Entity, Dot, Lane string
-	Alert                    bool
-	ISO, Clock               string
-	Tone, Shape, State       string
-	Steps                    []bool // saved, at the hub, archived
+	Title, Entity, Lane string
+	Alert               bool
+	ISO, Clock          string
+	Tone, Shape, State  string
+	Steps               []bool // saved, at the hub, archived
 }
 
 var homePage = webui.NewTemplate(files, "home.html")
@@ -120,6 +120,8 @@ func sentence(w *webui.Words, st Status, now time.Time) strip {
 		if out.Tone == "ok" {
 			out.Tone = "wait"
 		}
+	case total(st, func(l LaneStatus) dot.Seq { return l.Last }) > 0 && !st.NothingLost:
+		// The counts are in doubt: say nothing of them.
 	case total(st, func(l LaneStatus) dot.Seq { return l.Last }) > 0:
 		out.Parts = append(out.Parts, w.T("strip.all"))
 	default:
@@ -177,8 +179,8 @@ func tiles(w *webui.Words, st Status) []tile {
 
 func (s *site) rowView(w *webui.Words, e EntryRow, now time.Time) rowView {
 	v := rowView{
-		Title: s.title(w, e.Form), Entity: e.Entity, Dot: e.Dot.String(), Alert: e.Dot.Lane == dot.Alert,
-		Lane: e.Dot.Lane.String() + " " + w.Num(uint64(e.Dot.Seq)),
+		Title: s.title(w, e.Form), Entity: e.Entity, Alert: e.Dot.Lane == dot.Alert,
+		Lane: w.T("lane."+e.Dot.Lane.String()) + " " + w.Num(uint64(e.Dot.Seq)),
 		ISO:  e.DeviceTime.Format(time.RFC3339), Clock: w.Clock(now, e.DeviceTime),
 	}
 	switch e.State {
@@ -196,7 +198,7 @@ func (s *site) rowView(w *webui.Words, e EntryRow, now time.Time) rowView {
 	} else {
 		v.State = string(e.State)
 	}
-	if e.ReceivedAt != nil && (e.State == Received || e.State == Archived) {
+	if e.ReceivedAt != nil && e.State == Received {
 		v.State += " " + w.Clock(now, *e.ReceivedAt)
 	}
 	return v

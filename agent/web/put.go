@@ -125,9 +125,10 @@ func (p *putLoop) read(ctx context.Context, in io.Reader) {
 			c <- o
 			return
 		}
+		wait := p.device.Begin(p.ctx, req)
 		go func() {
 			defer p.bytes.Release(weight)
-			o.res, o.err = p.device.Put(p.ctx, req)
+			o.res, o.err = wait()
 			c <- o
 		}()
 	}

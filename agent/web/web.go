@@ -35,10 +35,10 @@ type Device interface {
 	Status(ctx context.Context) (Status, error)
 	// Log lists entries, newest first.
 	Log(ctx context.Context, q LogQuery) ([]EntryRow, error)
-	// Put saves one record. It returns when the record is durable; a record that
-	// was turned down gives a *Refusal, any other error means that the store
-	// cannot be relied on.
-	Put(ctx context.Context, p PutRequest) (PutResult, error)
+	// Begin gives one record its place behind those begun before. wait returns
+	// when the record is durable; a record that was turned down gives a *Refusal,
+	// any other error means that the store cannot be relied on.
+	Begin(ctx context.Context, p PutRequest) (wait func() (PutResult, error))
 	// Sync makes one contact with the hub now. What a person can mend (no
 	// signal, not enrolled) is a *Refusal.
 	Sync(ctx context.Context) (SyncResult, error)

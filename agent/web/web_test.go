@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"otor/agent/web"
+	"otor/internal/dot"
 	"otor/internal/webui"
 	"otor/internal/webui/webuitest"
 )
@@ -269,6 +270,11 @@ func TestCatalogue(t *testing.T) {
 	for _, s := range []web.LinkState{web.Online, web.Offline, web.Connecting, web.Unenrolled, web.Refused} {
 		if !all.Words("en").Has("link." + string(s)) {
 			t.Errorf("link state %s has no words", s)
+		}
+	}
+	for _, l := range dot.Lanes() {
+		if !all.Words("en").Has("lane." + l.String()) {
+			t.Errorf("lane %s has no words", l)
 		}
 	}
 	for _, s := range []web.State{web.Saved, web.Custody, web.Received, web.Archived} {

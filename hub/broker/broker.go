@@ -55,8 +55,11 @@ type Config struct {
 	// MaxStore bounds both streams together, in bytes; 1 GiB when 0, at least
 	// 16 MiB. An eighth of it is the alert stream's own.
 	MaxStore int64
-	Log      *slog.Logger
-	Now      func() time.Time // time.Now when nil
+	// AckWait is how long a message that a worker took and then went silent
+	// about stays with it; 30 s when 0.
+	AckWait time.Duration
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now when nil
 }
 
 // Store sizes in bytes.
@@ -96,6 +99,9 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 	}
 	if cfg.MaxStore < minStore {
 		return nil, fmt.Errorf("stream store of %d bytes: at least %d are needed", cfg.MaxStore, minStore)
+	}
+	if cfg.AckWait <= 0 {
+		cfg.AckWait = defaultAckWait
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

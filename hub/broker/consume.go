@@ -13,13 +13,13 @@ import (
 
 // The streams' consumers and limits.
 const (
-	consumerName  = "workers"
-	ackWait       = 30 * time.Second
-	keepAlive     = 10 * time.Second // how often a worker says that it still has a message
-	maxAckPending = 4 * fetchAhead
-	fetchAhead    = 64              // messages that one worker holds of a stream
-	fetchWait     = 5 * time.Minute // of one pull request; in process it costs nothing
-	retryFetch    = time.Second
+	consumerName   = "workers"
+	defaultAckWait = 30 * time.Second
+	keepAlives     = 3 // times within AckWait that a worker says that it still has a message
+	maxAckPending  = 4 * fetchAhead
+	fetchAhead     = 64              // messages that one worker holds of a stream
+	fetchWait      = 5 * time.Minute // of one pull request; in process it costs nothing
+	retryFetch     = time.Second
 	// maxPerDevice bounds what one device may have waiting in a stream, so that
 	// a flood from one leaves room for the others.
 	maxPerDevice = 1024
@@ -92,7 +92,7 @@ func (b *Broker) Consume(ctx context.Context, stream string, size Slice, handler
 	h := newHolding(stream == wire.AlertStream, &b.gate)
 	done := make(chan struct{}, 2)
 	go func() { b.fetch(ctx, cons, h); done <- struct{}{} }()
-	go func() { h.keepAlive(ctx); done <- struct{}{} }()
+	go func() { h.keepAlive(ctx, b.cfg.AckWait/keepAlives); done <- struct{}{} }()
 	for {
 		msgs := h.take(ctx, size)
 		if msgs == nil {
@@ -169,7 +169,7 @@ func (b *Broker) handle(ctx context.Context, h *holding, msgs []jetstream.Msg, h
 			err = m.NakWithDelay(d.delay)
 		}
 		if err != nil {
-			// It comes again after ackWait, and is then a known copy.
+			// It comes again after AckWait, and is then a known copy.
 			b.cfg.Log.Warn("settle a message", "subject", m.Subject(), "error", err)
 		}
 	}
@@ -198,7 +198,7 @@ func (b *Broker) openStreams(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("open stream %s: %w", s.name, err)
 		}
-		if err := openConsumer(ctx, stream); err != nil {
+		if err := openConsumer(ctx, stream, b.cfg.AckWait); err != nil {
 			return fmt.Errorf("open stream %s: consumer: %w", s.name, err)
 		}
 	}
@@ -212,8 +212,8 @@ const orphanWait = 300 * time.Millisecond
 // openConsumer makes or finds the workers' consumer. With the server in this
 // process no worker can be alive now, so what an earlier one held is an orphan:
 // a moment of almost no acknowledgement time returns it at once, with its count
-// of attempts, instead of after ackWait.
-func openConsumer(ctx context.Context, stream jetstream.Stream) error {
+// of attempts, instead of after AckWait.
+func openConsumer(ctx context.Context, stream jetstream.Stream, ackWait time.Duration) error {
 	cfg := jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: ackWait, MaxAckPending: maxAckPending, MaxDeliver: -1,

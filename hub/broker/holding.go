@@ -116,8 +116,8 @@ func (h *holding) settled(n int) {
 }
 
 // keepAlive restarts the server's patience for everything held.
-func (h *holding) keepAlive(ctx context.Context) {
-	tick := time.NewTicker(keepAlive)
+func (h *holding) keepAlive(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -144,7 +144,7 @@ func (h *holding) giveBack() {
 	h.queue = nil
 	h.mu.Unlock()
 	for _, m := range queue {
-		_ = m.Nak() // unsent it comes again after ackWait
+		_ = m.Nak() // unsent it comes again after AckWait
 	}
 	if h.alert {
 		h.gate.add(-len(queue))

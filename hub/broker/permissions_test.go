@@ -28,7 +28,7 @@ func (d *device) wasDenied(t *testing.T, subject string) bool {
 	select {
 	case err := <-d.denied:
 		return strings.Contains(err.Error(), subject)
-	case <-time.After(300 * time.Millisecond): // the handler runs apart from the flush
+	case <-time.After(patience / 3): // the handler runs apart from the flush
 		return false
 	}
 }
@@ -171,8 +171,7 @@ func TestAcknowledgementsCannotBeAimed(t *testing.T) {
 		}
 		want += 2
 	}
-	// At another device's stream subject: whatever arrives there is the stream's
-	// acknowledgement, not anything that D-1 chose.
+	// Nor may it become a message in another device's name.
 	if err := d.PublishRequest(up, wire.Up(dot.Record, "D-2"), []byte("frame")); err != nil {
 		t.Fatal(err)
 	}
@@ -182,18 +181,9 @@ func TestAcknowledgementsCannotBeAimed(t *testing.T) {
 	want += 2
 	s := newSink()
 	consume(t, b, wire.UpStream, broker.Slice{}, s.acker)
-	own := 0
 	for _, x := range s.await(t, want) {
-		switch {
-		case x.Subject == up:
-			own++
-		case strings.Contains(string(x.Data), "frame"):
-			t.Errorf("D-1 wrote as %s: %q", x.Subject, x.Data)
-		default:
-			t.Logf("stray acknowledgement: %s %s", x.Subject, x.Data)
+		if x.Subject != up {
+			t.Errorf("D-1's batch made a message on %s: %q", x.Subject, x.Data)
 		}
-	}
-	if own > want || own < want-1 {
-		t.Errorf("%d of %d messages are still in the stream", own, want)
 	}
 }

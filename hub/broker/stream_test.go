@@ -27,7 +27,7 @@ func TestStreamsOutliveARestart(t *testing.T) {
 	// Settle the first five only; the others were fetched as well.
 	var handled atomic.Int32
 	five := make(chan struct{})
-	stop := consume(t, b, wire.UpStream, broker.Slice{Messages: 5}, func(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
+	stop := consume(t, b, wire.UpStream, broker.Slice{Messages: 1}, func(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
 		if handled.Add(int32(len(ds))) > 5 {
 			<-ctx.Done()
 			return nil
@@ -178,11 +178,12 @@ func TestAlertsGoFirst(t *testing.T) {
 
 // A handler that waits for its database keeps its messages, and no attempt is counted.
 func TestWaitingIsNoAttempt(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits longer than the acknowledgement time of 30 s")
+	const ackWait = 2 * time.Second
+	b, err := broker.Open(t.Context(), broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", MaxStore: 16 << 20, AckWait: ackWait})
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Parallel()
-	b := open(t, t.TempDir(), "127.0.0.1:0")
+	t.Cleanup(func() { _ = b.Close() })
 	d := join(t, b, "D-1")
 	for _, x := range []string{"a", "b", "c"} {
 		if err := d.custody(t, wire.Up(dot.Record, "D-1"), []byte(x)); err != nil {
@@ -194,16 +195,12 @@ func TestWaitingIsNoAttempt(t *testing.T) {
 	consume(t, b, wire.UpStream, broker.Slice{Messages: 1}, func(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
 		if once.CompareAndSwap(false, true) {
 			select {
-			case <-time.After(40 * time.Second):
+			case <-time.After(3 * ackWait):
 			case <-ctx.Done():
 			}
 		}
 		return s.acker(ctx, ds)
 	})
-	deadline := time.Now().Add(2 * patience)
-	for len(s.ch) == 0 && time.Now().Before(deadline) {
-		time.Sleep(50 * time.Millisecond)
-	}
 	for _, x := range s.await(t, 3) {
 		if x.Delivered != 1 {
 			t.Errorf("%s: delivered %d times", x.Data, x.Delivered)

@@ -236,8 +236,11 @@ func TestFleetInBrowser(t *testing.T) {
 		}
 	}
 
-	// The gap fills while the page is open, and what was opened stays open.
+	// On a desk the columns have their names.
 	b.Resize(webuitest.Desk)
+	b.Await(`[...document.querySelectorAll("thead th")].every((h) => h.getBoundingClientRect().width > 30) && getComputedStyle(document.querySelector("thead")).clipPath === "none"`)
+
+	// The gap fills while the page is open, and what was opened stays open.
 	b.Click("#more-D-201 summary")
 	webuitest.Eval[bool](b, `window.sameDocument = true`)
 	h.change(func(f *console.Fleet) {

@@ -194,6 +194,9 @@ func (s *site) states(w *webui.Words, d DeviceRow, now time.Time) []chip {
 	if len(out) == 0 {
 		out = append(out, chip{"ok", "ok", w.T("state.complete")})
 	}
+	if d.SetAside > 0 {
+		out = append(out, chip{"danger", "danger", w.T("state.set_aside", "n", d.SetAside)})
+	}
 	return out
 }
 

@@ -34,9 +34,9 @@ type text struct {
 }
 
 type catalogueFile struct {
-	// Reviewed says that a native reader has checked the file.
-	Reviewed bool           `toml:"reviewed"`
-	Text     map[string]any `toml:"text"`
+	// NeedsReader says that a native reader has to check the file before it is relied on.
+	NeedsReader bool           `toml:"needs_native_reader"`
+	Text        map[string]any `toml:"text"`
 }
 
 // Catalogues hold every string of a program in every language.
@@ -44,14 +44,14 @@ type Catalogues struct{ byLang map[string]*Words }
 
 // LoadCatalogues reads LANG.toml of each language from the "text" folder of each
 // file system, after this package's own. It reports every key that is missing
-// in a language, stands twice, or has other placeholders or plural forms than
+// in a language, stands twice, or has other slots or plural forms than
 // in the first language, because a page must not fall silent in one language.
 func LoadCatalogues(from ...fs.FS) (*Catalogues, error) {
 	c := &Catalogues{byLang: make(map[string]*Words)}
 	var errs []error
 	for _, lang := range langs {
 		tag := language.MustParse(lang)
-		w := &Words{Lang: lang, Reviewed: true, tag: tag, texts: make(map[string]text), printer: message.NewPrinter(tag)}
+		w := &Words{Lang: lang, tag: tag, texts: make(map[string]text), printer: message.NewPrinter(tag)}
 		for _, f := range append([]fs.FS{sharedTexts}, from...) {
 			if err := w.read(f, "text/"+lang+".toml"); err != nil {
 				errs = append(errs, err)
@@ -86,7 +86,7 @@ func (w *Words) read(from fs.FS, name string) error {
 	if err := toml.Unmarshal(b, &f); err != nil {
 		return fmt.Errorf("catalogue %s: %w", name, err)
 	}
-	w.Reviewed = w.Reviewed && f.Reviewed
+	w.NeedsReader = w.NeedsReader || f.NeedsReader
 	var errs []error
 	for key, v := range f.Text {
 		t, err := parseText(v)
@@ -121,7 +121,7 @@ func parseText(v any) (text, error) {
 	}
 }
 
-var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
+var slot = regexp.MustCompile(`\{[a-z_]+\}`)
 
 // compare checks that all languages say the same things with the same values.
 func (c *Catalogues) compare() error {
@@ -140,7 +140,7 @@ func (c *Catalogues) compare() error {
 				errs = append(errs, fmt.Errorf("catalogue %s: %q is missing", lang, key))
 				continue
 			}
-			got := placeholders(t.other)
+			got := slots(t.other)
 			if i == 0 {
 				want = got
 			} else if got != want {
@@ -151,8 +151,8 @@ func (c *Catalogues) compare() error {
 	return errors.Join(errs...)
 }
 
-func placeholders(s string) string {
-	found := placeholder.FindAllString(s, -1)
+func slots(s string) string {
+	found := slot.FindAllString(s, -1)
 	slices.Sort(found)
 	return strings.Join(slices.Compact(found), " ")
 }

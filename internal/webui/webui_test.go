@@ -226,9 +226,9 @@ func TestCatalogues(t *testing.T) {
 	webuitest.CheckKeys(t, ".", webui.Shared(), webui.Shared().Keys())
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	bad := fstest.MapFS{
-		"text/zh.toml": file("reviewed = true\n[text]\n\"a\" = \"{n} x\"\n\"skip\" = \"x\"\n\"p\" = \"x\""),
-		"text/mn.toml": file("reviewed = true\n[text]\n\"a\" = \"y\"\n\"p\" = \"x\""),
-		"text/en.toml": file("reviewed = true\n[text]\n\"a\" = \"{n} z\"\n\"b\" = \"only here\"\n\"p\" = { one = \"x\" }"),
+		"text/zh.toml": file("[text]\n\"a\" = \"{n} x\"\n\"skip\" = \"x\"\n\"p\" = \"x\""),
+		"text/mn.toml": file("[text]\n\"a\" = \"y\"\n\"p\" = \"x\""),
+		"text/en.toml": file("[text]\n\"a\" = \"{n} z\"\n\"b\" = \"only here\"\n\"p\" = { one = \"x\" }"),
 	}
 	_, err := webui.LoadCatalogues(bad)
 	if err == nil {

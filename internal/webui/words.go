@@ -13,8 +13,9 @@ import (
 
 // Words are a program's strings in one language.
 type Words struct {
-	Lang     string // "zh", "mn" or "en", fit for an HTML lang attribute
-	Reviewed bool   // a native reader has checked them
+	Lang string // "zh", "mn" or "en", fit for an HTML lang attribute
+	// NeedsReader: a native reader has to check them; every page says so.
+	NeedsReader bool
 
 	tag     language.Tag
 	texts   map[string]text

@@ -94,20 +94,23 @@ func (c *conn) snapshot(fn func() error) error {
 }
 
 // bind sets the parameters of s from args, in order.
-func bind(s *sqlite3.Stmt, args []any) error {
+func bind(s *sqlite3.Stmt, args []any) error { return bindAt(s, 0, args) }
+
+// bindAt sets the parameters after the first so many from args, in order.
+func bindAt(s *sqlite3.Stmt, after int, args []any) error {
 	for i, a := range args {
 		var err error
-		switch v := a.(type) {
+		switch at := after + i + 1; v := a.(type) {
 		case nil:
-			err = s.BindNull(i + 1)
+			err = s.BindNull(at)
 		case int64:
-			err = s.BindInt64(i+1, v)
+			err = s.BindInt64(at, v)
 		case string:
-			err = s.BindText(i+1, v)
+			err = s.BindText(at, v)
 		case []byte:
-			err = s.BindBlob(i+1, v)
+			err = s.BindBlob(at, v)
 		default:
-			err = fmt.Errorf("parameter %d has type %T", i+1, a)
+			err = fmt.Errorf("parameter %d has type %T", at, a)
 		}
 		if err != nil {
 			return err

@@ -12,12 +12,12 @@ import (
 )
 
 var deviceChecks = []check{
-	{"epoch is minted once", checkEpoch},
-	{"invite and redeem", checkEnrol},
-	{"codes end", checkCodes},
-	{"redeem is once under concurrency", checkRedeemRace},
-	{"re-enrolment gives the next incarnation", checkReenrol},
-	{"contact is kept", checkContact},
+	{name: "epoch is minted once", run: checkEpoch},
+	{name: "invite and redeem", run: checkEnrol},
+	{name: "codes end", run: checkCodes},
+	{name: "redeem is once under concurrency", run: checkRedeemRace},
+	{name: "re-enrolment gives the next incarnation", run: checkReenrol},
+	{name: "contact is kept", run: checkContact},
 }
 
 func checkEpoch(t T, w *world) {

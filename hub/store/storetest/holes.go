@@ -10,9 +10,9 @@ import (
 )
 
 var holeChecks = []check{
-	{"segments", checkSegments},
-	{"gaps open and close", checkGaps},
-	{"forks are kept once", checkForks},
+	{name: "segments", run: checkSegments},
+	{name: "gaps open and close", run: checkGaps},
+	{name: "forks are kept once", run: checkForks},
 }
 
 func checkSegments(t T, w *world) {

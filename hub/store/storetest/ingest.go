@@ -13,17 +13,17 @@ import (
 )
 
 var ingestChecks = []check{
-	{"entries are kept whole", checkEntriesKept},
-	{"an error in ingest leaves nothing", checkIngestError},
-	{"a panic in ingest leaves nothing", checkIngestPanic},
-	{"a dot is inserted once", checkInsertTwice},
-	{"a failed call spoils the transaction", checkSpoilt},
-	{"a transaction ends with ingest", checkEnded},
-	{"a cancelled ingest leaves nothing", checkIngestCancelled},
-	{"ingests on one lane follow one another", checkIngestRace},
-	{"hashes of a run", checkHashes},
-	{"judgements are replaced", checkJudge},
-	{"a large batch", checkLargeBatch},
+	{name: "entries are kept whole", run: checkEntriesKept},
+	{name: "an error in ingest leaves nothing", run: checkIngestError},
+	{name: "a panic in ingest leaves nothing", run: checkIngestPanic},
+	{name: "a dot is inserted once", run: checkInsertTwice},
+	{name: "a failed call spoils the transaction", run: checkSpoilt},
+	{name: "a transaction ends with ingest", run: checkEnded},
+	{name: "a cancelled ingest leaves nothing", run: checkIngestCancelled},
+	{name: "ingests on one lane follow one another", run: checkIngestRace},
+	{name: "hashes of a run", run: checkHashes},
+	{name: "judgements are replaced", run: checkJudge},
+	{name: "a large batch", run: checkLargeBatch},
 }
 
 var errOnPurpose = errors.New("on purpose")

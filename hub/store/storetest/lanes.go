@@ -10,10 +10,10 @@ import (
 )
 
 var laneChecks = []check{
-	{"an unknown lane is empty", checkUnknownLane},
-	{"a lane is kept", checkLaneKept},
-	{"declared never falls", checkDeclared},
-	{"what arrived is declared", checkDeclaredByArrival},
+	{name: "an unknown lane is empty", run: checkUnknownLane},
+	{name: "a lane is kept", run: checkLaneKept},
+	{name: "declared never falls", run: checkDeclared},
+	{name: "what arrived is declared", run: checkDeclaredByArrival},
 }
 
 func checkUnknownLane(t T, w *world) {

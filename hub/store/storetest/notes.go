@@ -10,10 +10,10 @@ import (
 )
 
 var noteChecks = []check{
-	{"findings open, change and close", checkFindings},
-	{"unattributed frames are kept once", checkUnattributed},
-	{"unattributed frames are bounded", checkUnattributedBound},
-	{"a closed store says so", checkClosed},
+	{name: "findings open, change and close", run: checkFindings},
+	{name: "unattributed frames are kept once", run: checkUnattributed},
+	{name: "unattributed frames are bounded", run: checkUnattributedBound, slow: true},
+	{name: "a closed store says so", run: checkClosed},
 }
 
 func checkFindings(t T, w *world) {

@@ -10,12 +10,12 @@ import (
 )
 
 var queryChecks = []check{
-	{"queries restrict", checkQueries},
-	{"paging by number", checkPaging},
-	{"a listing may stop and may call the store", checkListing},
-	{"a listing ends under new arrivals", checkListingEnds},
-	{"large entries are listed", checkLargeEntries},
-	{"totals", checkTotals},
+	{name: "queries restrict", run: checkQueries},
+	{name: "paging by number", run: checkPaging},
+	{name: "a listing may stop and may call the store", run: checkListing},
+	{name: "a listing ends under new arrivals", run: checkListingEnds},
+	{name: "large entries are listed", run: checkLargeEntries},
+	{name: "totals", run: checkTotals},
 }
 
 // mixed fills a database: three chains in turns, every seventh entry set aside,

@@ -36,6 +36,7 @@ type T interface {
 type check struct {
 	name string
 	run  func(t T, w *world)
+	slow bool // thousands of commits: left out with -short
 }
 
 // world is what a check works on: a database of its own.
@@ -67,6 +68,9 @@ func checks() []check {
 func Run(t *testing.T, open func(t *testing.T, dir string) store.Store) {
 	for _, c := range checks() {
 		t.Run(c.name, func(t *testing.T) {
+			if c.slow && testing.Short() {
+				t.Skip("takes thousands of commits")
+			}
 			runCheck(t, t, c, open, func(s store.Store) store.Store { return s })
 		})
 	}

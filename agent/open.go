@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"otor/agent/device"
+	"otor/agent/store"
+	"otor/internal/cli"
+	"otor/internal/pack"
+)
+
+// choices are the flags that decide how a device is opened.
+type choices struct {
+	pack string
+	demo bool
+	dns  []string
+	http string
+	lang string
+	// ready is told the page's address once it is served.
+	ready func(page string)
+}
+
+// captures adds the flags of commands that save records.
+func (c *choices) captures(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.pack, "pack", "", "`folder` of the form pack (default: the built-in one)")
+	f.BoolVar(&c.demo, "demo-numbers", false, "take fictional resident numbers without a warning")
+}
+
+// connects adds the flags of commands that go to the hub.
+func (c *choices) connects(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&c.dns, "dns", nil, "`addresses` of name servers, where the system names none")
+}
+
+// open opens the device in the data folder.
+func (c *choices) open(app *cli.App) (*device.Device, error) {
+	forms, err := loadPack(c.pack)
+	if err != nil {
+		return nil, err
+	}
+	return device.Open(device.Config{
+		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
+		Ready: c.ready,
+	})
+}
+
+func loadPack(dir string) (*pack.Pack, error) {
+	if dir == "" {
+		return pack.Transhumance()
+	}
+	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
+		return nil, cli.Misuse("--pack", "there is no folder %s", "name the folder that has the pack.toml", dir)
+	}
+	return pack.Load(os.DirFS(dir))
+}
+
+// patience is how long a command waits for a folder that is locked by a program
+// that does not answer: an agent that is just starting, or another command that
+// is just finishing.
+const patience = 4 * time.Second
+
+// either asks the agent that runs in the data folder, or opens the device when
+// none does. An announcement that nobody stands behind delays nothing.
+func (c *choices) either(ctx context.Context, app *cli.App, ask func(*running) error, open func(*device.Device) error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		if r, ok := findRunning(ctx, app); ok {
+			return ask(r)
+		}
+		d, err := c.open(app)
+		if err == nil {
+			return errors.Join(open(d), d.Close())
+		}
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

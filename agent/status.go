@@ -1,0 +1,91 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"otor/agent/device"
+	"otor/agent/enrol"
+	"otor/agent/web"
+	"otor/internal/cli"
+)
+
+func newStatus(app *cli.App) *cobra.Command {
+	var c choices
+	return &cobra.Command{
+		Use: "status", Short: "Say what this device holds and how far it has got", Args: cli.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var s web.Status
+			err := c.either(cmd.Context(), app, func(r *running) error {
+				s = r.status
+				return nil
+			}, func(d *device.Device) (err error) {
+				s, err = d.Status(cmd.Context())
+				return err
+			})
+			if errors.Is(err, enrol.ErrNotEnrolled) {
+				s, err = unenrolled(), nil
+			}
+			if err != nil {
+				return err
+			}
+			if app.JSON {
+				return app.PrintJSON(s)
+			}
+			return printStatus(app, s)
+		},
+	}
+}
+
+// unenrolled is the status of a folder that is no device yet: it can have lost nothing.
+func unenrolled() web.Status {
+	return web.Status{NothingLost: true, Link: web.Link{State: web.Unenrolled, Words: enrol.ErrNotEnrolled.Error()}}
+}
+
+func printStatus(app *cli.App, s web.Status) error {
+	if s.Link.State == web.Unenrolled {
+		return app.Printf("Not a device yet. Ask the hub's operator for a code and run: agent enrol CODE --hub URL\n")
+	}
+	words := "Nothing is lost."
+	if !s.NothingLost {
+		words = "SOMETHING IS MISSING: run agent doctor."
+	}
+	carried := "Everything is at the hub."
+	if s.Waiting > 0 {
+		carried = fmt.Sprintf("%d records are saved here and wait for the hub.", s.Waiting)
+	}
+	if err := app.Printf("Device %s. %s %s\n", s.Device, words, carried); err != nil {
+		return err
+	}
+	link := string(s.Link.State)
+	if s.Link.Words != "" {
+		link += " (" + s.Link.Words + ")"
+	}
+	if err := app.Printf("Link: %s. Last contact: %s. Free on the disk: %d MB.\n\n", link, app.Clock(s.LastContact), s.DiskFree>>20); err != nil {
+		return err
+	}
+	rows := [][]string{{"LIFE", "LANE", "SAVED", "AT THE HUB", "ARCHIVED", "HEAD"}}
+	for _, l := range s.Lanes {
+		rows = append(rows, []string{
+			num(l.Incarnation), l.Lane.String(), num(l.Last), num(l.Received), num(l.Archived), l.Head.String()[:16],
+		})
+	}
+	if err := app.Table(rows); err != nil {
+		return err
+	}
+	return printFindings(app, s.Findings)
+}
+
+func printFindings(app *cli.App, found []web.Finding) error {
+	for _, f := range found {
+		if err := app.Printf("\n%s: %s\n  %s\n  what to do: %s\n", f.Code, f.Which, f.What, f.Do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func num[N ~uint32 | ~uint64](n N) string { return strconv.FormatUint(uint64(n), 10) }

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"otor/hub/server"
+	"otor/internal/cli"
+)
+
+func newServe(app *cli.App) *cobra.Command {
+	c := &choices{make: true}
+	var natsURL, dsn string
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the hub", Args: cli.NoArgs,
+		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nPrints the address that opens the pages in a browser on this machine.",
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			for _, f := range [][2]string{{"--nats", natsURL}, {"--db", dsn}} {
+				if f[1] != "" {
+					return cli.Misuse(f[0], "this version runs its own NATS server and its own database, it takes none from elsewhere", "leave "+f[0]+" out")
+				}
+			}
+			if err := c.check(); err != nil {
+				return err
+			}
+			cfg, err := c.config(app)
+			if err != nil {
+				return err
+			}
+			var s *server.Server
+			cfg.Ready = func() { announce(app, s) }
+			if s, err = server.Open(cmd.Context(), cfg); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			return s.Run(cmd.Context())
+		},
+	}
+	f := cmd.Flags()
+	c.addresses(cmd)
+	f.StringVar(&c.pack, "pack", "", "`folder` of the form pack (default: the built-in one)")
+	f.BoolVar(&c.demo, "demo-numbers", false, "take fictional resident numbers as good ones")
+	f.Var(&c.maxStore, "max-store", "most `bytes` that wait in the NATS streams, such as 512MiB (default 1GiB)")
+	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
+	f.StringVar(&dsn, "db", "", "`name` of a PostgreSQL database; not in this version")
+	return cli.KeepsRunning(cmd)
+}
+
+// announce says where the hub is, once it answers.
+func announce(app *cli.App, s *server.Server) {
+	var err error
+	if app.JSON {
+		err = app.PrintJSON(struct {
+			Console string `json:"console"`
+			HTTP    string `json:"http"`
+			NATS    string `json:"nats"`
+			Enrol   string `json:"enrol"`
+		}{s.EnterURL(), s.HTTPAddr(), s.NatsAddr(), s.PublicURL()})
+	} else {
+		err = app.Printf("The operators' pages: %s\nDevices enrol at:     %s\nDevices connect to:   %s\n", s.EnterURL(), s.PublicURL(), s.NatsAddr())
+	}
+	if err != nil {
+		app.Log.Warn("the hub's addresses could not be said", "err", err)
+	}
+}
