@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +21,7 @@ type choices struct {
 	pack string
 	demo bool
 	dns  []string
+	rate rate
 	http string
 	lang string
 	// ready is told the page's address once it is served.
@@ -35,6 +38,7 @@ func (c *choices) captures(cmd *cobra.Command) {
 // connects adds the flags of commands that go to the hub.
 func (c *choices) connects(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.dns, "dns", nil, "`addresses` of name servers, where the system names none")
+	cmd.Flags().Var(&c.rate, "rate", "send at most so many bytes a second, such as 4000, on a link that is paid for or shared (default: as the link takes)")
 }
 
 // open opens the device in the data folder.
@@ -45,7 +49,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 	}
 	return device.Open(device.Config{
 		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
-		Ready: c.ready,
+		Ready: c.ready, Rate: int(c.rate),
 	})
 }
 
@@ -85,4 +89,30 @@ func (c *choices) either(ctx context.Context, app *cli.App, ask func(*running) e
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// rate is a flag's number of bytes a second.
+type rate int
+
+// Type implements pflag.Value.
+func (r *rate) Type() string { return "bytes" }
+
+func (r *rate) String() string {
+	if *r == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*r))
+}
+
+// leastRate still lets a whole alert through in a few seconds.
+const leastRate = 100
+
+// Set implements pflag.Value.
+func (r *rate) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < leastRate {
+		return fmt.Errorf("write a whole number of bytes a second, at least %d", leastRate)
+	}
+	*r = rate(n)
+	return nil
 }

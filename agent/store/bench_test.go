@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"otor/agent/store"
+	"otor/agent/store/yardstick"
 	"otor/internal/dot"
 	"otor/internal/entry"
 )
@@ -84,10 +83,9 @@ func BenchmarkP2(b *testing.B) {
 			}
 			ours = append(ours, float64(time.Since(start).Microseconds()))
 			start = time.Now()
-			if _, err := f.Write(buf); err != nil {
+			if err := f.Append(buf); err != nil {
 				b.Fatal(err)
 			}
-			datasync(b, f)
 			file = append(file, float64(time.Since(start).Microseconds()))
 		}
 		b.ReportMetric(median(ours), "us/capture")
@@ -174,52 +172,23 @@ func appendAndSync(b *testing.B, n int) time.Duration {
 	buf := make([]byte, 640)
 	start := time.Now()
 	for range n {
-		if _, err := f.Write(buf); err != nil {
+		if err := f.Append(buf); err != nil {
 			b.Fatal(err)
 		}
-		datasync(b, f)
 	}
 	return time.Since(start)
 }
 
 func bareBadger(b *testing.B, writers, n int) time.Duration {
-	dir, err := os.MkdirTemp(b.TempDir(), "b")
+	took, err := yardstick.Badger(b.Context(), b.TempDir(), writers, slices.Repeat([][]byte{make([]byte, 640)}, n))
 	if err != nil {
-		b.Fatal(err)
-	}
-	db, err := badger.Open(badger.DefaultOptions(dir).WithSyncWrites(true).WithLogger(nil))
-	if err != nil {
-		b.Fatal(err)
-	}
-	buf := make([]byte, 640)
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	start := time.Now()
-	for range writers {
-		wg.Go(func() {
-			for {
-				i := next.Add(1)
-				if i > int64(n) {
-					return
-				}
-				err := db.Update(func(t *badger.Txn) error { return t.Set(fmt.Appendf(nil, "entry-%012d", i), buf) })
-				if err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	took := time.Since(start)
-	if err := db.Close(); err != nil {
 		b.Fatal(err)
 	}
 	return took
 }
 
-func sink(b *testing.B) *os.File {
-	f, err := os.CreateTemp(b.TempDir(), "sink")
+func sink(b *testing.B) *yardstick.File {
+	f, err := yardstick.OpenFile(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"os"
 	"time"
 
+	"otor/internal/durable"
 	"otor/internal/pack"
 )
 
@@ -40,8 +41,12 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// ErrMismatch marks a day that did not come out as it must.
-var ErrMismatch = errors.New("the day did not come out as it must")
+var (
+	// ErrMismatch marks a day that did not come out as it must.
+	ErrMismatch = errors.New("the day did not come out as it must")
+	// ErrScenario marks a file that tells no day.
+	ErrScenario = errors.New("the scenario cannot be shown")
+)
 
 const defaultSpeed = 900
 
@@ -56,7 +61,11 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if o.Dir == "" {
+	if o.Dir != "" {
+		if err := durable.MkdirAll(o.Dir, 0o700); err != nil {
+			return fmt.Errorf("make the folder for the demonstration: %w", err)
+		}
+	} else {
 		if o.Dir, err = os.MkdirTemp("", "otor-demo-"); err != nil {
 			return fmt.Errorf("make a folder for the demonstration: %w", err)
 		}
@@ -83,10 +92,14 @@ func (o *Options) scenario() (*Scenario, error) {
 	}
 	f, err := os.Open(o.Scenario)
 	if err != nil {
-		return nil, fmt.Errorf("open the scenario: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrScenario, err)
 	}
 	defer func() { _ = f.Close() }()
-	return Load(f)
+	s, err := Load(f)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrScenario, err)
+	}
+	return s, nil
 }
 
 // show plays the day before the watcher's eyes, reports, and stays if asked to.

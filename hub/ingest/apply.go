@@ -20,6 +20,7 @@ type applier struct {
 	fresh []lane.Range // runs of the frame that the hub does not have
 
 	added, copies, forked int
+	unlinked              int // held entries that were released and do not link
 }
 
 func (a *applier) apply() (store.Lane, error) {
@@ -68,15 +69,21 @@ func (a *applier) sift() error {
 			}
 		}
 	}
-	if len(forks) > 0 || !a.links() {
-		// What follows a fork continues a chain that the hub does not have.
-		for i := range a.p.entries {
-			if e := &a.p.entries[i]; contains(a.fresh, e.Dot.Seq) {
-				forks = append(forks, a.fork(e, "chain_mismatch"))
-			}
-		}
-		a.fresh = nil
+	// What follows a fork continues a chain that the hub does not have; what
+	// comes before it is the chain that the hub has, and is taken in.
+	cut := a.p.header.Run.Last + 1
+	if len(forks) > 0 {
+		cut = forks[0].Dot.Seq
 	}
+	if !a.links() {
+		cut = a.p.header.Run.First
+	}
+	for i := range a.p.entries {
+		if e := &a.p.entries[i]; e.Dot.Seq >= cut && contains(a.fresh, e.Dot.Seq) {
+			forks = append(forks, a.fork(e, "chain_mismatch"))
+		}
+	}
+	a.fresh = below(a.fresh, cut)
 	for _, f := range forks {
 		isNew, err := a.tx.AddFork(f)
 		if err != nil {
@@ -189,6 +196,7 @@ func (a *applier) release(seg store.Segment) error {
 	by := make(map[dot.Seq]store.Judgement, len(held))
 	for _, e := range held {
 		if seg.Before != a.lane.Head {
+			a.unlinked++
 			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
 			continue
 		}
@@ -260,6 +268,14 @@ func within(s lane.Set, r lane.Range) []lane.Range {
 		}
 	}
 	return out
+}
+
+// below lists the parts of rs that lie below seq s.
+func below(rs []lane.Range, s dot.Seq) []lane.Range {
+	if s == 0 {
+		return nil
+	}
+	return within(rs, lane.Run(1, s-1))
 }
 
 func contains(rs []lane.Range, s dot.Seq) bool {

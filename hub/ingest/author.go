@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -53,8 +54,12 @@ func NewAuthor(cfg Config, forms FormBook, random io.Reader) (*Author, error) {
 	return &Author{cfg: cfg, forms: forms, random: random, incarnation: inc, clock: hlc.NewClock(hlc.Time{})}, nil
 }
 
+// ErrNotApplied marks an operator's record that would only be quarantined.
+var ErrNotApplied = errors.New("the record cannot be applied")
+
 // Add commits an operator's record. A record that the form refuses is a
-// [*form.LookupError] or a [form.Problem], and nothing is kept.
+// [*form.LookupError] or a [form.Problem], one that is refused for another
+// reason wraps [ErrNotApplied]; nothing of either is kept.
 func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
 	f, ok := a.forms.Latest(n.Form)
 	if !ok {
@@ -83,7 +88,10 @@ func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
 		out, err = a.mint(tx, c, pub, priv)
 		return err
 	})
-	return out, err
+	if err != nil {
+		return store.Entry{}, fmt.Errorf("record %s: %w", f.ID, err)
+	}
+	return out, nil
 }
 
 func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (store.Entry, error) {
@@ -102,6 +110,9 @@ func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (
 	}
 	raw := entry.NewRaw(b, priv)
 	e := Describe(pub.Dot, raw, 0, a.cfg)
+	if e.Judgement.Verdict != store.Applied {
+		return store.Entry{}, fmt.Errorf("%w: %s", ErrNotApplied, e.Judgement.Words)
+	}
 	e.ReceivedAt = pub.Wall
 	l.Received = l.Received.Add(lane.Run(pub.Dot.Seq, pub.Dot.Seq))
 	l.Head, l.ReceivedAt = entry.Next(l.Head, raw), pub.Wall

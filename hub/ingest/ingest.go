@@ -90,21 +90,24 @@ type Result struct {
 	Receipt []byte
 	// New, Copies and Forked count the frame's entries.
 	New, Copies, Forked int
+	// Unlinked counts entries that were held above a hole and turned out to
+	// follow another history of the device when the frame filled it.
+	Unlinked int
 	// Unattributed is the reason code when nobody vouches for the frame.
 	Unattributed string
 }
 
-// Take takes frames in, in one transaction. On an error nothing of them was
-// kept and they may be taken again.
+// Take takes frames in, in one transaction. On an error nothing of them is in
+// the ledger and they may be taken again; what nobody vouches for may be listed
+// already, and is listed once.
 func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error) {
 	prepared, err := g.prepare(ctx, arrivals)
 	if err != nil {
 		return nil, err
 	}
+	// Set aside first: an error after the commit would have committed frames
+	// taken again, and counted as copies that nobody sent.
 	results := make([]Result, len(arrivals))
-	if err := g.commit(ctx, prepared, results); err != nil {
-		return nil, err
-	}
 	for i, p := range prepared {
 		if p.refused == nil {
 			continue
@@ -114,7 +117,12 @@ func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error)
 			return nil, fmt.Errorf("set aside a frame (%s): %w", p.refused.Code, err)
 		}
 	}
-	g.noteForks(ctx, prepared, results)
+	if err := g.commit(ctx, prepared, results); err != nil {
+		return nil, err
+	}
+	for i, r := range results {
+		g.alarm(ctx, prepared[i], r)
+	}
 	return results, nil
 }
 
@@ -140,7 +148,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
 			}
 			lanes[l.Chain] = l
-			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked}
+			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked}
 		}
 		return nil
 	})
@@ -171,22 +179,24 @@ func ReceiptOf(e receipt.Epoch, l store.Lane) receipt.Receipt {
 	}
 }
 
-// noteForks raises the alarm that a fork deserves. The fork itself is
-// committed; a finding that cannot be written is only logged.
-func (g *Ingest) noteForks(ctx context.Context, prepared []*prepared, results []Result) {
-	for i, r := range results {
-		if r.Forked == 0 {
-			continue
+// alarm raises the findings that a second history of a device deserves. What
+// they speak of is committed; a finding that cannot be written is only logged.
+func (g *Ingest) alarm(ctx context.Context, p *prepared, r Result) {
+	note := func(code string, n int, words string) {
+		if n == 0 {
+			return
 		}
-		h := prepared[i].header
 		err := g.cfg.Store.SetFinding(ctx, store.Finding{
-			Device: h.Chain.Device, Code: "fork", Value: int64(r.Forked), OpenedAt: prepared[i].at, UpdatedAt: prepared[i].at,
-			Words: fmt.Sprintf("%d entries of %s %s differ from what the hub has under the same names; both are kept. Two devices may run on copies of one folder.", r.Forked, h.Chain, h.Run),
+			Device: p.header.Chain.Device, Code: code, Value: int64(n), OpenedAt: p.at, UpdatedAt: p.at, Words: words,
 		})
 		if err != nil {
-			g.cfg.Log.Error("note a fork", "chain", h.Chain.String(), "err", err)
+			g.cfg.Log.Error("note a second history", "chain", p.header.Chain.String(), "err", err)
 		}
 	}
+	note("fork", r.Forked, fmt.Sprintf("%d entries of %s %s differ from what the hub has under the same names; both are kept. Two devices may run on copies of one folder.",
+		r.Forked, p.header.Chain, p.header.Run))
+	note("chain_mismatch", r.Unlinked, fmt.Sprintf("%d entries of %s that were held above %s do not follow it; they are kept and quarantined. Two devices may run on copies of one folder.",
+		r.Unlinked, p.header.Chain, p.header.Run))
 }
 
 // prepared is an arrival made ready for the transaction.
@@ -276,12 +286,11 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	sum := Result{Chain: p.header.Chain}
 	if p.refused != nil {
-		sum.Unattributed = p.refused.Code
 		_, err := g.cfg.Store.PutUnattributed(ctx, *p.refused)
-		return sum, err
+		return Result{Unattributed: p.refused.Code}, err
 	}
+	sum := Result{Chain: p.header.Chain}
 	var errs []error
 	for i := range p.entries {
 		results := make([]Result, 1)
@@ -291,8 +300,10 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 		}
 		r := results[0]
 		sum.New, sum.Copies, sum.Forked = sum.New+r.New, sum.Copies+r.Copies, sum.Forked+r.Forked
+		sum.Unlinked += r.Unlinked
 		sum.Receipt = r.Receipt
 	}
+	g.alarm(ctx, p, sum)
 	return sum, errors.Join(errs...)
 }
 

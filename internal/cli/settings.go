@@ -31,6 +31,15 @@ func KeepsRunning(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// WithoutFolder marks a command that needs no data folder.
+func WithoutFolder(cmd *cobra.Command) *cobra.Command {
+	if cmd.Annotations == nil {
+		cmd.Annotations = make(map[string]string)
+	}
+	cmd.Annotations[withoutFolder] = "yes"
+	return cmd
+}
+
 // maxConfig bounds the configuration file in bytes.
 const maxConfig = 1 << 20
 
