@@ -58,15 +58,16 @@ var kinds = []struct {
 	{link.ErrLost, cli.Unreachable, "link_lost", "everything stays safe on this device; try again where there is signal"},
 }
 
+// exitOf is the exit code of a kind of trouble with an enrolment.
 func exitOf(kind error) cli.Exit {
-	switch kind {
-	case enrol.ErrCredential:
+	switch {
+	case errors.Is(kind, enrol.ErrCredential):
 		return cli.Credential
-	case enrol.ErrUnreachable:
+	case errors.Is(kind, enrol.ErrUnreachable):
 		return cli.Unreachable
-	case enrol.ErrUsage:
+	case errors.Is(kind, enrol.ErrUsage):
 		return cli.Usage
-	case enrol.ErrStorage:
+	case errors.Is(kind, enrol.ErrStorage):
 		return cli.Storage
 	default:
 		return cli.Internal

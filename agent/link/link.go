@@ -95,7 +95,7 @@ const (
 // State is a snapshot of the link.
 type State struct {
 	Phase      Phase
-	Since      time.Time // when the phase began
+	Since      time.Time // when the phase began; offline and connecting count as one
 	LastError  string    // why the last attempt or connection ended, in words; empty when online
 	Attempts   int       // since the last connection
 	Generation uint64    // the number of the current or latest connection, from 1
@@ -261,7 +261,9 @@ func (l *Link) current() *session {
 
 func (l *Link) setPhase(p Phase, err error) {
 	l.mu.Lock()
-	if l.state.Phase != p {
+	// Attempts come and go: what counts is since when there is no link.
+	without := func(p Phase) bool { return p == Offline || p == Connecting }
+	if l.state.Phase != p && !(without(l.state.Phase) && without(p)) {
 		l.state.Since = l.cfg.Now()
 	}
 	l.state.Phase = p

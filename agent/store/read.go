@@ -40,7 +40,7 @@ func (s *Store) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (Run, er
 		return Run{Chain: c}, nil
 	}
 	run := Run{Chain: c}
-	w := walk{s: s, st: st, visit: func(seq dot.Seq, e stored) bool {
+	w := walk{s: s, st: st, visit: func(seq dot.Seq, e stored, after entry.Hash) bool {
 		size := e.raw.Size()
 		switch {
 		case len(run.Entries) == 0:
@@ -50,7 +50,7 @@ func (s *Store) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (Run, er
 		}
 		run.Entries = append(run.Entries, e.raw)
 		run.Bytes += size
-		run.After = e.after()
+		run.After = after
 		return true
 	}}
 	err := w.over(lane.Run(max(from, 1), st.Last))

@@ -90,8 +90,9 @@ type walk struct {
 	s    *Store
 	st   ChainState
 	deep bool
-	// visit, when set, gets each whole entry and says whether to go on.
-	visit func(dot.Seq, stored) bool
+	// visit, when set, gets each whole entry with the head after it, and says
+	// whether to go on.
+	visit func(seq dot.Seq, e stored, after entry.Hash) bool
 
 	lost, bad, broken lane.Set
 }
@@ -126,11 +127,12 @@ func (w *walk) over(r lane.Range) error {
 				joined = false
 				continue
 			}
-			if joined && e.before != prev || seq == w.st.Last && e.after() != w.st.Head {
+			after := e.after()
+			if joined && e.before != prev || seq == w.st.Last && after != w.st.Head {
 				w.broken = w.broken.Add(lane.Run(seq, seq))
 			}
-			prev, joined = e.after(), true
-			if w.visit != nil && !w.visit(seq, e) {
+			prev, joined = after, true
+			if w.visit != nil && !w.visit(seq, e, after) {
 				next = r.Last + 1 // what follows was not looked at
 				break
 			}

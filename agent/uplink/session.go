@@ -20,12 +20,13 @@ var ErrRefused = errors.New("the hub refuses this device")
 
 // frame is one frame that is on its way or in custody.
 type frame struct {
-	name    uint64
-	chain   dot.Chain
-	run     lane.Range
-	size    int
-	custody bool
-	since   time.Time // wall time of this process, for waiting only
+	name  uint64
+	chain dot.Chain
+	run   lane.Range
+	size  int
+	// Times of this process, for waiting only.
+	since time.Time // it was posted
+	taken time.Time // into custody; zero: not yet
 }
 
 // outcome is what a publish reports.
@@ -37,13 +38,14 @@ type outcome struct {
 // session is one connection's life. Its goroutine owns every field.
 type session struct {
 	*Uplink
-	window   *lane.Window
+	windows  map[dot.Lane]*lane.Window // one each: records that nobody settles hold no alert back
 	frames   map[uint64]*frame
 	nextName uint64
 	outcomes chan outcome
 	// notBefore holds sending back: after an error, and to keep to the rate.
 	notBefore time.Time
-	lastNews  time.Time
+	lastNews  time.Time     // the hub said what it has
+	patience  time.Duration // with a hub that says nothing about what it has in custody
 	result    Result
 }
 
@@ -54,8 +56,11 @@ func (u *Uplink) Session(ctx context.Context, once bool) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{
-		Uplink: u, window: lane.NewWindow(u.cfg.MaxInFlight, inFlightBytes),
-		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight+1),
+		Uplink: u, windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
+		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight),
+	}
+	for _, l := range dot.Lanes() {
+		s.windows[l] = lane.NewWindow(u.cfg.MaxInFlight, inFlightBytes)
 	}
 	err := s.run(ctx, once)
 	s.result.Remaining = Remaining(u.cfg.Outbox.Chains())
@@ -71,6 +76,9 @@ func (s *session) run(ctx context.Context, once bool) error {
 			if err := s.hello(ctx); err != nil {
 				return err
 			}
+		}
+		if err := s.quiet(ctx); err != nil {
+			return err
 		}
 		more, err := s.fill(ctx)
 		if err != nil {
@@ -124,7 +132,7 @@ func (s *session) fill(ctx context.Context) (more bool, err error) {
 		if !ok {
 			return false, nil
 		}
-		if !s.window.Open(firstFrame) || s.onTheWay() > s.pace.depth() {
+		if !s.windows[c.Chain.Lane].Open(firstFrame) || c.Chain.Lane != dot.Alert && s.onTheWay() > s.pace.depth() {
 			return true, nil
 		}
 		if err := s.send(ctx, c, due); err != nil {
@@ -163,7 +171,7 @@ func (s *session) next() (Chain, lane.Range, bool) {
 func (s *session) onTheWay() int {
 	n := 0
 	for _, f := range s.frames {
-		if !f.custody {
+		if f.taken.IsZero() {
 			n += f.size
 		}
 	}
@@ -223,7 +231,7 @@ func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
 	s.nextName++
 	f := &frame{name: s.nextName, chain: c.Chain, run: h.Run, size: len(sealed), since: time.Now()}
 	s.frames[f.name] = f
-	s.window.Add(f.name, f.size)
+	s.windows[c.Chain.Lane].Add(f.name, f.size)
 	if pause := s.pace.pause(f.size); pause > 0 {
 		s.notBefore = time.Now().Add(pause)
 	}
@@ -236,7 +244,10 @@ func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
 		if err == nil {
 			s.pace.moved(len(sealed), f.since, time.Now())
 		}
-		s.outcomes <- outcome{f.name, err} // has room for every frame in flight
+		select {
+		case s.outcomes <- outcome{f.name, err}:
+		case <-ctx.Done(): // the session is over
+		}
 	}()
 	return nil
 }
@@ -255,6 +266,9 @@ func (s *session) skipped(c dot.Chain, seq dot.Seq) error {
 // wait takes the next event: a publish's outcome, receipts, a wake, or time passing.
 func (s *session) wait(ctx context.Context, more bool) error {
 	pause := quietLimit
+	if len(s.frames) == 0 && !more {
+		pause = idleLimit
+	}
 	if more && time.Now().Before(s.notBefore) {
 		pause = time.Until(s.notBefore)
 	}
@@ -271,7 +285,7 @@ func (s *session) wait(ctx context.Context, more bool) error {
 	case <-s.wake:
 		return nil
 	case <-timer.C:
-		return s.quiet(ctx)
+		return nil
 	}
 }
 
@@ -288,13 +302,12 @@ func (s *session) published(o outcome) {
 		s.notBefore = time.Now().Add(retryAfter)
 		return
 	}
-	f.custody = true
-	s.lastNews = time.Now()
+	f.taken = time.Now()
 }
 
 func (s *session) drop(f *frame) {
 	delete(s.frames, f.name)
-	s.window.Done(f.name)
+	s.windows[f.chain.Lane].Done(f.name)
 }
 
 // settle stores receipts and lets go of the frames that they cover.
@@ -309,6 +322,9 @@ func (s *session) settle(ctx context.Context, rs []receipt.Receipt) error {
 	s.result.Received += n
 	s.received.Add(uint64(n))
 	s.lastNews = time.Now()
+	if n > 0 {
+		s.patience = quietLimit
+	}
 	for _, c := range s.cfg.Outbox.Chains() {
 		for _, f := range s.frames {
 			if f.chain == c.Chain && covered(c.Received, f.run) {
@@ -329,19 +345,23 @@ func covered(s lane.Set, r lane.Range) bool {
 	return false
 }
 
-// quiet asks the hub again when receipts seem to have got lost, and gives up
-// custody that lasted too long.
+// quiet asks the hub again when receipts seem to have got lost, less and less
+// often while it has nothing new to say, and gives up custody that lasted too long.
 func (s *session) quiet(ctx context.Context) error {
 	now := time.Now()
 	waiting := false
 	for _, f := range s.frames {
-		if f.custody && now.Sub(f.since) > custodyLimit {
+		held := now.Sub(f.taken)
+		switch {
+		case f.taken.IsZero():
+		case held > custodyLimit:
 			s.drop(f)
-			continue
+		case held >= s.patience:
+			waiting = true
 		}
-		waiting = waiting || f.custody
 	}
-	if waiting && now.Sub(s.lastNews) >= quietLimit {
+	if waiting && now.Sub(s.lastNews) >= s.patience {
+		s.patience = min(2*s.patience, longestQuiet)
 		return s.hello(ctx)
 	}
 	return nil

@@ -91,7 +91,7 @@ type Config struct {
 	Gate     Gate
 	Now      func() time.Time
 	Log      *slog.Logger
-	// MaxInFlight bounds frames sent and not settled. 0: 16.
+	// MaxInFlight bounds frames of one lane sent and not settled. 0: 16.
 	MaxInFlight int
 	// MaxEntries bounds the entries of one frame. 0: as many as the format allows.
 	MaxEntries int
@@ -108,9 +108,12 @@ const (
 	sendTimeout     = 60 * time.Second
 	// custodyLimit is how long an unsettled frame counts as on its way.
 	custodyLimit = 10 * time.Minute
-	// quietLimit is how long nothing may happen, with frames in custody, before
-	// the hub is asked again.
-	quietLimit = 8 * time.Second
+	// quietLimit is how long the hub may say nothing about a frame in custody
+	// before it is asked; it doubles up to longestQuiet while asking brings nothing.
+	quietLimit   = 8 * time.Second
+	longestQuiet = 2 * time.Minute
+	// idleLimit is how long a session with nothing to do sleeps at most.
+	idleLimit  = 10 * time.Minute
 	retryAfter = time.Second
 )
 

@@ -25,7 +25,8 @@ type homeView struct {
 	webui.Frame
 	Strip     strip
 	Link      string // the link's state since when, in words
-	LinkMore  string
+	LinkMore  string // trouble with it
+	LinkWhy   string // why the last attempt came to nothing, for whoever wants to know
 	Attempt   string // the latest contact asked for here; "" if there is nothing to say
 	AttemptOK bool
 	Findings  []Finding
@@ -90,7 +91,12 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Title = v.Heading + " · Otor"
 	v.Strip = sentence(words, st, now)
-	v.Link, v.LinkMore = linkWords(words, st.Link, now), st.Link.Words
+	v.Link = linkWords(words, st.Link, now)
+	if st.Link.State == Refused || st.Link.State == Online {
+		v.LinkMore = st.Link.Words // trouble that somebody can mend
+	} else if st.Link.Words != "" {
+		v.LinkWhy = words.T("home.why", "what", st.Link.Words) // no signal is normal
+	}
 	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
 	v.Findings = st.Findings
 	v.Tiles = tiles(words, st)

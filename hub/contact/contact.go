@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"otor/hub/store"
@@ -68,13 +69,7 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	case dev.RevokedAt != 0:
 		return refuse(now, "revoked", "this device was revoked at the hub", string(d), "ask the hub's administrator"), nil
 	}
-	c := store.Contact{
-		At: now, Skew: h.Clock - now, Version: h.Version, Battery: -1,
-		DiskFree: int64(min(h.DiskFree, 1<<62)), Blobs: int(h.Blobs),
-	}
-	if h.Battery != nil {
-		c.Battery = int(min(*h.Battery, 100))
-	}
+	c := said(h, now)
 	declared := make([]store.Lane, 0, len(h.Lanes))
 	for _, l := range h.Lanes {
 		chain := dot.Chain{Device: d, Incarnation: l.Incarnation, Lane: l.Lane}
@@ -102,6 +97,28 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 		w.Receipts = append(w.Receipts, b)
 	}
 	return w, nil
+}
+
+// Bounds of what a device is believed about itself.
+const (
+	maxSkew    = int64(100 * 365 * 24 * time.Hour / time.Millisecond) // a clock further off is shown as this far off
+	maxVersion = 64                                                   // bytes
+)
+
+// said is what a hello tells of the device. A clock can show anything: what is
+// reckoned with it later must not overflow.
+func said(h wire.Hello, now int64) store.Contact {
+	c := store.Contact{
+		At: now, Skew: min(max(h.Clock, now-maxSkew), now+maxSkew) - now, Version: h.Version, Battery: -1,
+		DiskFree: int64(min(h.DiskFree, 1<<62)), Blobs: int(min(h.Blobs, 1<<31-1)),
+	}
+	if len(c.Version) > maxVersion {
+		c.Version = strings.ToValidUTF8(c.Version[:maxVersion], "")
+	}
+	if h.Battery != nil {
+		c.Battery = int(min(*h.Battery, 100))
+	}
+	return c
 }
 
 // noteSkew keeps the finding about the device's clock in line with what was seen.

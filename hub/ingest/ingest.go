@@ -2,14 +2,14 @@
 //
 // A frame arrives, by its device's own connection or in a carrier's hands. It
 // is opened, its signature checked against the key of that life of that
-// device, its entries unpacked and judged by the forms. All that needs no
-// database transaction and several frames are prepared side by side. Then the
-// frames of one round are committed together, in ONE transaction: entries,
-// verdicts, gaps, segments and watermarks; and only after it committed are
-// receipts signed (law L5). No order of arrival is assumed: what lies above a
-// hole is held and judged when the hole fills (L7); a copy is counted and
-// acknowledged again; the same dot with other bytes is a fork and both are
-// kept (L4). A bad entry is received and quarantined with its reason, and its
+// device, its entries unpacked. All that needs no database transaction and
+// several frames are prepared side by side. Then the frames of one round are
+// committed together, in ONE transaction: entries, verdicts, gaps, segments and
+// watermarks; the forms judge the next frame while one is inserted. Only after
+// it committed are receipts signed (law L5). No order of arrival is assumed:
+// what lies above a hole is held and judged when the hole fills (L7); a copy is
+// counted and acknowledged again; the same dot with other bytes is a fork and
+// both are kept (L4). A bad entry is received and quarantined with its reason, and its
 // lane goes on (L6); what no known signer vouches for is listed apart (L6a).
 //
 //   - [Ingest] does the work; [Arrival] is what came, [Result] what became of it.
@@ -23,6 +23,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -135,6 +137,8 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 	if !any {
 		return nil
 	}
+	judging := g.judge(prepared)
+	defer judging.Wait()
 	lanes := make(map[dot.Chain]store.Lane)
 	err := g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
 		clear(lanes)
@@ -142,6 +146,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 			if p.refused != nil {
 				continue
 			}
+			<-p.judged
 			a := applier{ingest: g, tx: tx, p: p}
 			l, err := a.apply()
 			if err != nil {
@@ -204,12 +209,33 @@ type prepared struct {
 	at      int64 // Unix milliseconds
 	via     dot.Device
 	header  batch.Header
-	entries []store.Entry // judged as if applied
-	heads   []entry.Hash  // the chain's head after each
+	skew    int64 // of the device's clock, milliseconds
+	raws    []entry.Raw
+	heads   []entry.Hash // the chain's head after each
 	refused *store.Unattributed
+
+	judged  chan struct{} // closed when entries are there
+	entries []store.Entry // judged as if applied
 }
 
-// prepare opens, verifies, unpacks and judges, several frames at a time.
+// judge judges frames that are not judged yet, in their order, several at a
+// time, beside the transaction that inserts them.
+func (g *Ingest) judge(prepared []*prepared) *sync.WaitGroup {
+	var next atomic.Int64
+	var working sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(prepared)) {
+		working.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(prepared)); i = next.Add(1) - 1 {
+				if p := prepared[i]; p.refused == nil && p.entries == nil {
+					p.judge(g.cfg)
+				}
+			}
+		})
+	}
+	return &working
+}
+
+// prepare opens, verifies and unpacks, several frames at a time.
 func (g *Ingest) prepare(ctx context.Context, arrivals []Arrival) ([]*prepared, error) {
 	out := make([]*prepared, len(arrivals))
 	group, ctx := errgroup.WithContext(ctx)
@@ -224,7 +250,7 @@ func (g *Ingest) prepare(ctx context.Context, arrivals []Arrival) ([]*prepared, 
 }
 
 func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
-	p := &prepared{at: g.cfg.Now().UnixMilli()}
+	p := &prepared{at: g.cfg.Now().UnixMilli(), judged: make(chan struct{})}
 	f, err := batch.Open(a.Frame)
 	if err != nil {
 		return p.refuse(a, "", "malformed", err.Error()), nil
@@ -245,16 +271,11 @@ func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
 	case !f.Verify(key.SignKey):
 		return p.refuse(a, device, "bad_signature", fmt.Sprintf("not signed with the key of %s", device)), nil
 	}
-	raws, err := f.Entries()
-	if err != nil {
+	if p.raws, p.heads, err = f.Chained(); err != nil {
 		return p.refuse(a, device, "body_mismatch", err.Error()), nil
 	}
-	skew, err := g.skewOf(ctx, device)
-	if err != nil {
-		return nil, err
-	}
-	p.judge(g.cfg, raws, skew)
-	return p, nil
+	p.skew, err = g.skewOf(ctx, device)
+	return p, err
 }
 
 // skewOf is what the last hello told of a device's clock, in milliseconds
@@ -290,6 +311,7 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 		_, err := g.cfg.Store.PutUnattributed(ctx, *p.refused)
 		return Result{Unattributed: p.refused.Code}, err
 	}
+	p.judge(g.cfg)
 	sum := Result{Chain: p.header.Chain}
 	var errs []error
 	for i := range p.entries {

@@ -11,16 +11,13 @@ import (
 	"otor/internal/form"
 )
 
-// judge fills in the ledger's rows and the heads.
-func (p *prepared) judge(cfg Config, raws []entry.Raw, skew int64) {
-	p.entries = make([]store.Entry, len(raws))
-	p.heads = make([]entry.Hash, len(raws))
-	head := p.header.Before
-	for i, raw := range raws {
-		head = entry.Next(head, raw)
-		p.heads[i] = head
+// judge fills in the ledger's rows. It is called once.
+func (p *prepared) judge(cfg Config) {
+	defer close(p.judged)
+	p.entries = make([]store.Entry, len(p.raws))
+	for i, raw := range p.raws {
 		d := p.header.Chain.At(p.header.Run.First + dot.Seq(i))
-		e := Describe(d, raw, skew, cfg)
+		e := Describe(d, raw, p.skew, cfg)
 		e.ReceivedAt, e.Via = p.at, p.via
 		p.entries[i] = e
 	}

@@ -92,7 +92,7 @@ var Rules = []Rule{
 var bothSides = []string{"hub/demo", "internal/sim", "internal/e2e"}
 
 // roots wire the rooms of their side together.
-var roots = []string{"agent/device", "hub/server", "hub/demo"}
+var roots = []string{"agent/device", "agent/bench", "hub/server", "hub/demo"}
 
 // Pure lists the kernel's records and rules.
 var Pure = under("internal/", "dot", "hlc", "vv", "entry", "lane", "batch", "receipt", "merge", "form", "bundle", "identity", "wire")

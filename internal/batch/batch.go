@@ -213,16 +213,23 @@ func (f *Frame) Verify(key identity.PublicKey) bool {
 // returns them in order of seq. It does not look inside their parts. Errors
 // wrap [ErrMalformed] (cannot be unpacked) or [ErrMismatch] (not what was signed).
 func (f *Frame) Entries() ([]entry.Raw, error) {
+	entries, _, err := f.Chained()
+	return entries, err
+}
+
+// Chained is Entries with the chain's head after each entry.
+func (f *Frame) Chained() ([]entry.Raw, []entry.Hash, error) {
 	entries, err := unpack(f.body, f.Header.Count())
 	if err != nil {
-		return nil, fmt.Errorf("batch %s %s: %w: %w", f.Header.Chain, f.Header.Run, ErrMalformed, err)
+		return nil, nil, fmt.Errorf("batch %s %s: %w: %w", f.Header.Chain, f.Header.Run, ErrMalformed, err)
 	}
-	head := f.Header.Before
-	for _, e := range entries {
+	head, heads := f.Header.Before, make([]entry.Hash, len(entries))
+	for i, e := range entries {
 		head = entry.Next(head, e)
+		heads[i] = head
 	}
 	if head != f.Header.After {
-		return nil, fmt.Errorf("batch %s %s: %w", f.Header.Chain, f.Header.Run, ErrMismatch)
+		return nil, nil, fmt.Errorf("batch %s %s: %w", f.Header.Chain, f.Header.Run, ErrMismatch)
 	}
-	return entries, nil
+	return entries, heads, nil
 }

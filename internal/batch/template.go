@@ -24,45 +24,44 @@ type template struct {
 	items int
 }
 
-// place names a column: where in the tree its values stand, and of what kind
-// they are. Places with the same name share a column across shapes, so that
-// the times of all entries stand together whatever their forms.
+// place is a member of a container: a place in the tree.
 type place struct {
 	parent int
 	key    string
-	kind   byte
 }
 
-// columns numbers places in order of first appearance.
+// columns numbers columns in order of first appearance. A column is named by
+// where in the tree its values stand, and of what kind they are. Places with
+// the same name share a column across shapes, so that the times of all entries
+// stand together whatever their forms.
 type columns struct {
-	byPlace map[place]int
-	byPath  map[place]int
-	kinds   []byte
+	paths  map[place]int
+	byPath [][tokOpaque + 1]int // by path and kind: the column's number from 1; 0: none yet
+	kinds  []byte
 }
 
 func newColumns() *columns {
-	return &columns{byPlace: make(map[place]int), byPath: make(map[place]int)}
+	return &columns{paths: make(map[place]int), byPath: make([][tokOpaque + 1]int, rootPrivate+1)}
 }
 
-func (c *columns) path(parent int, key string) int {
-	p := place{parent: parent, key: key}
-	id, ok := c.byPath[p]
+// path numbers a member's place, after the roots.
+func (c *columns) path(parent int, key []byte) int {
+	id, ok := c.paths[place{parent: parent, key: string(key)}] // allocates nothing
 	if !ok {
-		id = len(c.byPath) + rootPrivate + 1 // after the roots
-		c.byPath[p] = id
+		id = len(c.byPath)
+		c.paths[place{parent: parent, key: string(key)}] = id
+		c.byPath = append(c.byPath, [tokOpaque + 1]int{})
 	}
 	return id
 }
 
 func (c *columns) column(path int, kind byte) int {
-	p := place{parent: path, kind: kind}
-	id, ok := c.byPlace[p]
-	if !ok {
-		id = len(c.kinds)
-		c.byPlace[p] = id
+	number := &c.byPath[path][kind]
+	if *number == 0 {
 		c.kinds = append(c.kinds, kind)
+		*number = len(c.kinds)
 	}
-	return id
+	return *number - 1
 }
 
 // Items are values and containers. Both bounds keep a small frame from asking
@@ -84,13 +83,14 @@ func (c *columns) compile(shape []byte, root, most int) (template, error) {
 	if len(p.rest) != 0 {
 		return template{}, errShape
 	}
-	return template{slots: p.slots, tail: p.literal, items: most - p.left}, nil
+	return template{slots: p.slots, tail: p.literal[p.from:], items: most - p.left}, nil
 }
 
 type compiler struct {
 	columns *columns
 	rest    []byte
-	literal []byte
+	literal []byte // of all slots so far; what lies behind from stands before the next slot
+	from    int
 	slots   []slot
 	left    int // items that the shape may still have
 }
@@ -114,8 +114,9 @@ func (p *compiler) uvarint() (uint64, error) {
 }
 
 func (p *compiler) slot(path int, kind byte, length int) {
-	p.slots = append(p.slots, slot{literal: p.literal, kind: kind, column: p.columns.column(path, kind), length: length})
-	p.literal = nil
+	end := len(p.literal)
+	p.slots = append(p.slots, slot{literal: p.literal[p.from:end:end], kind: kind, column: p.columns.column(path, kind), length: length})
+	p.from = end
 }
 
 func (p *compiler) item(path, depth int) error {
@@ -160,7 +161,7 @@ func (p *compiler) item(path, depth int) error {
 func (p *compiler) array(path, depth int, n uint64) error {
 	p.literal = appendHead(p.literal, 4, n)
 	for i := range n {
-		if err := p.item(p.columns.path(path, string(binary.AppendUvarint([]byte{tokArray}, i))), depth+1); err != nil {
+		if err := p.item(p.columns.path(path, binary.AppendUvarint([]byte{tokArray}, i)), depth+1); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func (p *compiler) pairs(path, depth int, n uint64) error {
 		if err := p.key(); err != nil {
 			return err
 		}
-		if err := p.item(p.columns.path(path, string(p.literal[before:])), depth+1); err != nil {
+		if err := p.item(p.columns.path(path, p.literal[before:]), depth+1); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 var (
 	encoders = [...]*zstd.Encoder{
 		Small: newEncoder(zstd.SpeedBestCompression),
-		Fast:  newEncoder(zstd.SpeedDefault),
+		Fast:  newEncoder(zstd.SpeedFastest),
 	}
 	decoder = newDecoder()
 )

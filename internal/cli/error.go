@@ -75,6 +75,8 @@ func general(err error) *Error {
 		return Say(Storage, "disk_full", "", "free some space and try again; nothing that was saved is lost", err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return Say(Storage, "not_writable", "", "give this user the right to it, or name another folder with --data", err)
+	case errors.Is(err, syscall.ENOTDIR):
+		return Say(Storage, "not_a_folder", "", "a part of this path is a file: name another folder with --data", err)
 	case inUse(err):
 		return Say(Usage, "address_in_use", "", "another program listens there: stop it, or choose another address", err)
 	case errors.Is(err, context.DeadlineExceeded):

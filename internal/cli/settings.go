@@ -70,7 +70,12 @@ func (p *Program) settle(app *App, cmd *cobra.Command) error {
 	if app.Zone, err = time.LoadLocation(app.zone); err != nil {
 		return Misuse("--zone", "time zone %q is not known", "name one such as Asia/Shanghai, Asia/Ulaanbaatar, UTC or Local", clip(app.zone))
 	}
-	return app.settleFolder(p.Name, cmd.Annotations[withoutFolder] != "")
+	return app.settleFolder(p.Name, cmd.Annotations[withoutFolder] != "" || ofCobra(cmd))
+}
+
+// ofCobra reports whether cmd is one that the library adds by itself.
+func ofCobra(cmd *cobra.Command) bool {
+	return cmd.Name() == "help" || cmd.HasParent() && cmd.Parent().Name() == "completion"
 }
 
 func (a *App) settleFolder(program string, without bool) error {
@@ -187,7 +192,7 @@ func shape(flags map[string]*pflag.Flag) ([]string, reflect.Value) {
 
 // text writes a value as a flag would be written.
 func text(v reflect.Value) string {
-	if list, ok := v.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](v); ok {
 		return strings.Join(list, ",")
 	}
 	return fmt.Sprint(v.Interface())

@@ -36,7 +36,7 @@ func NewAgent(t testing.TB, dir string) *Agent {
 func (a *Agent) Start(t testing.TB) {
 	t.Helper()
 	args := append([]string{"run", "--json", "--data", a.Dir, "--http", "127.0.0.1:0"}, a.Flags...)
-	run, line, err := start(t, a.logs, "agent", args...)
+	run, line, err := start(t, launch{a.logs, "agent", "", nil}, args...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,4 +107,14 @@ func (a *Agent) Sync(t testing.TB) web.SyncResult {
 func (a *Agent) Log(t testing.TB) []web.EntryRow {
 	t.Helper()
 	return Lines[web.EntryRow](t, a.Do(t, "log", "--limit", "0", "--json").Want(t, cli.OK).Out)
+}
+
+// PutAndKill puts lines in and kills the command with -9 once it has printed
+// at least so many dots. It returns the dots that were printed, whole lines only.
+func (a *Agent) PutAndKill(t testing.TB, lines string, after int, flags ...string) []dot.Dot {
+	t.Helper()
+	p := StartPut(t, "", nil, a.Dir, lines, flags...)
+	p.Await(t, after)
+	p.Kill()
+	return p.Printed()
 }

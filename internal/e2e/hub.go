@@ -16,6 +16,9 @@ type Hub struct {
 	Dir   string
 	URL   string   // at which devices enrol, once it was started
 	Flags []string // further flags of serve
+	Env   []string // of serve, as "NAME=value"
+	// Program is the program's file; empty: the one that Build made.
+	Program string
 
 	http, nats string // where it listened first
 	logs       string
@@ -46,7 +49,7 @@ func (h *Hub) Start(t testing.TB) {
 	var line []byte
 	Eventually(t, "the hub's ports to be free", func() (ok bool) {
 		var err error
-		if h.run, line, err = start(t, h.logs, "hub", args...); err == nil {
+		if h.run, line, err = start(t, launch{h.logs, "hub", h.Program, h.Env}, args...); err == nil {
 			return true
 		}
 		// Meanwhile somebody else may have been given a port that the hub had.

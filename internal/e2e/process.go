@@ -28,11 +28,19 @@ type process struct {
 	exit cli.Exit // once ended
 }
 
+// launch says what to start: where its log goes, its name, its file when that
+// is not the one Build made, and what is added to its environment.
+type launch struct {
+	logs, name, file string
+	env              []string
+}
+
 // start runs a program until its first line of stdout, which it returns. An
 // error says that it ended before; exit then tells how.
-func start(t testing.TB, logDir, name string, args ...string) (p *process, first []byte, err error) {
+func start(t testing.TB, l launch, args ...string) (p *process, first []byte, err error) {
 	t.Helper()
-	log, err := os.CreateTemp(logDir, name+"-*.log")
+	name := l.name
+	log, err := os.CreateTemp(l.logs, name+"-*.log")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -40,6 +48,10 @@ func start(t testing.TB, logDir, name string, args ...string) (p *process, first
 	// The test ends it by name of its own, not by the context: a kill there
 	// would look like a crash in the middle of the cleanup.
 	p = &process{cmd: command(context.WithoutCancel(t.Context()), name, args...), log: log.Name(), ended: make(chan struct{})}
+	if l.file != "" {
+		p.cmd.Path = l.file
+	}
+	p.cmd.Env = append(p.cmd.Env, l.env...)
 	p.cmd.Stderr = log
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {

@@ -156,9 +156,23 @@ var ErrMalformed = errors.New("not an entry")
 // the bytes. Errors wrap [ErrMalformed].
 func DecodePublic(b []byte) (Public, error) {
 	var w wirePublic
+	if p := newPlain(b); p.public(&w) {
+		return w.decode()
+	}
+	return decodePublic(b)
+}
+
+// decodePublic reads any public part.
+func decodePublic(b []byte) (Public, error) {
+	var w wirePublic
 	if err := decMode.Unmarshal(b, &w); err != nil {
 		return Public{}, fmt.Errorf("%w: public part: %w", ErrMalformed, err)
 	}
+	return w.decode()
+}
+
+// decode checks what the bytes alone do not tell.
+func (w wirePublic) decode() (Public, error) {
 	d, err := wireDot{Device: w.Device, Incarnation: w.Incarnation, Lane: w.Lane, Seq: w.Seq}.dot()
 	if err != nil {
 		return Public{}, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -232,6 +246,15 @@ func (p Private) Encode() ([]byte, error) {
 
 // DecodePrivate reads a private part. Errors wrap [ErrMalformed].
 func DecodePrivate(b []byte) (Private, error) {
+	var w wirePrivate
+	if p := newPlain(b); p.private(&w) {
+		return Private{Salt: w.Salt, Fields: w.Fields}, nil
+	}
+	return decodePrivate(b)
+}
+
+// decodePrivate reads any private part.
+func decodePrivate(b []byte) (Private, error) {
 	var w wirePrivate
 	if err := decMode.Unmarshal(b, &w); err != nil {
 		return Private{}, fmt.Errorf("%w: private part: %w", ErrMalformed, err)

@@ -63,10 +63,9 @@ func (r Raw) Size() int { return len(r.Public) + len(r.Private) }
 
 // Hash is the entry's own hash: SHA-256(public || SHA-256(private)).
 func (r Raw) Hash() Hash {
-	h := sha256.New()
-	h.Write(r.Public)
-	h.Write(r.PrivateHash[:])
-	return Hash(h.Sum(nil))
+	var room [512]byte
+	b := append(room[:0], r.Public...)
+	return sha256.Sum256(append(b, r.PrivateHash[:]...))
 }
 
 // Equal reports whether both are the same bytes.
@@ -86,11 +85,9 @@ func Genesis(c dot.Chain) Hash {
 
 // Next is the head after r: SHA-256(head before || public || SHA-256(private)).
 func Next(before Hash, r Raw) Hash {
-	h := sha256.New()
-	h.Write(before[:])
-	h.Write(r.Public)
-	h.Write(r.PrivateHash[:])
-	return Hash(h.Sum(nil))
+	var room [512]byte
+	b := append(append(room[:0], before[:]...), r.Public...)
+	return sha256.Sum256(append(b, r.PrivateHash[:]...))
 }
 
 // rawFull and rawErased are the stored forms: [public, private] and [public, null, hash].
@@ -109,16 +106,16 @@ type rawErased struct {
 
 // Encode writes the stored form of the entry.
 func (r Raw) Encode() []byte {
-	var v any = rawFull{Public: r.Public, Private: r.Private}
+	b := make([]byte, 0, r.Size()+2*9+1+2+len(r.PrivateHash))
 	if r.Erased() {
-		v = rawErased{Public: r.Public, Hash: r.PrivateHash}
+		b = appendBytes(append(b, majorArray<<5|3), r.Public)
+		return appendBytes(append(b, 0xf6), r.PrivateHash[:])
 	}
-	b, err := encMode.Marshal(v)
-	if err != nil {
-		panic(err) // byte strings always encode
-	}
-	return b
+	return appendBytes(appendBytes(append(b, majorArray<<5|2), r.Public), r.Private)
 }
+
+// appendBytes appends a byte string; nil counts as an empty one.
+func appendBytes(b, s []byte) []byte { return append(appendHead(b, majorBytes, uint64(len(s))), s...) }
 
 // DecodeRaw reads the stored form. It does not look inside the parts; it
 // refuses what is over [MaxSize]. Errors wrap [ErrMalformed].
@@ -129,6 +126,10 @@ func DecodeRaw(b []byte) (Raw, error) {
 	var r Raw
 	switch b[0] {
 	case 0x82:
+		if public, private, ok := plainRaw(b); ok {
+			r = NewRaw(public, private)
+			break
+		}
 		var f rawFull
 		if err := decMode.Unmarshal(b, &f); err != nil {
 			return Raw{}, fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -153,4 +154,19 @@ func DecodeRaw(b []byte) (Raw, error) {
 		return Raw{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, r.Size(), MaxSize)
 	}
 	return r, nil
+}
+
+// plainRaw takes [public, private] apart when it is written as Encode does. The
+// parts are copies, as the general decoder's are.
+func plainRaw(b []byte) (public, private []byte, ok bool) {
+	b = append([]byte(nil), b...)
+	p := plain{b: b[1:]}
+	for _, part := range []*[]byte{&public, &private} {
+		n, ok := p.want(majorBytes)
+		if !ok || n > uint64(len(p.b)) {
+			return nil, nil, false
+		}
+		*part, p.b = p.b[:n:n], p.b[n:]
+	}
+	return public, private, len(p.b) == 0
 }

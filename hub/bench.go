@@ -1,0 +1,37 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"otor/hub/demo/bench"
+	"otor/internal/cli"
+	"otor/internal/gauge"
+)
+
+func newBench(app *cli.App) *cobra.Command {
+	var o bench.Options
+	cmd := &cobra.Command{
+		Use: "bench", Short: "Measure how fast and how small a device's backlog reaches a hub", Args: cli.NoArgs,
+		Long: `Measures P3 (drain of a backlog of 100,000 entries) and P4 (bytes on the wire an
+entry) of docs/performance.md, each against a reference in the same run. Hub and device
+are real, run in this process on loopback, and are removed afterwards; nothing of this
+hub is touched.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Out, o.JSON = app.Out, app.JSON
+			err := bench.Run(cmd.Context(), o)
+			if errors.Is(err, gauge.ErrUnknown) {
+				return cli.Misuse("--only", "%v", "name one of "+strings.Join(bench.IDs, ", "), err)
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&o.Only, "only", nil, "measure these `figures` alone, such as P3")
+	f.StringVar(&o.Dir, "dir", "", "`folder` on the disk to measure (default: the system's folder for temporary files)")
+	f.StringVar(&o.Profile, "profile", "", "write a CPU profile to `file`; of several figures, one file each")
+	f.IntVar(&o.Runs, "runs", 0, "`number` of runs of P3, whose median counts (default 3)")
+	return cli.WithoutFolder(cmd)
+}

@@ -1,0 +1,105 @@
+// Package bench measures a hub and a device together.
+//
+// Both are real and whole: two databases, an embedded NATS server with
+// JetStream, TLS, signed batches and receipts, over loopback. Both run in the
+// process that measures and so share its processors, as they do not in the
+// field: what the figures say of the hub is rather less than what it can do.
+//
+//   - [Run] measures and prints; [Options] choose what.
+//   - P3 is the drain of a large backlog, against a bare loop that inserts the
+//     same rows into the same tables.
+//   - P4 is what an entry costs on the wire, both ways and everything counted,
+//     against zstd -19 of the same facts as NDJSON.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"otor/internal/form"
+	"otor/internal/gauge"
+	"otor/internal/pack"
+)
+
+// IDs are the figures that this package measures.
+var IDs = []string{"P3", "P4"}
+
+// Options say what to measure. Out is needed.
+type Options struct {
+	Out  io.Writer
+	JSON bool
+	Only []string // some of [IDs]; empty: all
+	// Dir is a folder on the disk that is to be measured; empty: the system's
+	// folder for temporary files. What is made there is removed.
+	Dir     string
+	Profile string // CPU profile, see [gauge.Profiles]
+	Runs    int    // of P3; 3 when 0
+	Entries int    // of P3's backlog; 100,000 when 0
+	Log     *slog.Logger
+}
+
+const (
+	defaultRuns    = 3
+	defaultEntries = 100_000
+)
+
+// bench is one run of the benchmark.
+type bench struct {
+	Options
+	forms    *form.Registry
+	report   gauge.Report
+	profiles gauge.Profiles
+}
+
+// Run measures. It wraps [gauge.ErrUnknown] for a figure that it does not know.
+func Run(ctx context.Context, o Options) (err error) {
+	ids, err := gauge.Select(IDs, o.Only)
+	if err != nil {
+		return err
+	}
+	if o.Runs <= 0 {
+		o.Runs = defaultRuns
+	}
+	if o.Entries <= 0 {
+		o.Entries = defaultEntries
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Dir, err = os.MkdirTemp(o.Dir, "otor-bench-"); err != nil {
+		return fmt.Errorf("make a folder to measure in: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(o.Dir)) }()
+	p, err := pack.Transhumance()
+	if err != nil {
+		return err
+	}
+	b := &bench{
+		Options: o, forms: p.Forms, report: gauge.Report{Out: o.Out, JSON: o.JSON},
+		profiles: gauge.Profiles{Path: o.Profile, Single: len(ids) == 1},
+	}
+	if err := b.report.Start(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		measure := map[string]func(context.Context) (gauge.Figure, error){"P3": b.drain, "P4": b.wire}[id]
+		f, err := measure(ctx)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", id, err)
+		}
+		if err := b.report.Print(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// folder makes a fresh folder below Dir; drop removes it.
+func (b *bench) folder(name string) (dir string, drop func() error, err error) {
+	dir, err = os.MkdirTemp(b.Dir, name+"-")
+	return dir, func() error { return os.RemoveAll(dir) }, err
+}

@@ -1,0 +1,65 @@
+package bench_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"otor/hub/demo/bench"
+	"otor/internal/gauge"
+)
+
+func run(t *testing.T, o bench.Options) []gauge.Figure {
+	t.Helper()
+	var out bytes.Buffer
+	o.Out, o.JSON, o.Dir = &out, true, t.TempDir()
+	if err := bench.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	var figures []gauge.Figure
+	for d := json.NewDecoder(&out); d.More(); {
+		var f gauge.Figure
+		if err := d.Decode(&f); err != nil {
+			t.Fatal(err)
+		}
+		figures = append(figures, f)
+	}
+	return figures
+}
+
+// The bench itself checks that everything arrived; here it only has to be whole.
+func TestDrain(t *testing.T) {
+	fs := run(t, bench.Options{Only: []string{"p3"}, Runs: 1, Entries: 3000})
+	if len(fs) != 1 || fs[0].ID != "P3" || len(fs[0].Against) != 1 || fs[0].Value <= 0 || fs[0].Against[0].Value <= 0 {
+		t.Fatalf("%+v", fs)
+	}
+	t.Logf("%+v", fs[0])
+}
+
+// Bytes do not depend on the machine's speed but through the batches' sizes,
+// which the bench pins: so the goal is tested.
+func TestWire(t *testing.T) {
+	if testing.Short() {
+		t.Skip("moves 10,000 entries over a slow line")
+	}
+	fs := run(t, bench.Options{Only: []string{"P4"}})
+	if len(fs) != 1 || len(fs[0].Against) != 1 || len(fs[0].Parts) != 4 {
+		t.Fatalf("%+v", fs)
+	}
+	sum := 0.0
+	for _, p := range fs[0].Parts {
+		sum += p.Value
+	}
+	if d := sum - fs[0].Value; d > 0.01 || d < -0.01 {
+		t.Errorf("the parts add up to %.2f B, the whole is %.2f B", sum, fs[0].Value)
+	}
+	t.Logf("%+v", fs[0])
+}
+
+func TestUnknownFigure(t *testing.T) {
+	err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Only: []string{"P9"}})
+	if !errors.Is(err, gauge.ErrUnknown) {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,84 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"otor/hub/store"
+	"otor/hub/store/sqlite"
+	"otor/internal/gauge"
+)
+
+// rowsPerTransaction is how the bare loop groups rows.
+const rowsPerTransaction = 2000
+
+// drain measures P3.
+func (b *bench) drain(ctx context.Context) (gauge.Figure, error) {
+	var ours, bare []float64
+	for range b.Runs {
+		took, loop, err := b.drainOnce(ctx, true)
+		if err != nil {
+			return gauge.Figure{}, err
+		}
+		ours = append(ours, gauge.PerSecond(b.Entries, took))
+		bare = append(bare, gauge.PerSecond(b.Entries, loop))
+	}
+	if b.profiles.Wanted() {
+		if _, _, err := b.drainOnce(ctx, false); err != nil {
+			return gauge.Figure{}, err
+		}
+	}
+	f := gauge.New("P3", fmt.Sprintf("drain of %d entries, from dialling to the last receipt", b.Entries), "entries/s", ours)
+	what := fmt.Sprintf("bare loop inserting the same rows, %d a transaction", rowsPerTransaction)
+	f.Against = []gauge.Against{gauge.AtLeast(what, 0.5, ours, bare)}
+	f.Notes = []string{"device and hub share one process; nothing else of them is left out: TLS, JetStream's fsync a message, receipts"}
+	return f, nil
+}
+
+// drainOnce makes a hub, a device and its backlog, drains it, and inserts what
+// arrived by the bare loop. An uncounted run is profiled instead of compared.
+func (b *bench) drainOnce(ctx context.Context, counted bool) (took, loop time.Duration, err error) {
+	dir, drop, err := b.folder("drain")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, drop()) }()
+	p, err := openPair(ctx, dir, b.forms, b.Log, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
+	if err := p.fill(ctx, b.forms, 3, b.Entries); err != nil {
+		return 0, 0, err
+	}
+	runtime.GC() // the drain does not pay for what filling left
+	if !counted {
+		return 0, 0, b.profiles.Run("P3", func() error { _, err := p.drain(ctx, b.Entries); return err })
+	}
+	if took, err = p.drain(ctx, b.Entries); err != nil {
+		return 0, 0, err
+	}
+	rows, err := ledger(ctx, p.hub.Store())
+	if err != nil {
+		return 0, 0, err
+	}
+	runtime.GC()
+	loop, err = sqlite.BareInsert(ctx, filepath.Join(dir, "bare.db"), rows, rowsPerTransaction)
+	return took, loop, err
+}
+
+// ledger reads every row that arrived.
+func ledger(ctx context.Context, st store.Store) ([]store.Entry, error) {
+	var out []store.Entry
+	for e, err := range st.Entries(ctx, store.EntryQuery{WithRaw: true}) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e.Entry)
+	}
+	return out, nil
+}

@@ -1,0 +1,227 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"otor/internal/cli"
+)
+
+// seen is what the test program's command got.
+type seen struct {
+	data, zone, name string
+	hosts            []string
+	size             int
+	asJSON           bool
+}
+
+var errRoom = errors.New("the room is dark")
+
+// program has one command, `do`, which tells what it got and fails with fail.
+func program(got *seen, fail error) *cli.Program {
+	return &cli.Program{
+		Name: "prog", Short: "A program", Zone: "UTC",
+		Explain: func(_ *cli.App, err error) *cli.Error {
+			if errors.Is(err, errRoom) {
+				return cli.Say(cli.Storage, "dark", "room 4", "light a lamp", err)
+			}
+			return nil
+		},
+		Commands: []func(*cli.App) *cobra.Command{
+			func(app *cli.App) *cobra.Command {
+				cmd := &cobra.Command{Use: "do", Args: cli.MayHaveArg("THING")}
+				name := cmd.Flags().String("name", "nobody", "")
+				hosts := cmd.Flags().StringSlice("hosts", nil, "")
+				size := cmd.Flags().Int("size", 1, "")
+				cmd.RunE = func(*cobra.Command, []string) error {
+					*got = seen{app.Data, app.Zone.String(), *name, *hosts, *size, app.JSON}
+					return fail
+				}
+				return cmd
+			},
+			func(*cli.App) *cobra.Command {
+				other := &cobra.Command{Use: "add NAME", Args: cli.OneArg("NAME"), RunE: func(*cobra.Command, []string) error { return nil }}
+				other.Flags().String("scope", "", "")
+				return cli.Group("device", "Devices", other)
+			},
+		},
+	}
+}
+
+func run(t *testing.T, got *seen, fail error, args ...string) (exit cli.Exit, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code := program(got, fail).Run(t.Context(), args, strings.NewReader(""), &o, &e)
+	return cli.Exit(code), o.String(), e.String()
+}
+
+func TestPrecedence(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prog.toml")
+	src := "name = \"file\"\nsize = 7\nhosts = [\"a\", \"b\"]\nzone = \"Asia/Ulaanbaatar\"\nscope = \"of another command\"\ndata = \"/srv/file\"\n"
+	if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var got seen
+	if exit, _, e := run(t, &got, nil, "do", "--config", file); exit != cli.OK {
+		t.Fatal(exit, e)
+	}
+	if got.name != "file" || got.size != 7 || fmt.Sprint(got.hosts) != "[a b]" || got.zone != "Asia/Ulaanbaatar" || filepath.Base(got.data) != "file" {
+		t.Errorf("from the file: %+v", got)
+	}
+	t.Setenv("OTOR_NAME", "env")
+	t.Setenv("OTOR_HOSTS", "c,d,e")
+	t.Setenv("OTOR_DATA", filepath.Join(dir, "env"))
+	t.Setenv("OTOR_CONFIG", file)
+	t.Setenv("OTOR_JSON", "true")
+	if exit, _, e := run(t, &got, nil, "do", "--size", "9"); exit != cli.OK {
+		t.Fatal(exit, e)
+	}
+	want := seen{filepath.Join(dir, "env"), "Asia/Ulaanbaatar", "env", []string{"c", "d", "e"}, 9, true}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("flag over environment over file:\n got %+v\nwant %+v", got, want)
+	}
+	if exit, _, _ := run(t, &got, nil, "do", "--name", "flag"); exit != cli.OK || got.name != "flag" {
+		t.Errorf("flag: %v %+v", exit, got)
+	}
+	t.Setenv("OTOR_SIZE", "big")
+	if exit, _, e := run(t, &got, nil, "do"); exit != cli.Usage || !strings.Contains(e, "OTOR_SIZE") {
+		t.Errorf("bad environment: exit %d, %s", exit, e)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, src string) string {
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	cases := []struct {
+		args  string
+		words []string // in the error
+	}{
+		{"", []string{"needs a command"}},
+		{"od", []string{`no command "od"`, "did you mean prog do?"}},
+		{"device", []string{"needs a command"}},
+		{"device ad", []string{"did you mean prog device add?"}},
+		{"device frobnicate", []string{`no command "frobnicate"`, "--help"}},
+		{"device add", []string{"needs its NAME"}},
+		{"device add a b", []string{"takes one argument"}},
+		{"do a b", []string{"at most one argument"}},
+		{"do --nam x", []string{"no flag --nam", "did you mean --name?"}},
+		{"do --name", []string{"--name"}},
+		{"do --size x", []string{"size"}},
+		{"do --zone Asia/Nowhere", []string{"Asia/Nowhere"}},
+		{"do --log-level loud", []string{"loud"}},
+		{"do --log-format xml", []string{"xml"}},
+		{"do --config " + filepath.Join(dir, "none.toml"), []string{"none.toml"}},
+		{"do --config " + write("key.toml", "# it\nname = \"x\"\nnames = \"y\"\n"), []string{"key.toml:3", `"names"`, "did you mean name?"}},
+		{"do --config " + write("table.toml", "[serve]\nname = \"x\"\n"), []string{"table.toml:", "serve"}},
+		{"do --config " + write("type.toml", "\nsize = \"many\"\n"), []string{"type.toml:2"}},
+		{"do --config " + write("syntax.toml", "name = \"x\"\nsize = = 3\n"), []string{"syntax.toml:2"}},
+		{"version x", []string{"takes no arguments"}},
+	}
+	for _, c := range cases {
+		t.Run(c.args, func(t *testing.T) {
+			var got seen
+			args := strings.Fields(c.args)
+			exit, out, text := run(t, &got, nil, args...)
+			if exit != cli.Usage || out != "" {
+				t.Fatalf("exit %d, stdout %q, stderr %s", exit, out, text)
+			}
+			exit, _, asJSON := run(t, &got, nil, append(args, "--json")...)
+			if c.args == "do --name" { // --json is its value then
+				return
+			}
+			var e struct {
+				Error map[string]string `json:"error"`
+			}
+			if err := json.Unmarshal([]byte(asJSON), &e); err != nil || exit != cli.Usage {
+				t.Fatalf("exit %d, %v: %s", exit, err, asJSON)
+			}
+			for _, k := range []string{"code", "what", "which", "do"} {
+				if _, ok := e.Error[k]; !ok {
+					t.Errorf("no %q in %s", k, asJSON)
+				}
+			}
+			for _, w := range c.words {
+				said := strings.Join([]string{e.Error["what"], e.Error["which"], e.Error["do"]}, "\n")
+				if !strings.Contains(said, w) || !strings.Contains(text, w) {
+					t.Errorf("%q is not said: %s%s", w, text, asJSON)
+				}
+			}
+		})
+	}
+}
+
+func TestExits(t *testing.T) {
+	for _, c := range []struct {
+		err   error
+		exit  cli.Exit
+		words string
+	}{
+		{nil, cli.OK, ""},
+		{fmt.Errorf("open: %w", errRoom), cli.Storage, "prog: room 4: open: the room is dark\n  what to do: light a lamp\n"},
+		{fmt.Errorf("%w; light a lamp", errRoom), cli.Storage, "prog: room 4: the room is dark\n  what to do: light a lamp\n"},
+		{&cli.Error{Exit: cli.Refused, Said: true}, cli.Refused, ""},
+		{fmt.Errorf("x: %w", context.DeadlineExceeded), cli.Unreachable, ""},
+		{context.Canceled, cli.Internal, ""},
+		{fmt.Errorf("x: %w", syscall.ENOSPC), cli.Storage, ""},
+		{fmt.Errorf("x: %w", fs.ErrPermission), cli.Storage, ""},
+		{&fs.PathError{Op: "mkdir", Path: "/dev/null/x", Err: syscall.ENOTDIR}, cli.Storage, ""},
+		{fmt.Errorf("listen: %w", syscall.EADDRINUSE), cli.Usage, ""},
+		{errors.New("anything"), cli.Internal, ""},
+		{errors.Join(errors.New("printed"), cli.Misuse("x", "bad %d", "mend", 3)), cli.Usage, "prog: x: bad 3\n  what to do: mend\n"},
+	} {
+		var got seen
+		exit, _, e := run(t, &got, c.err, "do")
+		if exit != c.exit || c.words != "" && e != c.words {
+			t.Errorf("%v: exit %d, want %d; said %q, want %q", c.err, exit, c.exit, e, c.words)
+		}
+		if c.err == nil && e != "" {
+			t.Errorf("said without an error: %q", e)
+		}
+	}
+}
+
+func TestVersionAndHelpNeedNoHome(t *testing.T) {
+	for _, k := range []string{"HOME", "XDG_DATA_HOME", "LocalAppData", "USERPROFILE"} {
+		t.Setenv(k, "")
+	}
+	var got seen
+	for _, args := range []string{"version", "version --json", "--help", "do --help", "--version", "help do"} {
+		if exit, out, e := run(t, &got, nil, strings.Fields(args)...); exit != cli.OK || out == "" {
+			t.Errorf("%s: exit %d, %s", args, exit, e)
+		}
+	}
+	if exit, _, e := run(t, &got, nil, "do"); exit != cli.Usage || !strings.Contains(e, "--data") {
+		t.Errorf("do without any folder: exit %d, %s", exit, e)
+	}
+}
+
+func TestCheckListen(t *testing.T) {
+	for _, good := range []string{"127.0.0.1:0", ":8480", "[::1]:80", "sumu.example:8480"} {
+		if err := cli.CheckListen("http", good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "8480", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", "a b:80", "http://x:80"} {
+		if cli.CheckListen("http", bad) == nil {
+			t.Errorf("%q passed", bad)
+		}
+	}
+}

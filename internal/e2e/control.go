@@ -1,0 +1,100 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"otor/internal/dot"
+)
+
+// Control builds a program with the tag otorcontrol, under which OTOR_CONTROL
+// can make it break a promise. It is made once a run.
+func Control(t testing.TB, name string) string {
+	t.Helper()
+	file := filepath.Join(programs, "control-"+name)
+	if _, err := os.Stat(file); err == nil {
+		return file
+	}
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-tags", "otorcontrol", "-o", file, "otor/"+name)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build %s as a control: %v\n%s", name, err, out)
+	}
+	return file
+}
+
+// Stream is a put whose input is given at once and whose dots are noted as they come.
+type Stream struct {
+	run *process
+
+	mu      sync.Mutex
+	printed []dot.Dot
+}
+
+// StartPut starts put on a folder. file and env are as in [Hub].
+func StartPut(t testing.TB, file string, env []string, dir, lines string, flags ...string) *Stream {
+	t.Helper()
+	p := &Stream{run: &process{ended: make(chan struct{})}}
+	cmd := command(context.WithoutCancel(t.Context()), "agent", append([]string{"put", "--data", dir}, flags...)...)
+	if file != "" {
+		cmd.Path = file
+	}
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Stdin, cmd.Stderr = strings.NewReader(lines), os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run.cmd = cmd
+	go func() {
+		defer close(p.run.ended)
+		for r := bufio.NewReader(out); ; {
+			line, err := r.ReadBytes('\n')
+			if err != nil {
+				break // what has no end was not printed
+			}
+			var s Saved
+			if json.Unmarshal(line, &s) == nil {
+				p.mu.Lock()
+				p.printed = append(p.printed, s.Dot)
+				p.mu.Unlock()
+			}
+		}
+		_ = cmd.Wait() // it was killed
+	}()
+	t.Cleanup(p.Kill)
+	return p
+}
+
+// Await waits until at least n dots were printed.
+func (p *Stream) Await(t testing.TB, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(Patience); len(p.Printed()) < n; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("put printed %d dots, in vain waited for %d", len(p.Printed()), n)
+		}
+	}
+}
+
+// Printed lists the dots so far.
+func (p *Stream) Printed() []dot.Dot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]dot.Dot(nil), p.printed...)
+}
+
+// Process is the command's process.
+func (p *Stream) Process() *os.Process { return p.run.cmd.Process }
+
+// Kill ends put as a crash would, and waits until all that it printed was read.
+func (p *Stream) Kill() { p.run.kill() }
