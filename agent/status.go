@@ -9,6 +9,7 @@ import (
 
 	"otor/agent/device"
 	"otor/agent/enrol"
+	"otor/agent/store"
 	"otor/agent/web"
 	"otor/internal/cli"
 )
@@ -27,7 +28,7 @@ func newStatus(app *cli.App) *cobra.Command {
 				return err
 			})
 			if errors.Is(err, enrol.ErrNotEnrolled) {
-				s, err = unenrolled(), nil
+				s, err = unenrolled(app.Data), nil
 			}
 			if err != nil {
 				return err
@@ -41,8 +42,9 @@ func newStatus(app *cli.App) *cobra.Command {
 }
 
 // unenrolled is the status of a folder that is no device yet: it can have lost nothing.
-func unenrolled() web.Status {
-	return web.Status{NothingLost: true, Link: web.Link{State: web.Unenrolled, Words: enrol.ErrNotEnrolled.Error()}}
+func unenrolled(dir string) web.Status {
+	free, _ := store.DiskFree(dir) // a folder that is not there yet has no disk to ask
+	return web.Status{NothingLost: true, DiskFree: free, Link: web.Link{State: web.Unenrolled, Words: enrol.ErrNotEnrolled.Error()}}
 }
 
 func printStatus(app *cli.App, s web.Status) error {

@@ -263,18 +263,20 @@ const (
 
 // Contact makes one contact: connect, drain, return. ctx bounds it.
 func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	done := make(chan error, 1)
 	go func() { done <- d.link.Run(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer func() { cancel(nil); <-done }()
 	var last uint64
 	var sum uplink.Result
+	stopRefused := d.whenRefused(cancel)
+	defer stopRefused()
 	for {
 		c, err := d.link.Online(ctx, last)
 		if err != nil {
 			sum.Remaining = uplink.Remaining((&outbox{d.store}).Chains())
-			return sum, d.whyNot(err)
+			return sum, d.whyNot(context.Cause(ctx))
 		}
 		last = c.Generation
 		r, err := d.session(ctx, c, true)
@@ -285,11 +287,32 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 	}
 }
 
-// whyNot words why no contact came about in time.
+// whenRefused calls stop once the hub has refused this device: trying on until
+// the time is over would change nothing.
+func (d *Device) whenRefused(stop context.CancelCauseFunc) (end func()) {
+	changes, endChanges := d.link.Changes()
+	done := make(chan struct{})
+	go func() {
+		for {
+			if st := d.link.State(); st.Phase == link.Refused {
+				stop(fmt.Errorf("%w: %s", link.ErrRefused, st.LastError))
+				return
+			}
+			select {
+			case <-changes:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { close(done); endChanges() }
+}
+
+// whyNot words why no contact came about.
 func (d *Device) whyNot(err error) error {
 	st := d.link.State()
-	if st.Phase == link.Refused {
-		return fmt.Errorf("%w: %s", link.ErrRefused, st.LastError)
+	if errors.Is(err, link.ErrRefused) {
+		return err
 	}
 	if st.LastError != "" {
 		return fmt.Errorf("%w: %s", link.ErrOffline, st.LastError)

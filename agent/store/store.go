@@ -168,6 +168,10 @@ func (s *Store) Watch() (changed <-chan struct{}, stop func()) {
 // DiskFree is the number of bytes left on the store's disk for this program.
 func (s *Store) DiskFree() (uint64, error) { return diskFree(s.dir) }
 
+// DiskFree is the number of bytes left for this program on the disk of a
+// folder, whether or not a store is there.
+func DiskFree(dir string) (uint64, error) { return diskFree(dir) }
+
 // Sizes are the bytes that the store takes on the disk.
 type Sizes struct {
 	Tables int64 `json:"tables"` // sorted tables

@@ -1,12 +1,11 @@
 // Package ingest takes in what arrives from devices and makes it the hub's.
 //
 // A frame arrives, by its device's own connection or in a carrier's hands. It
-// is opened, its signature checked against the key of that life of that
-// device, its entries unpacked. All that needs no database transaction and
-// several frames are prepared side by side. Then the frames of one round are
+// is opened and its signature checked against the key of that life of that
+// device, several frames side by side. Then the frames of one round are
 // committed together, in ONE transaction: entries, verdicts, gaps, segments and
-// watermarks; the forms judge the next frame while one is inserted. Only after
-// it committed are receipts signed (law L5). No order of arrival is assumed:
+// watermarks; while one frame is inserted the next are unpacked and judged by
+// the forms. Only after it committed are receipts signed (law L5). No order of arrival is assumed:
 // what lies above a hole is held and judged when the hole fills (L7); a copy is
 // counted and acknowledged again; the same dot with other bytes is a fork and
 // both are kept (L4). A bad entry is received and quarantined with its reason, and its
@@ -108,19 +107,22 @@ func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error)
 		return nil, err
 	}
 	// Set aside first: an error after the commit would have committed frames
-	// taken again, and counted as copies that nobody sent.
+	// taken again, and counted as copies that nobody sent. That a body is not
+	// what was signed shows only beside the transaction, which then begins anew.
 	results := make([]Result, len(arrivals))
-	for i, p := range prepared {
-		if p.refused == nil {
-			continue
+	for again := true; again; {
+		for i, p := range prepared {
+			if p.refused == nil || results[i].Unattributed != "" {
+				continue
+			}
+			if _, err := g.cfg.Store.PutUnattributed(ctx, *p.refused); err != nil {
+				return nil, fmt.Errorf("set aside a frame (%s): %w", p.refused.Code, err)
+			}
+			results[i].Unattributed = p.refused.Code
 		}
-		results[i].Unattributed = p.refused.Code
-		if _, err := g.cfg.Store.PutUnattributed(ctx, *p.refused); err != nil {
-			return nil, fmt.Errorf("set aside a frame (%s): %w", p.refused.Code, err)
+		if again, err = g.commit(ctx, prepared, results); err != nil {
+			return nil, err
 		}
-	}
-	if err := g.commit(ctx, prepared, results); err != nil {
-		return nil, err
 	}
 	for i, r := range results {
 		g.alarm(ctx, prepared[i], r)
@@ -128,25 +130,30 @@ func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error)
 	return results, nil
 }
 
-// commit applies the frames that somebody vouches for.
-func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Result) error {
+// errBroken ends a transaction that met a frame which must be set aside.
+var errBroken = errors.New("a frame is not what was signed")
+
+// commit applies the frames that somebody vouches for. again says that nothing
+// was committed since a frame turned out to be broken: it is refused now.
+func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Result) (again bool, err error) {
 	any := false
 	for _, p := range prepared {
 		any = any || p.refused == nil
 	}
 	if !any {
-		return nil
+		return false, nil
 	}
-	judging := g.judge(prepared)
-	defer judging.Wait()
 	lanes := make(map[dot.Chain]store.Lane)
-	err := g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+	reading := g.read(prepared)
+	err = g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
 		clear(lanes)
 		for i, p := range prepared {
 			if p.refused != nil {
 				continue
 			}
-			<-p.judged
+			if <-p.read; p.broken != nil {
+				return errBroken
+			}
 			a := applier{ingest: g, tx: tx, p: p}
 			l, err := a.apply()
 			if err != nil {
@@ -157,9 +164,23 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 		}
 		return nil
 	})
-	if err != nil {
-		return err
+	reading.Wait()
+	if errors.Is(err, errBroken) {
+		for i, p := range prepared {
+			if p.refused == nil {
+				p.refused, results[i] = p.broken, Result{}
+			}
+		}
+		return true, nil
 	}
+	if err != nil {
+		return false, err
+	}
+	return false, g.sign(prepared, lanes, results)
+}
+
+// sign adds the receipts to the results.
+func (g *Ingest) sign(prepared []*prepared, lanes map[dot.Chain]store.Lane, results []Result) (err error) {
 	signed := make(map[dot.Chain][]byte, len(lanes))
 	for i := range results {
 		l, ok := lanes[results[i].Chain]
@@ -209,25 +230,29 @@ type prepared struct {
 	at      int64 // Unix milliseconds
 	via     dot.Device
 	header  batch.Header
+	arrival Arrival
+	frame   *batch.Frame
 	skew    int64 // of the device's clock, milliseconds
-	raws    []entry.Raw
-	heads   []entry.Hash // the chain's head after each
 	refused *store.Unattributed
 
-	judged  chan struct{} // closed when entries are there
+	begun bool          // reading it has begun; owner: who reads
+	read  chan struct{} // closed when what follows is there
+	// broken says why the body could not be unpacked.
+	broken  *store.Unattributed
 	entries []store.Entry // judged as if applied
+	heads   []entry.Hash  // the chain's head after each
 }
 
-// judge judges frames that are not judged yet, in their order, several at a
-// time, beside the transaction that inserts them.
-func (g *Ingest) judge(prepared []*prepared) *sync.WaitGroup {
+// read unpacks and judges frames that are not judged yet, in their order,
+// several at a time, beside the transaction that inserts them.
+func (g *Ingest) read(prepared []*prepared) *sync.WaitGroup {
 	var next atomic.Int64
 	var working sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(prepared)) {
 		working.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(prepared)); i = next.Add(1) - 1 {
-				if p := prepared[i]; p.refused == nil && p.entries == nil {
-					p.judge(g.cfg)
+				if p := prepared[i]; p.refused == nil && !p.begun {
+					p.unpack(g.cfg)
 				}
 			}
 		})
@@ -235,7 +260,7 @@ func (g *Ingest) judge(prepared []*prepared) *sync.WaitGroup {
 	return &working
 }
 
-// prepare opens, verifies and unpacks, several frames at a time.
+// prepare opens and verifies, several frames at a time.
 func (g *Ingest) prepare(ctx context.Context, arrivals []Arrival) ([]*prepared, error) {
 	out := make([]*prepared, len(arrivals))
 	group, ctx := errgroup.WithContext(ctx)
@@ -250,10 +275,10 @@ func (g *Ingest) prepare(ctx context.Context, arrivals []Arrival) ([]*prepared, 
 }
 
 func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
-	p := &prepared{at: g.cfg.Now().UnixMilli(), judged: make(chan struct{})}
+	p := &prepared{at: g.cfg.Now().UnixMilli(), arrival: a, read: make(chan struct{})}
 	f, err := batch.Open(a.Frame)
 	if err != nil {
-		return p.refuse(a, "", "malformed", err.Error()), nil
+		return p.refuse("", "malformed", err.Error()), nil
 	}
 	p.header = f.Header
 	device := f.Header.Chain.Device
@@ -263,17 +288,15 @@ func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
 	key, err := g.cfg.Store.Key(ctx, device, f.Header.Chain.Incarnation)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return p.refuse(a, device, "unknown_key", fmt.Sprintf("no device %s with incarnation %d is enrolled here", device, f.Header.Chain.Incarnation)), nil
+		return p.refuse(device, "unknown_key", fmt.Sprintf("no device %s with incarnation %d is enrolled here", device, f.Header.Chain.Incarnation)), nil
 	case err != nil:
 		return nil, fmt.Errorf("key of %s: %w", f.Header.Chain, err)
 	case key.RevokedAt != 0:
-		return p.refuse(a, device, "revoked", fmt.Sprintf("device %s was revoked on this hub", device)), nil
+		return p.refuse(device, "revoked", fmt.Sprintf("device %s was revoked on this hub", device)), nil
 	case !f.Verify(key.SignKey):
-		return p.refuse(a, device, "bad_signature", fmt.Sprintf("not signed with the key of %s", device)), nil
+		return p.refuse(device, "bad_signature", fmt.Sprintf("not signed with the key of %s", device)), nil
 	}
-	if p.raws, p.heads, err = f.Chained(); err != nil {
-		return p.refuse(a, device, "body_mismatch", err.Error()), nil
-	}
+	p.frame = f
 	p.skew, err = g.skewOf(ctx, device)
 	return p, err
 }
@@ -288,15 +311,21 @@ func (g *Ingest) skewOf(ctx context.Context, d dot.Device) (int64, error) {
 	return dev.Contact.Skew, nil
 }
 
-func (p *prepared) refuse(a Arrival, claims dot.Device, code, words string) *prepared {
-	frame := a.Frame
+func (p *prepared) refuse(claims dot.Device, code, words string) *prepared {
+	p.refused = p.aside(claims, code, words)
+	return p
+}
+
+// aside is the frame as it is set aside.
+func (p *prepared) aside(claims dot.Device, code, words string) *store.Unattributed {
+	whole := p.arrival.Frame
+	frame := whole
 	if len(frame) > store.MaxKeptFrame {
 		frame = frame[:store.MaxKeptFrame]
 	}
-	p.refused = &store.Unattributed{
-		ReceivedAt: p.at, Via: a.Sender, Claims: claims, Code: code, Words: words, Size: len(a.Frame), Frame: frame,
+	return &store.Unattributed{
+		ReceivedAt: p.at, Via: p.arrival.Sender, Claims: claims, Code: code, Words: words, Size: len(whole), Frame: frame,
 	}
-	return p
 }
 
 // TakeSingly takes the entries of one frame each in a transaction of its own,
@@ -307,16 +336,19 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if p.refused == nil {
+		p.unpack(g.cfg)
+		p.refused = p.broken
+	}
 	if p.refused != nil {
 		_, err := g.cfg.Store.PutUnattributed(ctx, *p.refused)
 		return Result{Unattributed: p.refused.Code}, err
 	}
-	p.judge(g.cfg)
 	sum := Result{Chain: p.header.Chain}
 	var errs []error
 	for i := range p.entries {
 		results := make([]Result, 1)
-		if err := g.commit(ctx, []*prepared{p.single(i)}, results); err != nil {
+		if _, err := g.commit(ctx, []*prepared{p.single(i)}, results); err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -11,15 +11,21 @@ import (
 	"otor/internal/form"
 )
 
-// judge fills in the ledger's rows. It is called once.
-func (p *prepared) judge(cfg Config) {
-	defer close(p.judged)
-	p.entries = make([]store.Entry, len(p.raws))
-	for i, raw := range p.raws {
-		d := p.header.Chain.At(p.header.Run.First + dot.Seq(i))
-		e := Describe(d, raw, p.skew, cfg)
+// unpack reads the frame's body and makes the ledger's rows. It is called once.
+func (p *prepared) unpack(cfg Config) {
+	p.begun = true
+	defer close(p.read)
+	raws, heads, err := p.frame.Chained()
+	p.frame = nil
+	if err != nil {
+		p.broken = p.aside(p.header.Chain.Device, "body_mismatch", err.Error())
+		return
+	}
+	p.heads, p.entries = heads, make([]store.Entry, len(raws))
+	for i, raw := range raws {
+		e := &p.entries[i]
+		*e = Describe(p.header.Chain.At(p.header.Run.First+dot.Seq(i)), raw, p.skew, cfg)
 		e.ReceivedAt, e.Via = p.at, p.via
-		p.entries[i] = e
 	}
 }
 

@@ -219,7 +219,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, stream := range []string{wire.AlertStream, wire.UpStream} {
 		group.Go(func() error {
-			return s.broker.Consume(ctx, stream, broker.Slice{Bytes: 512 << 10}, s.take)
+			return s.broker.Consume(ctx, stream, broker.Slice{}, s.take)
 		})
 	}
 	group.Go(func() error {
