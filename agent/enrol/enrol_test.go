@@ -56,16 +56,20 @@ func newHub(t *testing.T, n names) *hub {
 	}
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
-	caT := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: n.from, NotAfter: n.to, IsCA: true,
-		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	caT := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: n.from, NotAfter: n.to, IsCA: true,
+		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
 	caDER, err := x509.CreateCertificate(rand.Reader, caT, caT, caKey.Public(), caKey)
 	must(err)
 	ca, err := x509.ParseCertificate(caDER)
 	must(err)
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
-	leafT := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: n.from, NotAfter: n.to, DNSNames: []string{n.dns},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	leafT := &x509.Certificate{
+		SerialNumber: big.NewInt(2), NotBefore: n.from, NotAfter: n.to, DNSNames: []string{n.dns},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leafT, ca, leafKey.Public(), caKey)
 	must(err)
 	h := &hub{pin: identity.PinOf(ca.RawSubjectPublicKeyInfo), ca: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})}

@@ -60,7 +60,9 @@ type Secrets struct {
 	StoreKey []byte `json:"store_key"` // for the database's AEAD, 32 bytes
 }
 
-func (Secrets) String() string   { return "(secret)" }
+func (Secrets) String() string { return "(secret)" }
+
+// GoString shows no secret either.
 func (Secrets) GoString() string { return "(secret)" }
 
 // String names the device and its life.

@@ -146,8 +146,10 @@ func New(cfg Config) (*Link, error) {
 		v   *time.Duration
 		def time.Duration
 	}{
-		{&cfg.PingInterval, defaultPing}, {&cfg.ConnectTimeout, defaultConnect},
-		{&cfg.MinPause, minPause}, {&cfg.MaxPause, maxPause},
+		{&cfg.PingInterval, defaultPing},
+		{&cfg.ConnectTimeout, defaultConnect},
+		{&cfg.MinPause, minPause},
+		{&cfg.MaxPause, maxPause},
 		{&cfg.ProbeTimeout, defaultProbe},
 	} {
 		if *d.v <= 0 {

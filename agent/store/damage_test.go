@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -269,7 +270,7 @@ func TestDamage(t *testing.T) {
 					t.Errorf("entries are lost and nothing was set apart: %v", err)
 				}
 			}
-			saved := append(saved[:len(saved):len(saved)], goesOn(t, s, saved))
+			saved := append(slices.Clip(saved), goesOn(t, s, saved))
 			// A second look finds the same, and no new trouble.
 			before := len(s.Findings())
 			if err := s.Close(); err != nil {

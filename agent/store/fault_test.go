@@ -149,8 +149,10 @@ func TestStoreModel(t *testing.T) {
 				l := laneGen.Draw(rt, "lane")
 				last := len(heads[l]) - 1
 				through := rapid.IntRange(0, last).Draw(rt, "through")
-				r := receipt.Receipt{Epoch: receipt.Epoch{1}, Chain: dot.Chain{Device: "D-101", Incarnation: 1, Lane: l},
-					Through: dot.Seq(through), Head: heads[l][through]}
+				r := receipt.Receipt{
+					Epoch: receipt.Epoch{1}, Chain: dot.Chain{Device: "D-101", Incarnation: 1, Lane: l},
+					Through: dot.Seq(through), Head: heads[l][through],
+				}
 				if through+2 <= last && rapid.Bool().Draw(rt, "range") {
 					a := rapid.IntRange(through+2, last).Draw(rt, "a")
 					r.Extra = []lane.Range{lane.Run(dot.Seq(a), dot.Seq(rapid.IntRange(a, last).Draw(rt, "b")))}

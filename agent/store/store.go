@@ -21,9 +21,11 @@ import (
 	"otor/internal/receipt"
 )
 
-// Draft and Saved are what [Store.Append] takes and gives.
+// What [Store.Append] takes and gives.
 type (
+	// Draft is an entry before it has a place.
 	Draft = entry.Draft
+	// Saved says where it was saved.
 	Saved = entry.Saved
 )
 

@@ -188,8 +188,12 @@ func TestAppendRefusesWhatIsTooLarge(t *testing.T) {
 		size int
 		ok   bool
 	}{
-		{dot.Record, entry.MaxSize - 500, true}, {dot.Record, entry.MaxSize - 10, false}, {dot.Record, entry.MaxSize + 1, false},
-		{dot.Alert, entry.MaxAlertSize - 400, true}, {dot.Alert, entry.MaxAlertSize - 10, false}, {dot.Record, 10 << 20, false},
+		{dot.Record, entry.MaxSize - 500, true},
+		{dot.Record, entry.MaxSize - 10, false},
+		{dot.Record, entry.MaxSize + 1, false},
+		{dot.Alert, entry.MaxAlertSize - 400, true},
+		{dot.Alert, entry.MaxAlertSize - 10, false},
+		{dot.Record, 10 << 20, false},
 	} {
 		before := state(t, s, dot.Chain{Device: "D-101", Incarnation: 1, Lane: c.lane})
 		d := visit(t, 1)

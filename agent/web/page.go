@@ -119,6 +119,7 @@ func sentence(w *webui.Words, st Status, now time.Time) strip {
 		out = strip{Tone: "danger", Parts: []string{w.T("strip.refused")}}
 	case Connecting:
 		out = strip{Tone: "wait", Parts: []string{w.T("strip.connecting")}}
+	case Online: // what waits says more
 	}
 	switch {
 	case st.Waiting > 0:
@@ -241,7 +242,7 @@ func (s *site) syncFromPage(w http.ResponseWriter, r *http.Request) {
 		s.Log.Info("contact asked for from the page ended without success", "err", err)
 		a.refusal = asRefusal(err)
 	}
-	if err != errBusy {
+	if !errors.Is(err, errBusy) {
 		s.mu.Lock()
 		s.last = &a
 		s.mu.Unlock()

@@ -227,8 +227,10 @@ func TestKeysAndCertificatesLast(t *testing.T) {
 	if renamed.Equal(cert.Leaf) || renamed.VerifyHostname("sumu.example") != nil {
 		t.Error("the certificate does not follow the host names")
 	}
-	b, err = broker.Open(t.Context(), broker.Config{Dir: dir, Listen: "127.0.0.1:0", MaxStore: 16 << 20,
-		Now: func() time.Time { return time.Now().AddDate(0, 11, 0) }})
+	b, err = broker.Open(t.Context(), broker.Config{
+		Dir: dir, Listen: "127.0.0.1:0", MaxStore: 16 << 20,
+		Now: func() time.Time { return time.Now().AddDate(0, 11, 0) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

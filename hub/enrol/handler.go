@@ -106,7 +106,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if wait := h.throttle.wait(r.RemoteAddr, h.cfg.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		write(w, http.StatusTooManyRequests, problem{wire.Refusal{
-			Code: "throttled", What: "too many wrong enrolment codes came from this address", Do: "wait a minute, then try again"}})
+			Code: "throttled", What: "too many wrong enrolment codes came from this address", Do: "wait a minute, then try again",
+		}})
 		return
 	}
 	reply, err := h.enrol(w, r)

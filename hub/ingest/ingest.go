@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,16 +103,21 @@ type Result struct {
 // the ledger and they may be taken again; what nobody vouches for may be listed
 // already, and is listed once.
 func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error) {
-	prepared, err := g.prepare(ctx, arrivals)
+	frames, err := g.prepare(ctx, arrivals)
 	if err != nil {
 		return nil, err
 	}
 	// Set aside first: an error after the commit would have committed frames
 	// taken again, and counted as copies that nobody sent. That a body is not
-	// what was signed shows only beside the transaction, which then begins anew.
+	// what was signed shows only when it is read, which a round without other
+	// trouble does beside the transaction; that one then begins anew.
 	results := make([]Result, len(arrivals))
+	if slices.ContainsFunc(frames, func(p *prepared) bool { return p.refused != nil }) {
+		g.read(frames).Wait()
+		refuseBroken(frames)
+	}
 	for again := true; again; {
-		for i, p := range prepared {
+		for i, p := range frames {
 			if p.refused == nil || results[i].Unattributed != "" {
 				continue
 			}
@@ -120,12 +126,12 @@ func (g *Ingest) Take(ctx context.Context, arrivals []Arrival) ([]Result, error)
 			}
 			results[i].Unattributed = p.refused.Code
 		}
-		if again, err = g.commit(ctx, prepared, results); err != nil {
+		if again, err = g.commit(ctx, frames, results); err != nil {
 			return nil, err
 		}
 	}
 	for i, r := range results {
-		g.alarm(ctx, prepared[i], r)
+		g.alarm(ctx, frames[i], r)
 	}
 	return results, nil
 }
@@ -166,17 +172,23 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 	})
 	reading.Wait()
 	if errors.Is(err, errBroken) {
-		for i, p := range prepared {
-			if p.refused == nil {
-				p.refused, results[i] = p.broken, Result{}
-			}
-		}
+		clear(results)
+		refuseBroken(prepared)
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
 	return false, g.sign(prepared, lanes, results)
+}
+
+// refuseBroken refuses the frames that were read and found broken.
+func refuseBroken(frames []*prepared) {
+	for _, p := range frames {
+		if p.refused == nil {
+			p.refused = p.broken
+		}
+	}
 }
 
 // sign adds the receipts to the results.

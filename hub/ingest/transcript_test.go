@@ -315,13 +315,16 @@ func (s *script) times(t *testing.T, d dot.Device) string {
 	return out.String()
 }
 
+// strangers lists by code: which of one transaction's frames was set aside
+// first says nothing.
 func (s *script) strangers(t *testing.T) string {
 	t.Helper()
-	var out strings.Builder
 	us, err := s.Unattributed(t.Context())
 	check(t, err)
+	var out []string
 	for _, u := range us {
-		fmt.Fprintf(&out, "%s via %s, calls itself %q: %s\n", u.Code, u.Via, u.Claims, u.Words)
+		out = append(out, fmt.Sprintf("%s via %s, calls itself %q: %s\n", u.Code, u.Via, u.Claims, u.Words))
 	}
-	return out.String()
+	slices.Sort(out)
+	return strings.Join(out, "")
 }

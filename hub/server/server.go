@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -243,8 +244,8 @@ func (s *Server) Run(ctx context.Context) error {
 // Close releases what Open acquired, in reverse.
 func (s *Server) Close() error {
 	var errs []error
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		if err := s.closers[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+	for _, closer := range slices.Backward(s.closers) {
+		if err := closer(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
 	}

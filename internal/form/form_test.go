@@ -69,8 +69,10 @@ func TestNewRefuses(t *testing.T) {
 		"no kind":   {with(form.Field{Name: "x"}), "unknown type"},
 		"no choice": {with(form.Field{Name: "x", Kind: form.SelectOne}), "no choices"},
 		"unless":    {with(form.Field{Name: "x", Kind: form.Text, RequiredUnless: "y"}), "no field y"},
-		"stored": {with(form.Field{Name: "x", Kind: form.SelectOne, Stored: form.AsInteger,
-			Choices: []form.Choice{{Name: "one"}}}), "cannot be stored as integer"},
+		"stored": {with(form.Field{
+			Name: "x", Kind: form.SelectOne, Stored: form.AsInteger,
+			Choices: []form.Choice{{Name: "one"}},
+		}), "cannot be stored as integer"},
 		"deep": {with(deep), "more than 8 deep"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +107,7 @@ func TestLabels(t *testing.T) {
 			t.Errorf("In(%s) = %q, want %q", lang, got, want)
 		}
 	}
-	if got := (form.Labels)(nil).In("zh"); got != "" {
+	if got := form.Labels(nil).In("zh"); got != "" {
 		t.Errorf("no labels give %q", got)
 	}
 }

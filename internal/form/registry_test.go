@@ -18,8 +18,14 @@ func TestRegistryVersions(t *testing.T) {
 		version uint32
 		code    form.Code
 	}{
-		{"sample", 2, ""}, {"sample", 4, ""}, {"sample", 5, form.FormNewer}, {"sample", 99, form.FormNewer},
-		{"sample", 3, form.FormOld}, {"sample", 1, form.FormOld}, {"sample", 0, form.FormOld}, {"other", 1, form.FormUnknown},
+		{"sample", 2, ""},
+		{"sample", 4, ""},
+		{"sample", 5, form.FormNewer},
+		{"sample", 99, form.FormNewer},
+		{"sample", 3, form.FormOld},
+		{"sample", 1, form.FormOld},
+		{"sample", 0, form.FormOld},
+		{"other", 1, form.FormUnknown},
 	} {
 		got, err := reg.Form(tc.id, tc.version)
 		if tc.code == "" {

@@ -145,8 +145,10 @@ func TestLoadRefuses(t *testing.T) {
 		{s, survey(use, "begin_group,g,甲,G,,,", "text,x,甲,X,,,"), s + ":3: begin_group g is never ended: add a row of type end_group"},
 		{s, survey(use, "text,x,甲,X,,,", "end_group,,,,,,"), s + ":4: end_group ends nothing"},
 		{s, survey(use, "begin_group,g,甲,G,,,", "text,x,甲,X,,,", "end_repeat,,,,,,"), s + ":5: end_repeat crosses begin_group g of line 3"},
-		{s, survey(use, "begin_repeat,a,甲,A,,,", "begin_group,b,乙,B,,,", "text,x,甲,X,,,", "end_group,a,,,,,", "end_repeat,,,,,,"),
-			s + ":6: end_group a ends b of line 4"},
+		{
+			s, survey(use, "begin_repeat,a,甲,A,,,", "begin_group,b,乙,B,,,", "text,x,甲,X,,,", "end_group,a,,,,,", "end_repeat,,,,,,"),
+			s + ":6: end_group a ends b of line 4",
+		},
 		{s, survey(use, "begin_group,g,甲,G,,,", "end_group,,,,,,"), s + ":3: begin_group g holds no questions"},
 		{s, survey(use, strings.TrimSuffix(strings.Repeat("begin_group,g,甲,G,,,\n", 8)+"text,x,甲,X,,,\n"+
 			strings.Repeat("end_group,,,,,,\n", 8), "\n")), s + ":10: groups nest more than 8 deep"},

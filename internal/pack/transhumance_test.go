@@ -86,7 +86,8 @@ func TestScenarioPayloads(t *testing.T) {
 		ID     string `json:"id"`
 		Kind   string `json:"kind"`
 		Schema uint32 `json:"schema"`
-	}) bool {
+	},
+	) bool {
 		return f.ID == "X-2"
 	})]
 	_, err := p.Forms.Form(x2.Kind, x2.Schema)
@@ -152,10 +153,10 @@ func TestTranshumanceHasTheFormsOfTheSurvey(t *testing.T) {
 }
 
 func TestTranshumanceIsLoadedOnce(t *testing.T) {
-	if first(t) != first(t) {
+	p := first(t)
+	if again := first(t); again != p {
 		t.Error("two packs")
 	}
-	p := first(t)
 	if p.ID != "transhumance" || p.Version != 1 || !slices.Equal(p.Languages, []string{"zh", "en"}) ||
 		len(p.Scopes) != 4 || !strings.Contains(p.ApprovedBy, "demonstration") {
 		t.Errorf("pack %+v", p)
