@@ -29,6 +29,9 @@ type view struct {
 	words atomic.Pointer[string]
 }
 
+// refresh is how often the live view is drawn.
+const refresh = 100 * time.Millisecond
+
 func newView(o *Options, p *player) *view {
 	v := &view{p: p, out: o.Out, each: map[dot.Device]*mpb.Bar{}, quiet: o.JSON}
 	empty := ""
@@ -42,7 +45,7 @@ func newView(o *Options, p *player) *view {
 	if !o.Terminal {
 		return v
 	}
-	v.bars = mpb.New(mpb.WithOutput(o.Out), mpb.WithWidth(40), mpb.WithRefreshRate(100*time.Millisecond))
+	v.bars = mpb.New(mpb.WithOutput(o.Out), mpb.WithWidth(40), mpb.WithRefreshRate(refresh))
 	v.day = v.bars.AddBar(int64(len(p.events)),
 		mpb.PrependDecorators(decor.Any(func(decor.Statistics) string { return p.clock.Now().Format("15:04") + "  day " }, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *v.words.Load() })))
@@ -121,6 +124,8 @@ func (v *view) end() {
 	if v.bars == nil {
 		return
 	}
+	v.tick()
+	time.Sleep(2 * refresh) // the last picture is the one that stays
 	for _, bar := range v.each {
 		bar.Abort(false)
 	}
@@ -132,10 +137,10 @@ func (v *view) end() {
 func (r *Report) print(out io.Writer, p *player) error {
 	fmt.Fprintln(out, "\nWhat the hub can account for:")
 	t := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "device\tcaptured\treceived\theld\tset aside\twaiting\tlast\tgaps\theads")
+	fmt.Fprintln(t, "device\tcaptured\treceived\theld\tset aside\twaiting\tcopies\tlast\tgaps\tclock\theads")
 	for _, d := range r.Devices {
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", d.Device, d.Captured, d.Received, d.Held, d.SetAside, d.Waiting,
-			lastWords(d.Last), gapWords(d), map[bool]string{true: "equal", false: "DIFFERENT"}[d.HeadsEqual])
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n", d.Device, d.Captured, d.Received, d.Held, d.SetAside, d.Waiting,
+			d.Copies, lastWords(d.Last), gapWords(d), clockWords(d.Device, r.ClockFindings), map[bool]string{true: "equal", false: "DIFFERENT"}[d.HeadsEqual])
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -143,9 +148,6 @@ func (r *Report) print(out io.Writer, p *player) error {
 	fmt.Fprintf(out, "\noutcomes of %d records: %s\n", len(p.scenario.Records), mapWords(r.Outcomes))
 	fmt.Fprintf(out, "quarantined: %s; from unknown signers: %d\n", mapWords(r.Quarantined), r.Unattributed)
 	fmt.Fprintf(out, "copies that arrived again and were not counted: %d planned, %d accidental\n", r.TransportDuplicates, r.AccidentalResends)
-	for _, c := range r.ClockFindings {
-		fmt.Fprintf(out, "clock: %s: %s\n", c.Device, c.Words)
-	}
 	zone := p.scenario.Meta.T0.Location()
 	for _, d := range r.Devices {
 		for by, n := range d.Carried {
@@ -174,6 +176,16 @@ func lastWords(last map[string]dot.Seq) string {
 		s += fmt.Sprintf("+a%d", n)
 	}
 	return s
+}
+
+// clockWords is what was found about a device's clock, shortly.
+func clockWords(d dot.Device, found []ClockFinding) string {
+	for _, c := range found {
+		if c.Device == d {
+			return strings.TrimPrefix(c.Words, "device clock ")
+		}
+	}
+	return "right"
 }
 
 func gapWords(d DeviceReport) string {
