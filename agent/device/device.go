@@ -284,6 +284,12 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 		if err == nil || errors.Is(err, uplink.ErrRefused) {
 			return sum, err
 		}
+		select {
+		case <-c.Lost:
+		case <-ctx.Done():
+		case <-time.After(firstPause):
+			last-- // the link stands: the hub itself had trouble, ask again over it
+		}
 	}
 }
 
@@ -314,8 +320,14 @@ func (d *Device) whyNot(err error) error {
 	if errors.Is(err, link.ErrRefused) {
 		return err
 	}
-	if st.LastError != "" {
+	d.mu.Lock()
+	unsaid := d.lastSync
+	d.mu.Unlock()
+	switch {
+	case st.LastError != "":
 		return fmt.Errorf("%w: %s", link.ErrOffline, st.LastError)
+	case unsaid != nil: // connected, and yet nothing came of it
+		return fmt.Errorf("%w: %w", link.ErrOffline, unsaid)
 	}
 	return fmt.Errorf("%w: %w", link.ErrOffline, err)
 }

@@ -250,7 +250,8 @@ const syncWait = 60 * time.Second
 func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, syncWait)
 	defer cancel()
-	before, hellos := d.uplink.Totals(), d.hellos()
+	sent, hellos := d.uplink.Totals().Sent, d.hellos()
+	before := confirmed((&outbox{d.store}).Chains())
 	changes, stop := d.bell.Listen()
 	defer stop()
 	d.link.Kick()
@@ -258,8 +259,7 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	for {
 		chains := (&outbox{d.store}).Chains()
 		left := uplink.Remaining(chains)
-		now := d.uplink.Totals()
-		r := web.SyncResult{Sent: now.Sent - before.Sent, Received: now.Received - before.Received, Remaining: uint64(left)}
+		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - before, Remaining: uint64(left)}
 		if d.hellos() > hellos && left == 0 {
 			return r, nil
 		}
@@ -269,6 +269,16 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 		case <-changes:
 		}
 	}
+}
+
+// confirmed counts the entries that receipts cover: by the store's own account,
+// which says that nothing is left before the uplink has counted it.
+func confirmed(chains []uplink.Chain) uint64 {
+	var n uint64
+	for _, c := range chains {
+		n += c.Received.Len()
+	}
+	return n
 }
 
 // notSynced words why a sync did not finish.

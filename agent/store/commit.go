@@ -100,13 +100,13 @@ func (s *Store) commitLoop() {
 
 // gather takes what is waiting, up to the bounds of one commit; what did not
 // fit is carried. After a large commit its writers come back at about the same
-// time: it is worth a fraction of a commit to wait for as many as came lately.
+// time: it is worth half a commit to wait for as many as came lately.
 func (s *Store) gather(first *request) (batch []*request, carry *request) {
 	batch = append(make([]*request, 0, maxBatch), first)
 	bytes := first.weight()
 	var patience <-chan time.Time
 	if s.crowd > 1 {
-		t := time.NewTimer(min(s.lastTook/4, time.Millisecond))
+		t := time.NewTimer(min(s.lastTook/2, time.Millisecond))
 		defer t.Stop()
 		patience = t.C
 	}

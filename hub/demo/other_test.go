@@ -60,6 +60,7 @@ func another(t *testing.T, seed uint64) map[string]any {
 	s.Foreign = []demo.Foreign{
 		{ID: "Y-1", Claims: "NOBODY-7", Kind: "visit", Received: signalAt(s, d, at(100+r.IntN(300)))},
 		{ID: "Y-2", Claims: "NOBODY-8", Kind: "sos", Received: signalAt(s, d, at(100+r.IntN(300)))},
+		{ID: "Y-4", Claims: d, Kind: "horoscope", Schema: 0, Received: signalAt(s, d, at(500+r.IntN(60)))},
 		// Of a kind that no record of the day need have; it may come in other hands.
 		{ID: "Y-3", Claims: d, Kind: "water_check", Schema: 50, Received: at(560 + r.IntN(60))},
 	}
@@ -174,7 +175,7 @@ func holdsUp(t *testing.T, s *demo.Scenario, r demo.Report) {
 			t.Errorf("%s: %+v, captured were %v", d.Device, d, want)
 		}
 	}
-	quarantined := map[string]int{"form_newer": 1, "id_checksum": bad}
+	quarantined := map[string]int{"form_newer": 1, "form_unknown": 1, "id_checksum": bad}
 	maps.DeleteFunc(quarantined, func(_ string, n int) bool { return n == 0 })
 	if len(r.Devices) != len(s.Devices) || !maps.Equal(r.Quarantined, quarantined) || r.Unattributed != 2 {
 		t.Errorf("%d devices, quarantined %v (must be %v), unattributed %d", len(r.Devices), r.Quarantined, quarantined, r.Unattributed)

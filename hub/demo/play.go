@@ -3,9 +3,9 @@ package demo
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"otor/agent/capture"
@@ -13,8 +13,10 @@ import (
 	"otor/agent/link"
 	"otor/hub/ingest"
 	"otor/internal/batch"
+	"otor/internal/corpus"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/form"
 	"otor/internal/hlc"
 	"otor/internal/identity"
 	"otor/internal/lane"
@@ -199,6 +201,13 @@ func (p *player) deliver(ctx context.Context, es []event) error {
 		dots[i] = p.dots[e.record.ID]
 	}
 	m.shim.letThrough(p.alone, dots)
+	return p.bring(ctx, d, dots, es[0].at)
+}
+
+// bring waits until the hub has entries that were let through, and puts them
+// into other hands when their device has no signal.
+func (p *player) bring(ctx context.Context, d dot.Device, dots []dot.Dot, at time.Time) error {
+	m := p.members[d]
 	if m.line.isUp() {
 		m.Wake()
 		return until(ctx, "the hub has confirmed them", func() (bool, error) {
@@ -210,12 +219,12 @@ func (p *player) deliver(ctx context.Context, es []event) error {
 			return true, nil
 		})
 	}
-	carrier, ok := p.scenario.Carrier(d, es[0].at)
+	carrier, ok := p.scenario.Carrier(d, at)
 	if !ok {
-		return fmt.Errorf("record %s is to arrive, and no device has signal then", es[0].record.ID)
+		return fmt.Errorf("%s is to arrive, and no device has signal then", dots[0])
 	}
-	p.what = fmt.Sprintf("%s carries %d of %s", carrier, len(es), d)
-	for _, x := range dots {
+	p.what = fmt.Sprintf("%s carries %d of %s", carrier, len(dots), d)
+	for _, x := range slices.SortedFunc(slices.Values(dots), dot.Dot.Compare) {
 		frame, err := m.Frame(x.Chain, lane.Run(x.Seq, x.Seq))
 		if err != nil {
 			return err
@@ -301,28 +310,34 @@ func (p *player) foreign(ctx context.Context, f *Foreign) error {
 // newer lets a device capture with a form that the hub does not have yet.
 func (p *player) newer(ctx context.Context, m *member, f *Foreign) error {
 	saved, err := m.Capture(ctx, capture.Request{
-		Form: f.Kind, Version: f.Schema, Actor: "", Fields: p.answersLike(f.Kind),
+		Form: f.Kind, Version: f.Schema, Fields: p.answersLike(f.Kind),
 	})
 	if err != nil {
 		return fmt.Errorf("record %s: %w", f.ID, err)
 	}
 	m.shim.letThrough(nil, []dot.Dot{saved.Dot})
-	m.Wake()
-	return until(ctx, "the hub has it", func() (bool, error) { return p.hubHas(ctx, saved.Dot) })
+	return p.bring(ctx, f.Claims, []dot.Dot{saved.Dot}, f.Received)
 }
 
-// answersLike gives the answers of some record of the same kind.
+// answersLike gives the answers of some record of the same kind, or such as
+// one could have.
 func (p *player) answersLike(kind string) map[string]any {
 	f, ok := p.forms.Latest(kind)
+	if !ok {
+		return nil
+	}
 	for i := range p.scenario.Records {
-		if r := &p.scenario.Records[i]; ok && r.Kind == kind {
-			if fields, _, err := device.Fields(f, r.Payload); err == nil {
+		if r := &p.scenario.Records[i]; r.Kind == kind {
+			if fields, problems, err := device.Fields(f, r.Payload); err == nil && len(problems) == 0 {
 				return fields
 			}
 		}
 	}
-	fields, _, _ := device.Fields(f, json.RawMessage("{}"))
-	return fields
+	alone, err := form.NewRegistry(f)
+	if err != nil {
+		return nil
+	}
+	return corpus.New(1, alone, f.Lane, p.clock.Now()).Next().Fields
 }
 
 // stranger seals an entry with a key that nobody enrolled and lets a device

@@ -224,8 +224,8 @@ const (
 	stepLinkUp step = iota
 	stepCapture
 	stepOperator
-	stepForeign
 	stepDeliver
+	stepForeign
 	stepReplay
 	stepLinkDown
 )

@@ -93,9 +93,13 @@ func (w *world) join(ctx context.Context, d Device, dir string) error {
 	if err != nil {
 		return err
 	}
+	forms, err := w.formsOf(d.ID)
+	if err != nil {
+		return err
+	}
 	m := &member{line: &line{}, shim: newShim()}
 	m.Device, err = device.Open(device.Config{
-		Dir: dir, HTTP: "127.0.0.1:0", Forms: w.formsOf(d.ID), Zone: w.scenario.Meta.T0.Location(),
+		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms, Zone: w.scenario.Meta.T0.Location(),
 		Now: w.clock.ahead(time.Duration(d.ClockOffset) * time.Second), Demo: w.scenario.Meta.Fictional, Log: w.log,
 		Dialer: m.line, Gate: m.shim.gate, Tap: m.shim.tap,
 		MinPause: 20 * time.Millisecond, MaxPause: 250 * time.Millisecond,
@@ -113,17 +117,26 @@ func (w *world) join(ctx context.Context, d Device, dir string) error {
 	return until(ctx, "its page is served", func() (bool, error) { return m.pageURL() != "", nil })
 }
 
-// formsOf is the device's form book: the pack's, and any newer version that
-// the scenario says the device has.
-func (w *world) formsOf(d dot.Device) *form.Registry {
+// formsOf is the device's form book: the pack's, and any newer version, or form
+// unknown to the hub, that the scenario says the device has.
+func (w *world) formsOf(d dot.Device) (*form.Registry, error) {
 	forms := w.forms
 	for _, f := range w.scenario.Foreign {
+		if f.Claims != d {
+			continue
+		}
 		known, ok := w.forms.Latest(f.Kind)
-		if f.Claims == d && ok && f.Schema > known.Version {
-			forms = forms.With(known.At(f.Schema))
+		if !ok {
+			var err error
+			if known, err = form.New(form.Form{ID: f.Kind, Version: 1, Lane: dot.Record}); err != nil {
+				return nil, fmt.Errorf("record %s: %w", f.ID, err)
+			}
+		}
+		if !ok || f.Schema > known.Version {
+			forms = forms.With(known.At(max(f.Schema, 1)))
 		}
 	}
-	return forms
+	return forms, nil
 }
 
 // run starts a loop whose error ends the demonstration.

@@ -102,7 +102,17 @@ func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
 	return out, nil
 }
 
-func (o *Office) at(ms int64) time.Time { return time.UnixMilli(ms).In(o.zone) }
+// The first and last moments that are shown as they are, Unix milliseconds: no
+// date format holds years before 1 or after 9999, and one entry of a clock that
+// is there must not end a list.
+const (
+	firstShown = -62_135_510_400_000
+	lastShown  = 253_402_214_400_000
+)
+
+func (o *Office) at(ms int64) time.Time {
+	return time.UnixMilli(min(max(ms, firstShown), lastShown)).In(o.zone)
+}
 
 func (o *Office) maybe(ms int64) *time.Time {
 	if ms == 0 {

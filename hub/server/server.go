@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -81,6 +82,8 @@ type Server struct {
 	secret  string
 	token   string
 	closers []func() error
+
+	troubled atomic.Bool // a finding about ingest may be open
 }
 
 // Open acquires everything the hub needs, in order; on an error what was

@@ -20,6 +20,9 @@ const (
 	maxAttempts = 5
 )
 
+// ingestTrouble is the finding that frames are not ingested.
+const ingestTrouble = "ingest_trouble"
+
 // take ingests deliveries of a stream. While the database is away it waits
 // here: nothing more is fetched and no attempt is counted against a frame.
 func (s *Server) take(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
@@ -54,6 +57,7 @@ func (s *Server) together(ctx context.Context, arrivals []ingest.Arrival) ([]ing
 	for wait := firstRetry; ; wait = min(2*wait, longestWait) {
 		results, err := s.ingest.Take(ctx, arrivals)
 		if err == nil {
+			s.overcome(ctx)
 			return results, true
 		}
 		if ctx.Err() != nil {
@@ -75,9 +79,22 @@ func (s *Server) together(ctx context.Context, arrivals []ingest.Arrival) ([]ing
 // noting the trouble there.
 func (s *Server) databaseTakes(ctx context.Context, trouble error) bool {
 	now := s.cfg.Now().UnixMilli()
-	return s.store.SetFinding(ctx, store.Finding{
-		Device: dot.Hub, Code: "ingest_trouble", OpenedAt: now, UpdatedAt: now, Words: trouble.Error(),
-	}) == nil
+	err := s.store.SetFinding(ctx, store.Finding{
+		Device: dot.Hub, Code: ingestTrouble, OpenedAt: now, UpdatedAt: now, Words: trouble.Error(),
+	})
+	s.troubled.Store(true)
+	return err == nil
+}
+
+// overcome closes the finding about trouble, once frames are taken again.
+func (s *Server) overcome(ctx context.Context) {
+	if !s.troubled.CompareAndSwap(true, false) {
+		return
+	}
+	if err := s.store.ClearFinding(ctx, dot.Hub, ingestTrouble, s.cfg.Now().UnixMilli()); err != nil {
+		s.troubled.Store(true)
+		s.cfg.Log.Warn("finding not closed", "code", ingestTrouble, "err", err)
+	}
 }
 
 // alone takes one frame by itself; one that keeps failing is taken entry by

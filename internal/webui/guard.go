@@ -58,6 +58,10 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			gate.refuse(w, r, http.StatusMisdirectedRequest, "host")
 			return
 		}
+		if r.URL.Path == "/favicon.ico" { // some browsers ask for it before they have read the page
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		if strings.HasPrefix(r.URL.Path, "/static/") {
 			next.ServeHTTP(w, r)
 			return
