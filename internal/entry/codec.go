@@ -94,14 +94,30 @@ func (p Public) Encode() ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
 	}
-	w := wirePublic{
+	w := p.wire()
+	if b, ok := w.append(make([]byte, 0, publicRoom)); ok {
+		return b, nil
+	}
+	b, err := encMode.Marshal(w)
+	if err != nil {
+		return nil, fmt.Errorf("encode public part of %s: %w", p.Dot, err)
+	}
+	return b, nil
+}
+
+// publicRoom is what most public parts fit into, in bytes.
+const publicRoom = 256
+
+func (p Public) wire() *wirePublic {
+	w := &wirePublic{
 		Device: string(p.Dot.Device), Incarnation: p.Dot.Incarnation, Lane: uint8(p.Dot.Lane), Seq: p.Dot.Seq,
 		Wall: p.Wall, Ahead: p.HLC.Millis - p.Wall, Counter: p.HLC.Counter, Zone: p.Zone,
 		Offset: p.Offset, Actor: p.Actor, System: p.System, Refs: p.Refs, Blobs: p.Blobs,
 		Position: p.Position, Origin: p.Origin,
 	}
 	if p.Form != (FormRef{}) {
-		w.Form = &p.Form
+		form := p.Form
+		w.Form = &form
 	}
 	for _, c := range p.Contexts {
 		dots := c.Dots()
@@ -118,11 +134,7 @@ func (p Public) Encode() ([]byte, error) {
 		d := toWireDot(*p.Corrects)
 		w.Corrects = &d
 	}
-	b, err := encMode.Marshal(w)
-	if err != nil {
-		return nil, fmt.Errorf("encode public part of %s: %w", p.Dot, err)
-	}
-	return b, nil
+	return w
 }
 
 // maxZone is more minutes from UTC than any zone is. Without a bound a 32-bit

@@ -25,3 +25,6 @@ func EncodeGenerally(r Raw) []byte {
 	}
 	return must(encMode.Marshal(v))
 }
+
+// EncodePublicGenerally is Public.Encode by the general encoder.
+func EncodePublicGenerally(p Public) []byte { return must(encMode.Marshal(p.wire())) }

@@ -47,9 +47,13 @@ func FuzzPlainReading(f *testing.F) {
 
 func TestPlainReadingIsTheGeneralOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b, err := publics().Draw(t, "public").Encode()
+		pub := publics().Draw(t, "public")
+		b, err := pub.Encode()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want := entry.EncodePublicGenerally(pub); !bytes.Equal(b, want) {
+			t.Fatalf("encoded %x, want %x", b, want)
 		}
 		same(t, b, entry.DecodePublic, entry.DecodePublicGenerally)
 		q := entry.Private{Fields: rapid.MapOfN(rapid.String(), values(3), 0, 6).Draw(t, "fields")}
@@ -91,6 +95,9 @@ func TestPlainReadingTakesRealParts(t *testing.T) {
 		b, err := d.Public.Encode()
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want := entry.EncodePublicGenerally(d.Public); !bytes.Equal(b, want) {
+			t.Fatalf("encoded %x, want %x", b, want)
 		}
 		if !entry.PlainPublic(b) || !entry.PlainPrivate(d.Private) {
 			t.Fatalf("%+v was left to the general decoder", d.Public)

@@ -51,6 +51,9 @@ func TestWire(t *testing.T) {
 	for _, p := range fs[0].Parts {
 		sum += p.Value
 	}
+	if !fs[0].Against[0].Reached {
+		t.Errorf("the goal is missed: %+v", fs[0].Against[0])
+	}
 	if d := sum - fs[0].Value; d > 0.01 || d < -0.01 {
 		t.Errorf("the parts add up to %.2f B, the whole is %.2f B", sum, fs[0].Value)
 	}

@@ -122,14 +122,17 @@ func (b *binder) text(v string) {
 func (b *binder) blob(v []byte) { b.note(b.s.BindBlob(b.at, v)) }
 
 // bindEntry binds one entry's columns from parameter at on, in insertSQL's order.
-func (t *tx) bindEntry(s *sqlite3.Stmt, at int, e *store.Entry) error {
+func (t *tx) bindEntry(s *sqlite3.Stmt, at int, e *store.Entry) (err error) {
 	if err := checkRun(e.Dot.Chain, lane.Run(e.Dot.Seq, e.Dot.Seq)); err != nil {
 		return err
 	}
-	chain, err := t.w.chain(e.Dot.Chain, true)
-	if err != nil {
-		return err
+	if t.lastID == 0 || t.last != e.Dot.Chain { // a frame's entries are of one chain
+		if t.lastID, err = t.w.chain(e.Dot.Chain, true); err != nil {
+			return err
+		}
+		t.last = e.Dot.Chain
 	}
+	chain := t.lastID
 	verdict, err := verdictNumber(e.Judgement.Verdict)
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ type tx struct {
 	spoilt error
 	// tallies are changes of the counts, written once at the end.
 	tallies map[tally]int64
+	// last is the chain that was inserted into last, lastID its number, 0: none yet.
+	last   dot.Chain
+	lastID int64
 }
 
 // do runs one act unless the transaction is spoilt, and spoils it on an error
