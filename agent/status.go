@@ -57,7 +57,7 @@ func printStatus(app *cli.App, s web.Status) error {
 	}
 	carried := "Everything is at the hub."
 	if s.Waiting > 0 {
-		carried = fmt.Sprintf("%d records are saved here and wait for the hub.", s.Waiting)
+		carried = fmt.Sprintf("Saved here and waiting for the hub: %d.", s.Waiting)
 	}
 	if err := app.Printf("Device %s. %s %s\n", s.Device, words, carried); err != nil {
 		return err

@@ -54,7 +54,7 @@ func printSync(app *cli.App, r web.SyncResult) error {
 	if app.JSON {
 		return app.PrintJSON(r)
 	}
-	return app.Printf("%d records sent, %d confirmed by the hub, %d updates taken, %d still waiting here.\n", r.Sent, r.Received, r.Pulled, r.Remaining)
+	return app.Printf("Sent: %d. Confirmed by the hub: %d. Updates taken: %d. Still waiting here: %d.\n", r.Sent, r.Received, r.Pulled, r.Remaining)
 }
 
 // syncRunning has the running agent make contact, again and again while the
