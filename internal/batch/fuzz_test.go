@@ -6,12 +6,13 @@ import (
 
 	"otor/internal/batch"
 	"otor/internal/entry"
+	"otor/internal/golden"
 )
 
 // FuzzOpen reads frames as they come from outside.
 func FuzzOpen(f *testing.F) {
 	for _, v := range committed(f).Frames {
-		f.Add(unhex(f, v.Frame))
+		f.Add(golden.Unhex(f, v.Frame))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		fr, err := batch.Open(b)
@@ -34,7 +35,7 @@ func FuzzOpen(f *testing.F) {
 // through the compressor. Whatever unpacks must pack again and be the same.
 func FuzzBody(f *testing.F) {
 	for _, v := range committed(f).Frames {
-		s, text, noise := sectionsOf(f, unhex(f, v.Frame))
+		s, text, noise := sectionsOf(f, golden.Unhex(f, v.Frame))
 		f.Add(uint16(len(v.Entries)), s, text, noise)
 	}
 	var s structure
@@ -71,7 +72,7 @@ func FuzzBody(f *testing.F) {
 func FuzzRoundTrip(f *testing.F) {
 	for _, v := range committed(f).Frames {
 		for _, s := range v.Entries {
-			e, err := entry.DecodeRaw(unhex(f, s))
+			e, err := entry.DecodeRaw(golden.Unhex(f, s))
 			if err != nil {
 				f.Fatal(err)
 			}

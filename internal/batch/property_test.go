@@ -11,6 +11,7 @@ import (
 	"otor/internal/batch"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/golden"
 )
 
 // item writes one CBOR item, now and then a strange one: heads that are not the
@@ -269,7 +270,7 @@ func flip(b []byte) []byte {
 // Whatever byte of a frame is changed, the signature or the heads notice.
 func TestEveryByteIsPinned(t *testing.T) {
 	for _, v := range committed(t).Frames {
-		frame := unhex(t, v.Frame)
+		frame := golden.Unhex(t, v.Frame)
 		want := make([]string, 0, len(v.Entries))
 		want = append(want, v.Entries...)
 		for i := range frame {
@@ -278,7 +279,7 @@ func TestEveryByteIsPinned(t *testing.T) {
 			if err == nil && f.Verify(testKey(t).Public()) {
 				if es, err := f.Entries(); err == nil {
 					for k, e := range es {
-						if string(unhex(t, want[k])) != string(e.Encode()) {
+						if string(golden.Unhex(t, want[k])) != string(e.Encode()) {
 							t.Fatalf("%s: byte %d changed and entry %d with it, unnoticed", v.Name, i, k)
 						}
 					}

@@ -2,9 +2,6 @@ package batch_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
 	"testing"
 
 	"github.com/fxamacker/cbor/v2"
@@ -12,12 +9,9 @@ import (
 	"otor/internal/batch"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/golden"
 	"otor/internal/identity"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/vectors.json: a changed byte is a change of the protocol")
-
-const vectorFile = "testdata/vectors.json"
 
 // vector is one frame. Its header and signature are fixed to the byte. Its body
 // is what one version of the compressor made: another may differ, but whatever
@@ -102,42 +96,16 @@ func build(t testing.TB) vectors {
 }
 
 func committed(t testing.TB) vectors {
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v vectors
-	if err := json.Unmarshal(b, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := golden.Load[vectors](t)
 	if len(v.Frames) == 0 {
 		t.Fatal("no vectors")
 	}
 	return v
 }
 
-func unhex(t testing.TB, s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestVectors(t *testing.T) {
 	got := build(t)
-	if *update {
-		b, err := json.MarshalIndent(got, "", "  ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	golden.Update(t, got)
 	want := committed(t)
 	if got.Public != want.Public {
 		t.Errorf("public key %s, want %s", got.Public, want.Public)
@@ -168,7 +136,7 @@ func TestVectorsOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, v := range all.Frames {
-		f, err := batch.Open(unhex(t, v.Frame))
+		f, err := batch.Open(golden.Unhex(t, v.Frame))
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"otor/internal/entry"
+	"otor/internal/golden"
 )
 
 func malformed(t *testing.T, err error) {
@@ -20,7 +21,7 @@ func malformed(t *testing.T, err error) {
 // What decodes must encode again, and mean the same.
 func FuzzDecodePublic(f *testing.F) {
 	for _, v := range committed(f).Entries {
-		f.Add(unhex(f, v.Public))
+		f.Add(golden.Unhex(f, v.Public))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > entry.MaxSize {
@@ -51,7 +52,7 @@ func FuzzDecodePublic(f *testing.F) {
 
 func FuzzDecodePrivate(f *testing.F) {
 	for _, v := range committed(f).Entries {
-		f.Add(unhex(f, v.Private))
+		f.Add(golden.Unhex(f, v.Private))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > entry.MaxSize {
@@ -82,8 +83,8 @@ func FuzzDecodePrivate(f *testing.F) {
 
 func FuzzDecodeRaw(f *testing.F) {
 	for _, v := range committed(f).Entries {
-		f.Add(unhex(f, v.Stored))
-		f.Add(unhex(f, v.Erased))
+		f.Add(golden.Unhex(f, v.Stored))
+		f.Add(golden.Unhex(f, v.Erased))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := entry.DecodeRaw(b)
@@ -110,7 +111,7 @@ func FuzzDecodeRaw(f *testing.F) {
 // A small entry must not ask for much memory, however it is nested.
 func TestMemoryIsBounded(t *testing.T) {
 	fill := func(head string, n int, el string) []byte {
-		return append(unhex(t, head), bytes.Repeat(unhex(t, el), n)...)
+		return append(golden.Unhex(t, head), bytes.Repeat(golden.Unhex(t, el), n)...)
 	}
 	const most = 16 << 20
 	for name, f := range map[string]func(){
@@ -118,12 +119,12 @@ func TestMemoryIsBounded(t *testing.T) {
 		"nothing as refs":         func() { entry.DecodePublic(fill("a10d"+"993fff", 0x3fff, "f6")) },
 		"nothing as blobs":        func() { entry.DecodePublic(fill("a10f"+"993fff", 0x3fff, "f6")) },
 		"more than allowed":       func() { entry.DecodePublic(fill("a10d"+"99fff0", 0xfff0, "f6")) },
-		"a length not there":      func() { entry.DecodePublic(unhex(t, "a10d9b7fffffffffffffff")) },
-		"a text not there":        func() { entry.DecodePublic(unhex(t, "a10a7b7fffffffffffffff")) },
+		"a length not there":      func() { entry.DecodePublic(golden.Unhex(t, "a10d9b7fffffffffffffff")) },
+		"a text not there":        func() { entry.DecodePublic(golden.Unhex(t, "a10a7b7fffffffffffffff")) },
 		"empty groups":            func() { entry.DecodePrivate(fill("a102a16178"+"993fff", 0x3fff, "a0")) },
 		"lists of lists":          func() { entry.DecodePrivate(fill("a102a16178"+"993fff", 0x3fff, "8180")) },
 		"nothing as writes":       func() { entry.DecodePrivate(fill("a103"+"993fff", 0x3fff, "f6")) },
-		"a part not there":        func() { entry.DecodeRaw(unhex(t, "825b7fffffffffffffff")) },
+		"a part not there":        func() { entry.DecodeRaw(golden.Unhex(t, "825b7fffffffffffffff")) },
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -11,6 +11,7 @@ import (
 
 	"otor/internal/corpus"
 	"otor/internal/entry"
+	"otor/internal/golden"
 	"otor/internal/pack"
 )
 
@@ -26,15 +27,15 @@ func same[T any](t interface{ Fatalf(string, ...any) }, b []byte, read, general 
 
 func FuzzPlainReading(f *testing.F) {
 	for _, v := range committed(f).Entries {
-		f.Add(unhex(f, v.Public))
-		f.Add(unhex(f, v.Private))
+		f.Add(golden.Unhex(f, v.Public))
+		f.Add(golden.Unhex(f, v.Private))
 	}
 	for _, h := range []string{
 		"a2015000000000000000000000000000000000" + "02a0", "a102a0", "a0", "a1015000000000000000000000000000000000",
 		"a2015000000000000000000000000000000000" + "02a4616180616281f661638162" + "c3a96164f97bff",
 		"a2015000000000000000000000000000000000" + "02a26161f90001" + "6162fb3ff8000000000000",
 	} {
-		f.Add(unhex(f, h))
+		f.Add(golden.Unhex(f, h))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) > entry.MaxSize {

@@ -2,11 +2,8 @@ package entry_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"flag"
 	"math"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,13 +12,10 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/golden"
 	"otor/internal/hlc"
 	"otor/internal/vv"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/vectors.json: a changed byte is a change of the protocol")
-
-const vectorFile = "testdata/vectors.json"
 
 // vector is one entry in bytes, in hex, at its place in its chain.
 type vector struct {
@@ -173,42 +167,16 @@ func diagnose(t *testing.T, b []byte) string {
 
 // committed reads the vectors as they were agreed.
 func committed(t testing.TB) vectors {
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v vectors
-	if err := json.Unmarshal(b, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := golden.Load[vectors](t)
 	if len(v.Entries) == 0 {
 		t.Fatal("no vectors")
 	}
 	return v
 }
 
-func unhex(t testing.TB, s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestVectors(t *testing.T) {
 	got := build(t)
-	if *update {
-		b, err := json.MarshalIndent(got, "", "  ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	golden.Update(t, got)
 	want := committed(t)
 	if !reflect.DeepEqual(got.Genesis, want.Genesis) {
 		t.Errorf("genesis heads changed: got %v, want %v", got.Genesis, want.Genesis)
@@ -230,7 +198,7 @@ func TestVectorsDecode(t *testing.T) {
 	for i, v := range committed(t).Entries {
 		want := samples()[i]
 		t.Run(v.Name, func(t *testing.T) {
-			public, err := entry.DecodePublic(unhex(t, v.Public))
+			public, err := entry.DecodePublic(golden.Unhex(t, v.Public))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,18 +208,18 @@ func TestVectorsDecode(t *testing.T) {
 			if !reflect.DeepEqual(public, want.public) {
 				t.Errorf("public part\n got %+v\nwant %+v", public, want.public)
 			}
-			private, err := entry.DecodePrivate(unhex(t, v.Private))
+			private, err := entry.DecodePrivate(golden.Unhex(t, v.Private))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if !reflect.DeepEqual(private, want.private) {
 				t.Errorf("private part\n got %+v\nwant %+v", private, want.private)
 			}
-			full, err := entry.DecodeRaw(unhex(t, v.Stored))
+			full, err := entry.DecodeRaw(golden.Unhex(t, v.Stored))
 			if err != nil {
 				t.Fatal(err)
 			}
-			erased, err := entry.DecodeRaw(unhex(t, v.Erased))
+			erased, err := entry.DecodeRaw(golden.Unhex(t, v.Erased))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,9 +241,9 @@ func TestVectorsDecode(t *testing.T) {
 
 // A newer program's entry carries keys that this one does not know.
 func TestUnknownKeysStayInTheBytes(t *testing.T) {
-	b := unhex(t, committed(t).Entries[2].Public)
+	b := golden.Unhex(t, committed(t).Entries[2].Public)
 	newer := append([]byte{b[0] + 3}, b[1:]...)
-	newer = append(newer, unhex(t, "1818a10102"+"1819f5"+"6178"+"f97e00")...) // 24: {1: 2}, 25: true, "x": NaN
+	newer = append(newer, golden.Unhex(t, "1818a10102"+"1819f5"+"6178"+"f97e00")...) // 24: {1: 2}, 25: true, "x": NaN
 	p, err := entry.DecodePublic(newer)
 	if err != nil {
 		t.Fatal(err)
@@ -316,7 +284,7 @@ func TestMalformed(t *testing.T) {
 		"no lane": swap(v[3].Public, "0301", "0303"), "incarnation 0": swap(v[3].Public, "0201", "0200"),
 	}
 	for name, s := range public {
-		if p, err := entry.DecodePublic(unhex(t, s)); err == nil {
+		if p, err := entry.DecodePublic(golden.Unhex(t, s)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, p)
 		} else if !errors.Is(err, entry.ErrMalformed) {
 			t.Errorf("%s: %v does not wrap ErrMalformed", name, err)
@@ -331,7 +299,7 @@ func TestMalformed(t *testing.T) {
 		"deep": "a102a16178" + strings.Repeat("81", 40) + "00",
 	}
 	for name, s := range private {
-		if p, err := entry.DecodePrivate(unhex(t, s)); err == nil {
+		if p, err := entry.DecodePrivate(golden.Unhex(t, s)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, p)
 		} else if !errors.Is(err, entry.ErrMalformed) {
 			t.Errorf("%s: %v does not wrap ErrMalformed", name, err)
@@ -344,7 +312,7 @@ func TestMalformed(t *testing.T) {
 		"hash null": "8341a0f6f6", "four": "8441a0f6f6f6", "too large": "8241a05a00010000" + strings.Repeat("00", 1<<16),
 	}
 	for name, s := range stored {
-		if r, err := entry.DecodeRaw(unhex(t, s)); err == nil {
+		if r, err := entry.DecodeRaw(golden.Unhex(t, s)); err == nil {
 			t.Errorf("%s: accepted as %+v", name, r)
 		} else if !errors.Is(err, entry.ErrMalformed) {
 			t.Errorf("%s: %v does not wrap ErrMalformed", name, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"otor/internal/golden"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/receipt"
@@ -30,8 +31,8 @@ func bodyOf(t testing.TB, b []byte) []byte {
 
 func FuzzOpen(f *testing.F) {
 	for _, v := range committed(f).Receipts {
-		f.Add(unhex(f, v.Bytes), false)
-		f.Add(bodyOf(f, unhex(f, v.Bytes)), true)
+		f.Add(golden.Unhex(f, v.Bytes), false)
+		f.Add(bodyOf(f, golden.Unhex(f, v.Bytes)), true)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, sign bool) {
 		if sign {
@@ -61,8 +62,8 @@ func FuzzOpen(f *testing.F) {
 
 func FuzzOpenEpoch(f *testing.F) {
 	for _, v := range committed(f).Certificates {
-		f.Add(unhex(f, v.Bytes), false)
-		f.Add(bodyOf(f, unhex(f, v.Bytes)), true)
+		f.Add(golden.Unhex(f, v.Bytes), false)
+		f.Add(bodyOf(f, golden.Unhex(f, v.Bytes)), true)
 	}
 	f.Fuzz(func(t *testing.T, b []byte, sign bool) {
 		if sign {

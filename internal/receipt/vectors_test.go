@@ -2,9 +2,6 @@ package receipt_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
 	"reflect"
 	"testing"
 
@@ -12,14 +9,11 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/golden"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/receipt"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/vectors.json: a changed byte is a change of the protocol")
-
-const vectorFile = "testdata/vectors.json"
 
 // vector is one signed word of the hub, in hex.
 type vector struct {
@@ -112,48 +106,22 @@ func build(t testing.TB) vectors {
 }
 
 func committed(t testing.TB) vectors {
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var v vectors
-	if err := json.Unmarshal(b, &v); err != nil {
-		t.Fatal(err)
-	}
+	v := golden.Load[vectors](t)
 	if len(v.Receipts) == 0 || len(v.Certificates) == 0 {
 		t.Fatal("no vectors")
 	}
 	return v
 }
 
-func unhex(t testing.TB, s string) []byte {
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestVectors(t *testing.T) {
 	got := build(t)
-	if *update {
-		b, err := json.MarshalIndent(got, "", "  ")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorFile, append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	golden.Update(t, got)
 	want := committed(t)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("bytes changed\n got %+v\nwant %+v", got, want)
 	}
 	for i, v := range want.Receipts {
-		r, err := receipt.Open(unhex(t, v.Bytes), hubKey(t).Public())
+		r, err := receipt.Open(golden.Unhex(t, v.Bytes), hubKey(t).Public())
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
@@ -162,7 +130,7 @@ func TestVectors(t *testing.T) {
 		}
 	}
 	for i, v := range want.Certificates {
-		c, err := receipt.OpenEpoch(unhex(t, v.Bytes), hubKey(t).Public())
+		c, err := receipt.OpenEpoch(golden.Unhex(t, v.Bytes), hubKey(t).Public())
 		if err != nil {
 			t.Fatalf("%s: %v", v.Name, err)
 		}
@@ -173,7 +141,7 @@ func TestVectors(t *testing.T) {
 }
 
 func TestSignatureCoversAll(t *testing.T) {
-	b := unhex(t, committed(t).Receipts[1].Bytes)
+	b := golden.Unhex(t, committed(t).Receipts[1].Bytes)
 	for i := range b {
 		for _, bit := range []byte{1, 0x80} {
 			b[i] ^= bit
