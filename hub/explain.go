@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 
+	"otor/hub/backup"
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/pack"
@@ -18,11 +19,18 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Internal
 		case "forbidden":
 			exit = cli.Credential
+		case "backup_unverified":
+			exit = cli.Integrity
+		case "backup_busy", "disk_full":
+			exit = cli.Storage
 		}
 		return &cli.Error{Exit: exit, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
 	}
 	if _, ok := errors.AsType[*pack.Fault](err); ok {
 		return cli.Say(cli.Refused, "bad_pack", "", "correct the pack, or leave --pack out to use the built-in one", err)
+	}
+	if e, ok := errors.AsType[*backup.LossError](err); ok {
+		return cli.Say(cli.Refused, "archive_loss", e.Backup, "restore a newer backup, or add --accept-loss", err)
 	}
 	for _, k := range kinds {
 		if errors.Is(err, k.is) {
@@ -39,6 +47,9 @@ var kinds = []struct {
 	code string
 	do   string
 }{
+	{backup.ErrUnverified, cli.Integrity, "backup_unverified", "take another backup"},
+	{backup.ErrBusy, cli.Storage, "backup_busy", "wait until it is done"},
+	{backup.ErrNotEmpty, cli.Refused, "not_empty", "move it aside, or name another --data folder"},
 	{store.ErrLocked, cli.Storage, "locked", "stop it, or name another --data folder"},
 	{store.ErrFull, cli.Storage, "disk_full", "free some space and start the hub again; nothing that was acknowledged is lost"},
 	{store.ErrReadOnly, cli.Storage, "read_only", "give the hub's user the right to write in its folder"},

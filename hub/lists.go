@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"otor/hub/console"
+	"otor/hub/server"
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/dot"
@@ -173,7 +174,10 @@ func newStatus(app *cli.App) *cobra.Command {
 				if app.JSON {
 					return app.PrintJSON(fleet)
 				}
-				return printFleet(app, fleet)
+				if err := printFleet(app, fleet); err != nil {
+					return err
+				}
+				return printRegained(cmd, app, o)
 			})
 		},
 	}
@@ -195,6 +199,23 @@ func printFleet(app *cli.App, f console.Fleet) error {
 	}
 	return app.Printf("\n%d unattributed, %d transport duplicates, epoch %s, as of %s\n",
 		f.Unattributed, f.TransportDuplicates, f.Epoch, app.Clock(&f.AsOf))
+}
+
+// printRegained says what still comes back after a restore.
+func printRegained(cmd *cobra.Command, app *cli.App, o office) error {
+	fs, err := o.Findings(cmd.Context(), false)
+	if err != nil {
+		return err
+	}
+	for _, f := range fs {
+		if f.Code != server.Regained {
+			continue
+		}
+		if err := app.Printf("%s: %s\n", f.Device, f.Words); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func num(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otor/hub/backup"
 	"otor/hub/console"
 	"otor/hub/server"
 	"otor/hub/store"
@@ -31,6 +32,7 @@ type office interface {
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]
+	Backup(ctx context.Context, dir string, keep int) (backup.Made, error)
 }
 
 var (

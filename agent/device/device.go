@@ -76,6 +76,7 @@ type Device struct {
 	link    *link.Link
 	uplink  *uplink.Uplink
 	port    uplink.Port
+	wallet  *wallet
 	bell    webui.Bell
 
 	mu       sync.Mutex             // guards the following
@@ -113,8 +114,9 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
 	})
+	d.wallet = &wallet{dir: cfg.Dir, id: id}
 	d.link, err = link.New(link.Config{
-		URLs: id.NatsURLs, JWT: id.JWT, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,
+		URLs: id.NatsURLs, JWT: id.JWT, Door: id.Door, Knock: d.wallet.knock, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,
 		Dialer: cfg.Dialer, DNS: cfg.DNS, Log: cfg.Log, Now: cfg.Now, MinPause: cfg.MinPause, MaxPause: cfg.MaxPause,
 	})
 	if err != nil {
@@ -123,7 +125,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: &outbox{store: d.store}, Port: d.port, Key: key, Hub: id.HubKey,
-		Greet: d.greet, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
+		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
 	})
 	d.link.OnReceipt(d.uplink.TakeReceipts)
@@ -191,7 +193,7 @@ func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string)
 		d.cfg.Ready(webui.EnterURL("http://"+ln.Addr().String(), secret))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.watchStore, d.verify} {
+	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify} {
 		group.Go(func() error { return loop(ctx) })
 	}
 	group.Go(func() error {

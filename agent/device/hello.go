@@ -17,14 +17,20 @@ import (
 
 // greet says how the device is.
 func (d *Device) greet() wire.Hello {
-	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply")}
+	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply"), Holds: d.wallet.holding()}
 	if free, err := d.store.DiskFree(); err == nil {
 		h.DiskFree = free
 	}
-	if cert, err := receipt.OpenEpoch(d.store.Contact().Epoch, d.id.HubKey); err == nil {
-		h.Epoch = cert.Epoch[:]
-	}
 	return h
+}
+
+// epoch is the signed certificate of the hub's epoch that this device goes by:
+// the last one that it entered, at first the one of its enrolment.
+func (d *Device) epoch() []byte {
+	if signed := d.store.Contact().Epoch; signed != nil {
+		return signed
+	}
+	return d.id.Epoch
 }
 
 // battery reads the charge in percent where Linux tells it; nil elsewhere.
@@ -46,11 +52,13 @@ func battery(dir string) *uint8 {
 	return nil
 }
 
-// welcomed keeps what a hello's answer tells: the hub's clock and epoch.
+// welcomed keeps what a hello's answer tells: the hub's clock, and the epoch,
+// which the session has found to be the device's own or one that follows it.
 func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 	if _, err := receipt.OpenEpoch(w.Epoch, d.id.HubKey); err != nil {
 		return err
 	}
+	d.renewed(w.Credentials)
 	middle := sent.Add(got.Sub(sent) / 2)
 	err := d.store.SetContact(context.Background(), store.Contact{
 		LastContact: got, LastAttempt: got, Epoch: w.Epoch,

@@ -82,6 +82,9 @@ func (d *Device) linkStatus() web.Link {
 	case link.Offline:
 		l.State = web.Offline
 	}
+	if l.State == web.Offline || l.State == web.Connecting {
+		l.Words = d.expiredWords(st, l.Words)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if st.Phase == link.Online && d.lastSync != nil {
@@ -259,7 +262,7 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	for {
 		chains := (&outbox{d.store}).Chains()
 		left := uplink.Remaining(chains)
-		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - before, Remaining: uint64(left)}
+		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - min(before, confirmed(chains)), Remaining: uint64(left)}
 		if d.hellos() > hellos && left == 0 {
 			return r, nil
 		}

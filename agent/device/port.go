@@ -93,7 +93,8 @@ func (o *outbox) Chains() []uplink.Chain {
 	out := make([]uplink.Chain, len(states))
 	for i, s := range states {
 		out[i] = uplink.Chain{
-			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Lost: s.Lost, Archived: s.Archived,
+			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch,
+			Lost: s.Lost, Archived: s.Archived,
 		}
 	}
 	return out
@@ -110,7 +111,17 @@ var errContradiction = errors.New("the hub's receipts contradict this device")
 
 // Settle implements uplink.Outbox.
 func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
-	settled, err := o.store.Settle(ctx, rs)
+	return tally(o.store.Settle(ctx, rs))
+}
+
+// Answer implements uplink.Outbox.
+func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
+	return tally(o.store.Answer(ctx, e, rs))
+}
+
+// tally counts the entries that receipts newly cover. A receipt that
+// contradicts the device is an error.
+func tally(settled []store.Settlement, err error) (int, error) {
 	newly := 0
 	for _, s := range settled {
 		newly += int(s.Newly)

@@ -12,7 +12,12 @@
 // memory then, so the request is repeated, and the hub answers the same keys
 // again for an hour.
 //
+// The credentials in it are the one part that changes later: a contact renews
+// them, and a device that was away for longer than they last gets new ones by
+// its door, where it proves that it still has its signing key.
+//
 //   - [Enrol] does it, [Load] reads it back as an [Identity].
+//   - [Identity.Take] stores new credentials, [Identity.Knock] asks for them by the door.
 //   - [Error] is what went wrong, in words; its Kind is [ErrCredential],
 //     [ErrUnreachable], [ErrHub] or [ErrStorage].
 package enrol
@@ -241,7 +246,7 @@ func join(ctx context.Context, cfg Config, code identity.Code, base string) (*Id
 		Version: formatVersion, Protection: Unprotected,
 		Device: reply.Device, Incarnation: reply.Incarnation, Previous: reply.Previous,
 		Hub: base, NatsURLs: reply.NatsURLs, CA: reply.CA, HubKey: reply.HubKey, Epoch: reply.Epoch,
-		Scopes: reply.Scopes, EnrolledAt: reply.HubTime, JWT: reply.JWT,
+		Scopes: reply.Scopes, EnrolledAt: reply.HubTime, JWT: reply.JWT, Door: reply.Door,
 		Secrets: Secrets{NatsSeed: string(k.natsSeed), SignSeed: k.sign.Seed(), StoreKey: k.store},
 	}, nil
 }

@@ -50,6 +50,7 @@ type Identity struct {
 	Scopes      []string           `json:"scopes"`
 	EnrolledAt  int64              `json:"enrolled_at"` // Unix milliseconds of the hub's clock
 	JWT         string             `json:"jwt"`
+	Door        string             `json:"door,omitempty"` // empty: enrolled before there were doors, until its next contact
 	Secrets     Secrets            `json:"secrets"`
 }
 

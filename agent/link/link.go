@@ -12,6 +12,12 @@
 // only a receipt settles it. [ErrNotTaken] means that the hub said no. Any other
 // error means unknown: it may have arrived.
 //
+// A device has two credentials. The ordinary ones last weeks and are renewed in
+// contact ([Link.Renew]); the door lasts years and lets the device ask for new
+// ordinary ones, no more. Which of them holds is the hub's word alone, never this
+// device's clock: the ordinary ones are always tried first, and the door when
+// the hub refused them.
+//
 //   - [Link] is the connection's keeper; [New] makes it, [Link.Run] runs it.
 //   - [State] is how things are, in a phase and in words; [Link.Changes] signals.
 //   - [Contact] is one connection, with a number and a channel that closes when it is lost.
@@ -33,6 +39,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/trust"
+	"otor/internal/wire"
 )
 
 // Defaults and fixed times.
@@ -51,6 +58,7 @@ var (
 	ErrOffline  = errors.New("not connected to the hub")
 	ErrLost     = errors.New("the connection to the hub was lost")
 	ErrRefused  = errors.New("the hub does not accept this device")
+	ErrExpired  = errors.New("the credentials of this device have run out")
 	ErrNotTaken = errors.New("the hub did not take the message")
 	ErrTooLarge = errors.New("message is larger than the hub takes")
 )
@@ -65,13 +73,19 @@ type Dialer interface {
 type Config struct {
 	URLs     []string // tls://host:port
 	JWT      string   // NATS user credentials
-	NkeySeed []byte   // of the key that the JWT names
+	Door     string   // the same key's, for asking for new ones; empty: none
+	NkeySeed []byte   // of the key that both name
 	CA       []byte   // PEM; the hub is who this authority says, see package trust
 	Device   dot.Device
 	Dialer   Dialer   // NewDialer(DNS) when nil
 	DNS      []string // see [NewDialer]
 	Log      *slog.Logger
 	Now      func() time.Time
+
+	// Knock asks the hub for new credentials over a connection by the door, and
+	// stores them BEFORE it returns them; its error wraps [ErrRefused] when the hub
+	// said no. nil: the door is not used.
+	Knock Knock
 
 	PingInterval   time.Duration // 4 minutes when 0; the only idle traffic
 	ConnectTimeout time.Duration // 20 s when 0; for each address
@@ -99,6 +113,7 @@ type State struct {
 	LastError  string    // why the last attempt or connection ended, in words; empty when online
 	Attempts   int       // since the last connection
 	Generation uint64    // the number of the current or latest connection, from 1
+	Expired    bool      // the hub refused the ordinary credentials, and no new ones came yet
 }
 
 // Link keeps the connection. All methods are safe for concurrent use.
@@ -111,6 +126,7 @@ type Link struct {
 	watch watchers
 
 	mu        sync.Mutex
+	held      wire.Credentials
 	state     State
 	session   *session // nil: not connected
 	arrived   chan struct{}
@@ -159,7 +175,7 @@ func New(cfg Config) (*Link, error) {
 	return &Link{
 		cfg: cfg, key: key, dial: &dialer{Dialer: cfg.Dialer, timeout: cfg.ConnectTimeout}, tls: newTLS(root),
 		kick: make(chan struct{}, 1), arrived: make(chan struct{}),
-		state: State{Phase: Offline, Since: cfg.Now()},
+		state: State{Phase: Offline, Since: cfg.Now()}, held: wire.Credentials{JWT: cfg.JWT, Door: cfg.Door},
 	}, nil
 }
 
@@ -177,7 +193,11 @@ func (l *Link) Run(ctx context.Context) error {
 			pause = l.cfg.MinPause
 		}
 		phase := Offline
-		if refused(err) {
+		switch {
+		case wasOnline && authError(err):
+			// They ran out, or were revoked, in the middle: the next attempt shows which.
+			pause = l.cfg.MinPause
+		case refused(err):
 			// Asking again soon changes nothing: somebody at the hub must act.
 			phase, pause = Refused, l.cfg.MaxPause
 		}
@@ -273,7 +293,7 @@ func (l *Link) setPhase(p Phase, err error) {
 	case Connecting:
 		l.state.Attempts++
 	case Online:
-		l.state.Attempts, l.state.LastError = 0, ""
+		l.state.Attempts, l.state.LastError, l.state.Expired = 0, "", false
 	case Offline, Refused:
 		if err != nil {
 			l.state.LastError = words(err)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -45,13 +46,18 @@ func newTLS(root *x509.Certificate) *tls.Config {
 // over. It returns whether there was a connection, and the reason of its end.
 func (l *Link) contact(ctx context.Context) (online bool, err error) {
 	l.setPhase(Connecting, nil)
-	s := &session{mail: newMailbox(l.cfg.Device)}
-	s.ctx, s.end = context.WithCancelCause(ctx)
-	defer s.end(nil)
-	if s.nc, err = l.connect(s); err != nil {
+	s, err := l.open(ctx, l.credentials().JWT)
+	if authError(err) && l.hasDoor() {
+		l.expired()
+		if err := l.knock(ctx); err != nil {
+			return false, fmt.Errorf("%w: %w", ErrExpired, err)
+		}
+		s, err = l.open(ctx, l.credentials().JWT)
+	}
+	if err != nil {
 		return false, err
 	}
-	defer s.nc.Close()
+	defer s.close()
 	if err := l.listen(s); err != nil {
 		return false, err
 	}
@@ -62,12 +68,37 @@ func (l *Link) contact(ctx context.Context) (online bool, err error) {
 	return true, context.Cause(s.ctx)
 }
 
-func (l *Link) connect(s *session) (*nats.Conn, error) {
+// open connects with credentials, to the first of the hub's addresses that lets
+// this device in. They are tried one by one, in any order, since a no of one
+// says more than the silence of the others.
+func (l *Link) open(ctx context.Context, token string) (*session, error) {
+	s := &session{mail: newMailbox(l.cfg.Device)}
+	s.ctx, s.end = context.WithCancelCause(ctx)
+	var why error
+	for _, i := range rand.Perm(len(l.cfg.URLs)) {
+		var err error
+		if s.nc, err = l.connect(s, l.cfg.URLs[i], token); err == nil {
+			return s, nil
+		}
+		if why == nil || !refused(why) && (refused(err) || errors.Is(why, nats.ErrNoServers)) {
+			why = err
+		}
+	}
+	s.end(nil)
+	return nil, why
+}
+
+func (s *session) close() {
+	s.nc.Close()
+	s.end(nil)
+}
+
+func (l *Link) connect(s *session, url, token string) (*nats.Conn, error) {
 	opts := nats.GetDefaultOptions()
-	opts.Servers = l.cfg.URLs
+	opts.Servers = []string{url}
 	for _, set := range []nats.Option{
 		nats.Name(string(l.cfg.Device)),
-		nats.UserJWT(func() (string, error) { return l.cfg.JWT, nil }, l.key.Sign),
+		nats.UserJWT(func() (string, error) { return token, nil }, l.key.Sign),
 		nats.Secure(l.tls), nats.SetCustomDialer(l.dial.within(s.ctx)), nats.SkipHostLookup(),
 		nats.NoReconnect(), nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(), nats.NoEcho(),
 		nats.CustomInboxPrefix(wire.InboxPrefix(l.cfg.Device)),
@@ -142,6 +173,11 @@ func (l *Link) Request(ctx context.Context, subject string, data []byte) ([]byte
 	if s == nil {
 		return nil, fmt.Errorf("ask %s: %w", subject, ErrOffline)
 	}
+	return l.ask(ctx, s, subject, data)
+}
+
+// ask is Request over one connection.
+func (l *Link) ask(ctx context.Context, s *session, subject string, data []byte) ([]byte, error) {
 	if int64(len(data)) > s.nc.MaxPayload() {
 		return nil, fmt.Errorf("ask %s: %w: %d bytes, the limit is %d", subject, ErrTooLarge, len(data), s.nc.MaxPayload())
 	}
@@ -185,13 +221,18 @@ func refused(err error) bool { return errors.Is(err, ErrRefused) || authError(er
 func words(err error) string {
 	var dns *net.DNSError
 	var timeout net.Error
+	var no *wire.Refusal
 	switch {
 	case err == nil:
 		return ""
+	case errors.As(err, &no):
+		return "the hub does not accept this device: " + no.Error() + "; every record stays safe here"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "the hub does not let this device send: " + err.Error() + "; ask the hub's operator"
+	case errors.Is(err, ErrExpired) && refused(err):
+		return "the hub does not accept this device any more, most likely because it was revoked; every record stays safe here; ask the hub's operator"
 	case refused(err):
-		return "the hub does not accept this device: its credentials were revoked or have expired; ask the hub's operator"
+		return "the hub does not accept this device: its credentials were revoked or have expired; every record stays safe here; ask the hub's operator"
 	case errors.Is(err, trust.ErrNotTheHub):
 		return "what answers at the hub's address is not this device's hub; check the network (a login page?)"
 	case errors.As(err, &dns):

@@ -18,11 +18,13 @@ import (
 // kill the process in the middle of a write (Badger writes through a memory map).
 const floor = 16 << 20
 
-// request is one thing for the committer to do: one of draft, receipts, contact.
+// request is one thing for the committer to do: one of draft, receipts, enter, contact.
 type request struct {
 	draft       *Draft
 	privateHash entry.Hash
 	receipts    []receipt.Receipt
+	answer      bool          // the receipts are a hello's answer
+	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
 	contact     *Contact
 
 	// Answers, valid once done is closed.

@@ -35,8 +35,10 @@ func (s *Store) plan(batch []*request) *plan {
 			r.saved, r.err = p.append(r, now)
 		case r.contact != nil:
 			p.contact = r.contact
+		case !r.enter.IsZero():
+			p.enter(r.enter)
 		default:
-			r.settled = p.settle(r.receipts)
+			r.settled = p.settle(r.receipts, r.answer)
 		}
 	}
 	if err := p.finish(); err != nil {

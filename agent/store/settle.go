@@ -53,11 +53,63 @@ type Settlement struct {
 // is refused with a finding and changes nothing. The answers are in the order
 // of the receipts.
 func (s *Store) Settle(ctx context.Context, rs []receipt.Receipt) ([]Settlement, error) {
+	return s.settle(ctx, rs, false)
+}
+
+// Answer takes the receipts of a hello's answer, all of epoch e, whose
+// certificate the caller has accepted. Since they were written after all that
+// the device knew, they say more than [Store.Settle]'s: ranges above the
+// watermark that they no longer name are due again, and so is every chain that
+// goes by another epoch and that they do not speak of.
+func (s *Store) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) ([]Settlement, error) {
+	out, err := s.settle(ctx, rs, true)
+	if err != nil || !s.elsewhere(e) {
+		return out, err
+	}
+	if err := s.send(ctx, &request{enter: e}); err != nil {
+		return out, fmt.Errorf("enter epoch %s: %w", e, err)
+	}
+	return out, nil
+}
+
+// elsewhere reports whether a chain has receipts of another epoch than e.
+func (s *Store) elsewhere(e receipt.Epoch) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, st := range s.chains {
+		if !st.Epoch.IsZero() && st.Epoch != e {
+			return true
+		}
+	}
+	return false
+}
+
+// enter plans that chains with receipts of another epoch forget them.
+func (p *plan) enter(e receipt.Epoch) {
+	p.s.mu.RLock()
+	var stale []dot.Chain
+	for c, st := range p.s.chains {
+		if !st.Epoch.IsZero() && st.Epoch != e {
+			stale = append(stale, c)
+		}
+	}
+	p.s.mu.RUnlock()
+	for _, c := range stale {
+		st := p.state(c)
+		if st.Epoch == e {
+			continue // settled in this very commit
+		}
+		receiptRow{Epoch: e, Head: entry.Genesis(c)}.apply(st)
+		p.chains[c], p.settled[c] = st, true
+	}
+}
+
+func (s *Store) settle(ctx context.Context, rs []receipt.Receipt, answer bool) ([]Settlement, error) {
 	const most = 64 // receipts of one commit
 	var out []Settlement
 	for len(rs) > 0 {
 		n := min(len(rs), most)
-		r := &request{receipts: rs[:n]}
+		r := &request{receipts: rs[:n], answer: answer}
 		if err := s.send(ctx, r); err != nil {
 			return out, fmt.Errorf("settle receipts: %w", err)
 		}
@@ -74,7 +126,7 @@ func (s *Store) Settle(ctx context.Context, rs []receipt.Receipt) ([]Settlement,
 }
 
 // settle plans receipts.
-func (p *plan) settle(rs []receipt.Receipt) []Settlement {
+func (p *plan) settle(rs []receipt.Receipt, answer bool) []Settlement {
 	out := make([]Settlement, len(rs))
 	for i, r := range rs {
 		st := p.state(r.Chain)
@@ -88,7 +140,7 @@ func (p *plan) settle(rs []receipt.Receipt) []Settlement {
 		before := waiting(st)
 		if f := p.refuse(r, st); f != nil {
 			out[i].Refused = f
-		} else if p.take(r, st) {
+		} else if p.take(r, st, answer) {
 			p.chains[r.Chain], p.settled[r.Chain] = st, true
 			out[i].Newly = before - min(before, waiting(st))
 		}
@@ -151,10 +203,14 @@ func (p *plan) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool)
 }
 
 // take adds a good receipt to the chain's state and reports whether it changed it.
-func (p *plan) take(r receipt.Receipt, st *ChainState) bool {
+// Within an epoch the watermark never falls.
+func (p *plan) take(r receipt.Receipt, st *ChainState, answer bool) bool {
 	was := receiptRowOf(st)
 	through := was.Through
 	if r.Epoch == st.Epoch {
+		if answer {
+			st.Received = lane.NewSet(lane.Run(1, through))
+		}
 		for _, x := range r.Set() {
 			st.Received = st.Received.Add(x)
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ type outbox struct {
 	onRead func(c dot.Chain, from dot.Seq)
 	// settleErr makes Settle fail.
 	settleErr error
+	epoch     atomic.Value // []byte: the certificate that the device goes by
 }
 
 type read struct {
@@ -68,7 +70,11 @@ type stored struct {
 	hushed bool
 }
 
-func newOutbox() *outbox { return &outbox{chains: make(map[dot.Chain]*stored)} }
+func newOutbox() *outbox {
+	o := &outbox{chains: make(map[dot.Chain]*stored)}
+	o.epoch.Store([]byte(nil))
+	return o
+}
 
 // capture adds n entries of about size bytes that do not compress.
 func (o *outbox) capture(c dot.Chain, n, size int) {
@@ -152,6 +158,17 @@ func (o *outbox) Settle(_ context.Context, rs []receipt.Receipt) (int, error) {
 	return newly, nil
 }
 
+func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
+	o.mu.Lock()
+	for _, s := range o.chains {
+		if s.Epoch != e {
+			s.Epoch, s.Received = e, nil
+		}
+	}
+	o.mu.Unlock()
+	return o.Settle(ctx, rs)
+}
+
 // waiting lists what no receipt covers.
 func (o *outbox) waiting() int { return uplink.Remaining(o.Chains()) }
 
@@ -179,6 +196,9 @@ type hub struct {
 	frames   []batch.Header // in order of arrival
 	sizes    []int
 	hellos   int
+	heard    []wire.Hello
+	onHello  func(wire.Hello) // with h.mu held
+	epoch    receipt.EpochCertificate
 	under    int // frames posted that have not arrived
 	mostTo   int // the most of them at once
 	refusal  *wire.Refusal
@@ -188,7 +208,7 @@ type hub struct {
 }
 
 func newHub(t testing.TB, box *outbox) *hub {
-	return &hub{t: t, box: box, received: make(map[dot.Chain]lane.Set), fate: func(int, batch.Header) fate { return fate{} }}
+	return &hub{t: t, box: box, epoch: receipt.EpochCertificate{Epoch: receipt.Epoch{1}}, received: make(map[dot.Chain]lane.Set), fate: func(int, batch.Header) fate { return fate{} }}
 }
 
 // receiptOf is signed for what the hub has of a chain; h.mu is held.
@@ -197,21 +217,29 @@ func (h *hub) receiptOf(c dot.Chain) []byte {
 	h.box.mu.Lock()
 	head := h.box.chains[c].heads[set.Through()]
 	h.box.mu.Unlock()
-	b, err := receipt.Receipt{Epoch: receipt.Epoch{1}, Chain: c, Through: set.Through(), Head: head, Extra: set.Extra()}.Sign(hubKey)
+	b, err := receipt.Receipt{Epoch: h.epoch.Epoch, Chain: c, Through: set.Through(), Head: head, Extra: set.Extra()}.Sign(hubKey)
 	if err != nil {
 		h.t.Error(err)
 	}
 	return b
 }
 
-func (h *hub) Hello(_ context.Context, _ wire.Hello) (wire.Welcome, error) {
+func (h *hub) Hello(_ context.Context, said wire.Hello) (wire.Welcome, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.hellos++
+	h.heard = append(h.heard, said)
+	if h.onHello != nil {
+		h.onHello(said)
+	}
 	if h.helloErr != nil {
 		return wire.Welcome{}, h.helloErr
 	}
-	w := wire.Welcome{Time: time.Now().UnixMilli(), Refused: h.refusal}
+	cert, err := h.epoch.Sign(hubKey)
+	if err != nil {
+		h.t.Error(err)
+	}
+	w := wire.Welcome{Time: time.Now().UnixMilli(), Epoch: cert, Refused: h.refusal}
 	for c := range h.received {
 		w.Receipts = append(w.Receipts, h.receiptOf(c))
 	}
@@ -322,7 +350,8 @@ func newUplink(box *outbox, h *hub, change func(*uplink.Config)) *uplink.Uplink 
 	cfg := uplink.Config{
 		Outbox: box, Port: h, Key: deviceKey, Hub: hubKey.Public(), Now: time.Now, Log: slog.New(slog.DiscardHandler),
 		Greet:    func() wire.Hello { return wire.Hello{Version: "test"} },
-		Welcomed: func(wire.Welcome, time.Time, time.Time) error { return nil },
+		Epoch:    func() []byte { return box.epoch.Load().([]byte) },
+		Welcomed: func(w wire.Welcome, _, _ time.Time) error { box.epoch.Store(w.Epoch); return nil },
 	}
 	if change != nil {
 		change(&cfg)

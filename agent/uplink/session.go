@@ -18,6 +18,11 @@ import (
 // ErrRefused marks a hello that the hub answered with a refusal; it wraps a [*wire.Refusal].
 var ErrRefused = errors.New("the hub refuses this device")
 
+// ErrBehind marks a hub that answers from an older copy of its database than
+// one that the device has seen, and goes on so when it is shown that.
+var ErrBehind = errors.New("the hub answers from an older copy of its database than this device has seen, and does not take notice of that; " +
+	"nothing was settled and nothing is lost: tell the hub's operator")
+
 // frame is one frame that is on its way or in custody.
 type frame struct {
 	name  uint64
@@ -44,8 +49,10 @@ type session struct {
 	outcomes chan outcome
 	// notBefore holds sending back: after an error, and to keep to the rate.
 	notBefore time.Time
-	lastNews  time.Time     // the hub said what it has
-	patience  time.Duration // with a hub that says nothing about what it has in custody
+	epoch     receipt.Epoch          // of the last welcome
+	asked     map[receipt.Epoch]bool // other epochs, of which receipts came: a hello asked about each once
+	lastNews  time.Time              // the hub said what it has
+	patience  time.Duration          // with a hub that says nothing about what it has in custody
 	result    Result
 }
 
@@ -57,8 +64,9 @@ func (u *Uplink) Session(ctx context.Context, once bool) (Result, error) {
 	defer cancel()
 	s := &session{
 		Uplink: u, windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
-		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight),
+		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight), asked: make(map[receipt.Epoch]bool),
 	}
+	u.dropReceipts()
 	for _, l := range dot.Lanes() {
 		s.windows[l] = lane.NewWindow(u.cfg.MaxInFlight, inFlightBytes)
 	}
@@ -95,30 +103,83 @@ func (s *session) run(ctx context.Context, once bool) error {
 
 // hello opens the contact, or asks again for receipts that got lost.
 func (s *session) hello(ctx context.Context) error {
+	known, signed := s.known()
+	for shown := false; ; shown = true {
+		h := s.greeting(known)
+		if shown {
+			h.Shown = signed
+		}
+		sent := s.cfg.Now()
+		h.Clock = sent.UnixMilli()
+		hctx, cancel := context.WithTimeout(ctx, helloTimeout)
+		w, err := s.cfg.Port.Hello(hctx, h)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("say hello to the hub: %w", err)
+		}
+		if w.Refused != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, w.Refused)
+		}
+		offered, err := receipt.OpenEpoch(w.Epoch, s.cfg.Hub)
+		if err != nil {
+			return fmt.Errorf("the hub's welcome: %w", err)
+		}
+		switch known.Meets(offered) {
+		case receipt.Behind:
+			if shown {
+				return ErrBehind
+			}
+			s.cfg.Log.Warn("the hub was put back to an older copy of its database: it is shown the newer epoch", "epoch", known.Epoch.String())
+			continue
+		case receipt.Newer:
+			s.cfg.Log.Info("the hub speaks from a new epoch", "epoch", offered.Epoch.String(), "before", known.Epoch.String())
+		case receipt.Same:
+		}
+		return s.welcomed(ctx, w, offered.Epoch, sent)
+	}
+}
+
+// known is the epoch that the device goes by; zero: it never heard of one.
+func (s *session) known() (c receipt.EpochCertificate, signed []byte) {
+	if signed = s.cfg.Epoch(); signed == nil {
+		return c, nil
+	}
+	c, err := receipt.OpenEpoch(signed, s.cfg.Hub)
+	if err != nil {
+		s.cfg.Log.Warn("the epoch that this device went by is not valid any more", "err", err)
+		return receipt.EpochCertificate{}, nil
+	}
+	return c, signed
+}
+
+// greeting says how far the device's chains go, and what of them receipts of
+// that epoch cover; receipts of another say nothing to this hub.
+func (s *session) greeting(known receipt.EpochCertificate) wire.Hello {
 	h := s.cfg.Greet()
 	h.Lanes = h.Lanes[:0]
 	for _, c := range s.cfg.Outbox.Chains() {
-		h.Lanes = append(h.Lanes, wire.LaneHead{
-			Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last, Head: c.Head,
-			Received: c.Received.Through(), Archived: c.Archived,
-		})
+		l := wire.LaneHead{Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last, Head: c.Head}
+		if c.Epoch == known.Epoch {
+			l.Received, l.Archived = c.Received.Through(), c.Archived
+		}
+		h.Lanes = append(h.Lanes, l)
 	}
-	sent := s.cfg.Now()
-	h.Clock = sent.UnixMilli()
-	hctx, cancel := context.WithTimeout(ctx, helloTimeout)
-	defer cancel()
-	w, err := s.cfg.Port.Hello(hctx, h)
-	if err != nil {
-		return fmt.Errorf("say hello to the hub: %w", err)
+	h.Epoch = nil
+	if !known.Epoch.IsZero() {
+		h.Epoch = known.Epoch[:]
 	}
-	if w.Refused != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, w.Refused)
-	}
+	return h
+}
+
+// welcomed takes a welcome from epoch e.
+func (s *session) welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch, sent time.Time) error {
 	if err := s.cfg.Welcomed(w, sent, s.cfg.Now()); err != nil {
 		return err
 	}
-	s.lastNews = time.Now()
-	return s.settle(ctx, s.open(w.Receipts))
+	s.epoch, s.lastNews = e, time.Now()
+	own := slices.DeleteFunc(s.open(w.Receipts), func(r receipt.Receipt) bool { return r.Epoch != e })
+	n, err := s.cfg.Outbox.Answer(ctx, e, own)
+	return s.settled(n, err)
 }
 
 // fill sends until the window is full or nothing is due. more reports whether
@@ -310,17 +371,32 @@ func (s *session) drop(f *frame) {
 	s.windows[f.chain.Lane].Done(f.name)
 }
 
-// settle stores receipts and lets go of the frames that they cover.
+// settle stores receipts that the hub published.
 func (s *session) settle(ctx context.Context, rs []receipt.Receipt) error {
-	if len(rs) == 0 {
+	var own []receipt.Receipt
+	for _, r := range rs {
+		switch {
+		case r.Epoch == s.epoch:
+			own = append(own, r)
+		case !s.asked[r.Epoch] && len(s.asked) < mostAsked:
+			s.asked[r.Epoch] = true
+			s.again.Store(true) // the certificate comes with a hello
+		}
+	}
+	if len(own) == 0 {
 		return nil
 	}
-	n, err := s.cfg.Outbox.Settle(ctx, rs)
+	n, err := s.cfg.Outbox.Settle(ctx, own)
+	return s.settled(n, err)
+}
+
+// settled counts what receipts newly cover, and lets go of the frames that they cover.
+func (s *session) settled(n int, err error) error {
 	if err != nil {
 		return fmt.Errorf("settle receipts: %w", err)
 	}
 	s.result.Received += n
-	s.received.Add(uint64(n))
+	s.received.Add(uint64(n)) //nolint:gosec // a count
 	s.lastNews = time.Now()
 	if n > 0 {
 		s.patience = quietLimit

@@ -10,6 +10,13 @@
 // copies and acknowledges them again. Custody ends with the connection, or when
 // no receipt came for a long time.
 //
+// Receipts count within the epoch of the hub's database that wrote them. A hello
+// brings the epoch's certificate; one that follows the epoch that the device
+// goes by is entered, and what the hub then lacks is due again. One that does
+// not is answered with the device's own, so that the hub learns that it was put
+// back to an older copy ([receipt.Relation] has the table). Receipts of another
+// epoch than the hello's are not settled: they make the session say hello.
+//
 // Nothing here is kept on disk: what is due is always derived from the store
 // (last seq against receipts), so a crash at any point resends and loses nothing.
 //
@@ -41,8 +48,9 @@ type Chain struct {
 	Chain    dot.Chain
 	Last     dot.Seq
 	Head     entry.Hash
-	Received lane.Set // covered by receipts
-	Lost     lane.Set // damage took them: they cannot be sent
+	Received lane.Set      // covered by receipts
+	Epoch    receipt.Epoch // of those receipts
+	Lost     lane.Set      // damage took them: they cannot be sent
 	Archived dot.Seq
 }
 
@@ -62,6 +70,9 @@ type Outbox interface {
 	Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (Run, error)
 	// Settle stores receipts in one commit and returns how many entries they newly cover.
 	Settle(ctx context.Context, rs []receipt.Receipt) (int, error)
+	// Answer stores the receipts of a welcome, all of epoch e. Chains whose
+	// receipts are of another epoch, and that these do not speak of, are due again.
+	Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error)
 }
 
 // Port is what uplink needs of the link.
@@ -85,8 +96,12 @@ type Config struct {
 	Hub    identity.PublicKey
 	// Greet fills in the hello's facts about the device; the lanes are filled in here.
 	Greet func() wire.Hello
-	// Welcomed is told of each hello's answer, with the device's clock before
-	// and after the round trip.
+	// Epoch gives the signed certificate of the epoch that the device goes by;
+	// nil: it never heard of one.
+	Epoch func() []byte
+	// Welcomed is told of each hello's answer that is taken, with the device's
+	// clock before and after the round trip. It stores the answer's epoch,
+	// which is then the one that the device goes by.
 	Welcomed func(w wire.Welcome, sent, got time.Time) error
 	Gate     Gate
 	Now      func() time.Time
@@ -115,6 +130,8 @@ const (
 	// idleLimit is how long a session with nothing to do sleeps at most.
 	idleLimit  = 10 * time.Minute
 	retryAfter = time.Second
+	// mostAsked bounds the epochs, other than its own, that one session asks about.
+	mostAsked = 64
 )
 
 // Uplink drains lanes. Its methods are safe for concurrent use; sessions run
@@ -157,6 +174,18 @@ func (u *Uplink) TakeReceipts(b []byte) {
 		select {
 		case u.receipts <- rs:
 		default: // the session is behind; its next hello asks for all of them
+		}
+	}
+}
+
+// dropReceipts forgets what came in by an earlier connection: the hub may have
+// been put back since, and a session's hello brings what still holds.
+func (u *Uplink) dropReceipts() {
+	for {
+		select {
+		case <-u.receipts:
+		default:
+			return
 		}
 	}
 }

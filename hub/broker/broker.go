@@ -16,7 +16,8 @@
 // JetStream stores.
 //
 //   - [Broker] is the running thing; [Open] starts it, [Broker.Close] ends it.
-//   - [Broker.IssueUser] and [Broker.Revoke] give and take a device's credentials.
+//   - [Broker.Issue] and [Broker.Revoke] give and take a device's credentials,
+//     [Broker.RenewalDue] says when it should have new ones.
 //   - [Broker.Consume] hands [Delivery] slices of a stream to a handler, which
 //     answers each with a [Disposition].
 //   - [Broker.Serve] answers devices' requests, [Broker.Publish] speaks unasked.
@@ -42,6 +43,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/identity"
+	"otor/internal/wire"
 )
 
 // MaxPayload bounds one NATS message in bytes, either way.
@@ -58,8 +60,11 @@ type Config struct {
 	// AckWait is how long a message that a worker took and then went silent
 	// about stays with it; 30 s when 0.
 	AckWait time.Duration
-	Log     *slog.Logger
-	Now     func() time.Time // time.Now when nil
+	// CredentialTTL is how long devices' ordinary credentials last; [MaxTTL]
+	// when 0, and at most.
+	CredentialTTL time.Duration
+	Log           *slog.Logger
+	Now           func() time.Time // time.Now when nil
 }
 
 // Store sizes in bytes.
@@ -102,6 +107,12 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 	}
 	if cfg.AckWait <= 0 {
 		cfg.AckWait = defaultAckWait
+	}
+	if cfg.CredentialTTL == 0 {
+		cfg.CredentialTTL = MaxTTL
+	}
+	if cfg.CredentialTTL < time.Second || cfg.CredentialTTL > MaxTTL {
+		return nil, fmt.Errorf("life of devices' credentials: %s, want 1 s to %s", cfg.CredentialTTL, MaxTTL)
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -260,6 +271,26 @@ func (b *Broker) HubKey() identity.SigningKey { return b.keys.hub }
 // [MaxTTL]. It wraps [ErrRevoked] when the key is revoked.
 func (b *Broker) IssueUser(d dot.Device, natsPub string, scopes []string, ttl time.Duration) (string, error) {
 	return b.issuer.user(d, natsPub, scopes, ttl, b.cfg.Now())
+}
+
+// Issue makes credentials for the holder of a NATS key: ordinary ones for the
+// configured life, and a door for [DoorTTL]. It wraps [ErrRevoked] when the key
+// is revoked.
+func (b *Broker) Issue(d dot.Device, natsPub string, scopes []string) (wire.Credentials, error) {
+	now := b.cfg.Now()
+	token, err := b.issuer.user(d, natsPub, scopes, b.cfg.CredentialTTL, now)
+	if err != nil {
+		return wire.Credentials{}, err
+	}
+	door, err := b.issuer.door(d, natsPub, DoorTTL, now)
+	return wire.Credentials{JWT: token, Door: door}, err
+}
+
+// RenewalDue reports whether less than half of the life is left to ordinary
+// credentials that end then, in Unix seconds. The clock is the one that the
+// server checks them by.
+func (b *Broker) RenewalDue(expires int64) bool {
+	return expires < b.cfg.Now().Add(b.cfg.CredentialTTL/2).Unix()
 }
 
 // Revoke ends a NATS key for good and cuts its live connections.

@@ -15,8 +15,18 @@ import (
 	"otor/internal/wire"
 )
 
-// MaxTTL bounds the life of a device's credentials.
+// MaxTTL bounds the life of a device's ordinary credentials.
 const MaxTTL = 30 * 24 * time.Hour
+
+// DoorTTL is how long a door lasts: longer than any phone is away. Each renewal
+// brings a new one.
+const DoorTTL = 10 * 365 * 24 * time.Hour
+
+// doorPayload bounds a message by the door, in bytes: far above what is said there.
+const doorPayload = 4 << 10
+
+// doorSubs bounds the subscriptions of a connection by the door.
+const doorSubs = 4
 
 // maxSubs bounds the subscriptions of one device's connection.
 const maxSubs = 128
@@ -111,27 +121,16 @@ func (i *issuer) fieldClaims() *jwt.AccountClaims {
 // user issues credentials for a device: publish on its own subjects, hear its
 // own inbox and receipts and its scopes' news, and nothing else.
 func (i *issuer) user(d dot.Device, key string, scopes []string, ttl time.Duration, now time.Time) (string, error) {
-	if _, err := dot.ParseDevice(string(d)); err != nil {
-		return "", err
-	}
-	if !nkeys.IsValidPublicUserKey(key) {
-		return "", fmt.Errorf("credentials of %s: its NATS key is not a public user key", d)
-	}
 	if ttl <= 0 || ttl > MaxTTL {
 		return "", fmt.Errorf("credentials of %s: they may last up to %s, not %s", d, MaxTTL, ttl)
 	}
 	if len(scopes) > maxScopes {
 		return "", fmt.Errorf("credentials of %s: %d scopes, at most %d can be granted", d, len(scopes), maxScopes)
 	}
-	i.mu.Lock()
-	_, gone := i.revoked[key]
-	i.mu.Unlock()
-	if gone {
-		return "", fmt.Errorf("credentials of %s: %w", d, ErrRevoked)
+	c, err := i.claims(d, key, ttl, now)
+	if err != nil {
+		return "", err
 	}
-	c := jwt.NewUserClaims(key)
-	c.Name = string(d)
-	c.Expires = now.Add(ttl).Unix()
 	c.Permissions.Pub.Allow.Add(wire.Up(dot.Alert, d), wire.Up(dot.Record, d), wire.HelloOn(d), wire.PullOn(d), wire.Relay(d))
 	c.Permissions.Sub.Allow.Add(wire.InboxPrefix(d)+".>", wire.ReceiptFor(d))
 	for _, s := range scopes {
@@ -142,10 +141,51 @@ func (i *issuer) user(d dot.Device, key string, scopes []string, ttl time.Durati
 	}
 	c.Limits.Payload = MaxPayload
 	c.Limits.Subs = maxSubs
+	return i.sign(c)
+}
+
+// door issues what a device comes back with after its ordinary credentials ran
+// out. Its subject is not the one for hellos: what came by the door is known by
+// the server's own permissions, whatever the message says of itself. It names
+// the same key as the ordinary credentials, so that revoking the key shuts both.
+func (i *issuer) door(d dot.Device, key string, ttl time.Duration, now time.Time) (string, error) {
+	c, err := i.claims(d, key, ttl, now)
+	if err != nil {
+		return "", err
+	}
+	c.Tags.Add("door")
+	c.Permissions.Pub.Allow.Add(wire.DoorOn(d))
+	c.Permissions.Sub.Allow.Add(wire.InboxPrefix(d) + ".>")
+	c.Limits.Payload = doorPayload
+	c.Limits.Subs = doorSubs
+	return i.sign(c)
+}
+
+// claims begins credentials for the holder of a key that is not revoked.
+func (i *issuer) claims(d dot.Device, key string, ttl time.Duration, now time.Time) (*jwt.UserClaims, error) {
+	if _, err := dot.ParseDevice(string(d)); err != nil {
+		return nil, err
+	}
+	if !nkeys.IsValidPublicUserKey(key) {
+		return nil, fmt.Errorf("credentials of %s: its NATS key is not a public user key", d)
+	}
+	i.mu.Lock()
+	_, gone := i.revoked[key]
+	i.mu.Unlock()
+	if gone {
+		return nil, fmt.Errorf("credentials of %s: %w", d, ErrRevoked)
+	}
+	c := jwt.NewUserClaims(key)
+	c.Name = string(d)
+	c.Expires = now.Add(ttl).Unix()
 	c.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard)
+	return c, nil
+}
+
+func (i *issuer) sign(c *jwt.UserClaims) (string, error) {
 	token, err := c.Encode(i.keys.field)
 	if err != nil {
-		return "", fmt.Errorf("sign credentials of %s: %w", d, err)
+		return "", fmt.Errorf("sign credentials of %s: %w", c.Name, err)
 	}
 	return token, nil
 }

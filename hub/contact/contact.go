@@ -8,6 +8,11 @@
 //
 // Declared heads are what the hub later counts waiting entries by: waiting =
 // declared minus received.
+//
+// A contact is also when a device's credentials are renewed: the hello says how
+// long they last, and once half of their life is over the answer holds new ones.
+// A device that was away for longer than they last comes by its door instead,
+// see [Desk.Door].
 package contact
 
 import (
@@ -20,30 +25,37 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/receipt"
 	"otor/internal/wire"
 )
 
 // Store is what a contact needs of the hub's database.
 type Store interface {
 	Device(ctx context.Context, id dot.Device) (store.Device, error)
+	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (store.Key, error)
 	LanesOf(ctx context.Context, d dot.Device) ([]store.Lane, error)
 	NoteContact(ctx context.Context, d dot.Device, c store.Contact, declared []store.Lane) error
 	SetFinding(ctx context.Context, f store.Finding) error
 	ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error
 }
 
-// Signer signs the hub's word on a lane.
-type Signer func(l store.Lane) ([]byte, error)
+// Signer signs the hub's word on a lane, in an epoch.
+type Signer func(e receipt.Epoch, l store.Lane) ([]byte, error)
 
 // Desk answers hellos. It is safe for concurrent use.
 type Desk struct {
 	Store Store
 	Sign  Signer
-	Epoch []byte // the signed epoch certificate
-	Now   func() time.Time
+	// Epochs hears what hellos say of them, and gives the certificate.
+	Epochs *Epochs
+	Now    func() time.Time
+	// Issuer makes new credentials; nil: devices keep those that they have.
+	Issuer Issuer
 	// SkewFlag is how far a clock may be off before it becomes a finding.
 	SkewFlag time.Duration
 	Log      *slog.Logger
+
+	challenges challenges
 }
 
 // maxLanes bounds the lanes that one hello may declare.
@@ -67,7 +79,7 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	case err != nil:
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	case dev.RevokedAt != 0:
-		return refuse(now, "revoked", "this device was revoked at the hub", string(d), "ask the hub's administrator"), nil
+		return wire.Welcome{Time: now, Refused: revoked(d)}, nil
 	}
 	c := said(h, now)
 	declared := make([]store.Lane, 0, len(h.Lanes))
@@ -84,13 +96,17 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	if err := k.noteSkew(ctx, d, c); err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	}
-	w := wire.Welcome{Time: now, Epoch: k.Epoch, Scopes: dev.Scopes}
+	w := wire.Welcome{Time: now, Scopes: dev.Scopes, Credentials: k.renew(ctx, dev, h)}
 	lanes, err := k.Store.LanesOf(ctx, d)
 	if err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	}
+	var epoch receipt.Epoch
+	if epoch, w.Epoch, err = k.Epochs.Hear(ctx, d, h, lanes, now); err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
 	for _, l := range lanes {
-		b, err := k.Sign(l)
+		b, err := k.Sign(epoch, l)
 		if err != nil {
 			return wire.Welcome{}, err
 		}

@@ -17,6 +17,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/identity"
+	"otor/internal/receipt"
 	"otor/internal/wire"
 )
 
@@ -27,6 +28,8 @@ type office struct {
 	contact.Desk
 	store.Store
 	now time.Time
+	// frozen: the hub keeps its epoch whatever it hears.
+	frozen bool
 }
 
 func newOffice(t *testing.T) *office {
@@ -41,13 +44,35 @@ func newOffice(t *testing.T) *office {
 		}
 	})
 	o := &office{Store: s, now: noon}
-	o.Desk = contact.Desk{
-		Store: s, Epoch: []byte("epoch"), Now: func() time.Time { return o.now }, SkewFlag: 5 * time.Minute,
-		Sign: func(l store.Lane) ([]byte, error) { return []byte("receipt of " + l.Chain.String()), nil },
-		Log:  slog.New(slog.DiscardHandler),
-	}
+	o.start(t)
 	o.enrol(t, "D-101")
 	return o
+}
+
+// hubKey signs what the desk says.
+var hubKey = func() identity.SigningKey {
+	seed := sha256.Sum256([]byte("hub"))
+	k, err := identity.SigningKeyFromSeed(seed[:])
+	if err != nil {
+		panic(err)
+	}
+	return k
+}()
+
+// start is a start of the hub over the database.
+func (o *office) start(t *testing.T) {
+	t.Helper()
+	epochs, err := contact.OpenEpochs(t.Context(), o.Store, hubKey, o.now.UnixMilli(), o.frozen, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Desk = contact.Desk{
+		Store: o.Store, Epochs: epochs, Now: func() time.Time { return o.now }, SkewFlag: 5 * time.Minute,
+		Sign: func(_ receipt.Epoch, l store.Lane) ([]byte, error) {
+			return []byte("receipt of " + l.Chain.String()), nil
+		},
+		Log: slog.New(slog.DiscardHandler),
+	}
 }
 
 // enrol lets a device in, under a new incarnation each time.
@@ -102,7 +127,7 @@ func TestAWelcomeHoldsAllThereIsToKnow(t *testing.T) {
 	h := o.hello(head(dot.Record, 7), head(dot.Alert, 1))
 	h.Battery, h.DiskFree, h.Blobs = &battery, 5<<30, 3
 	w := o.say(t, "D-101", h)
-	if w.Refused != nil || w.Time != o.now.UnixMilli() || string(w.Epoch) != "epoch" || len(w.Scopes) != 1 || len(w.Receipts) != 2 {
+	if w.Refused != nil || w.Time != o.now.UnixMilli() || len(w.Epoch) == 0 || len(w.Scopes) != 1 || len(w.Receipts) != 2 {
 		t.Errorf("welcome: %+v", w)
 	}
 	if got := o.known(t, "D-101").Contact; got != (store.Contact{At: o.now.UnixMilli(), Version: "1.0", Battery: 73, DiskFree: 5 << 30, Blobs: 3}) {

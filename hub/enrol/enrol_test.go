@@ -103,8 +103,8 @@ func (f *fake) Key(_ context.Context, d dot.Device, i dot.Incarnation) (store.Ke
 
 type issuer struct{}
 
-func (issuer) IssueUser(d dot.Device, pub string, scopes []string, ttl time.Duration) (string, error) {
-	return fmt.Sprintf("jwt %s %s %v %s", d, pub[:1], scopes, ttl), nil
+func (issuer) Issue(d dot.Device, pub string, scopes []string) (wire.Credentials, error) {
+	return wire.Credentials{JWT: fmt.Sprintf("jwt %s %s %v", d, pub[:1], scopes), Door: fmt.Sprintf("door %s %s", d, pub[:1])}, nil
 }
 
 type hub struct {
@@ -187,7 +187,7 @@ func TestEnrolOnce(t *testing.T) {
 	first := request(t, c.Secret)
 	status, reply, _ := h.post(t, "10.0.0.1:1", body(t, first))
 	if status != http.StatusOK || reply.Device != "D-101" || reply.Incarnation != 1 || reply.Previous != 0 ||
-		reply.JWT != "jwt D-101 U [a b] 720h0m0s" || reply.HubTime != h.now.UnixMilli() {
+		reply.JWT != "jwt D-101 U [a b]" || reply.Door != "door D-101 U" || reply.HubTime != h.now.UnixMilli() {
 		t.Fatalf("%d %+v", status, reply)
 	}
 	// The answer got lost: the same keys ask again and get the same life.

@@ -28,9 +28,6 @@ const MaxBody = 8 << 10
 // maxVersion bounds the agent's version in a request.
 const maxVersion = 64
 
-// CredentialTTL is how long the credentials of an enrolled device last.
-const CredentialTTL = 30 * 24 * time.Hour
-
 // Store is what enrolling needs of the hub's database.
 type Store interface {
 	Redeem(ctx context.Context, e store.Enrolment) (store.Key, error)
@@ -41,7 +38,7 @@ type Store interface {
 
 // Issuer makes NATS credentials.
 type Issuer interface {
-	IssueUser(d dot.Device, natsPub string, scopes []string, ttl time.Duration) (string, error)
+	Issue(d dot.Device, natsPub string, scopes []string) (wire.Credentials, error)
 }
 
 // Config says what a Handler answers with.
@@ -189,13 +186,13 @@ func (h *Handler) reply(ctx context.Context, key store.Key, now time.Time) (wire
 	if err != nil {
 		return wire.EnrolReply{}, fmt.Errorf("enrol %s: %w", key.Device, err)
 	}
-	token, err := h.cfg.Issuer.IssueUser(key.Device, key.NatsKey, device.Scopes, CredentialTTL)
+	issued, err := h.cfg.Issuer.Issue(key.Device, key.NatsKey, device.Scopes)
 	if err != nil {
 		return wire.EnrolReply{}, fmt.Errorf("enrol %s: %w", key.Device, err)
 	}
 	return wire.EnrolReply{
 		Device: key.Device, Incarnation: key.Incarnation, Previous: key.Incarnation - 1,
-		JWT: token, NatsURLs: h.cfg.NatsURLs, CA: string(h.cfg.CA), HubKey: h.cfg.HubKey, Epoch: h.cfg.Epoch,
+		JWT: issued.JWT, Door: issued.Door, NatsURLs: h.cfg.NatsURLs, CA: string(h.cfg.CA), HubKey: h.cfg.HubKey, Epoch: h.cfg.Epoch,
 		Scopes: device.Scopes, HubTime: now.UnixMilli(),
 	}, nil
 }

@@ -57,8 +57,8 @@ type Forms interface {
 type Config struct {
 	Store Store
 	Forms Forms
-	Key   identity.SigningKey // the hub's, for receipts
-	Epoch receipt.Epoch
+	Key   identity.SigningKey  // the hub's, for receipts
+	Epoch func() receipt.Epoch // of the database, when a receipt is signed
 	Now   func() time.Time
 	// Zone is where dates are reckoned, for rules such as "not in the future".
 	Zone *time.Location
@@ -200,7 +200,7 @@ func (g *Ingest) sign(prepared []*prepared, lanes map[dot.Chain]store.Lane, resu
 			continue
 		}
 		if signed[l.Chain] == nil {
-			if signed[l.Chain], err = ReceiptOf(g.cfg.Epoch, l).Sign(g.cfg.Key); err != nil {
+			if signed[l.Chain], err = ReceiptOf(g.cfg.Epoch(), l).Sign(g.cfg.Key); err != nil {
 				return err
 			}
 		}

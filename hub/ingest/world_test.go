@@ -83,7 +83,7 @@ func newWorld(t testing.TB, wrap func(store.Store) ingest.Store) *world {
 	})
 	w := &world{Store: s, now: noon, keys: make(map[dot.Device]identity.SigningKey)}
 	w.cfg = ingest.Config{
-		Store: s, Forms: testForms(t), Key: keyFrom("hub"), Epoch: receipt.Epoch{7}, Zone: zone,
+		Store: s, Forms: testForms(t), Key: keyFrom("hub"), Epoch: func() receipt.Epoch { return receipt.Epoch{7} }, Zone: zone,
 		Now: func() time.Time { return w.now }, Log: slog.New(slog.DiscardHandler),
 	}
 	if wrap != nil {

@@ -80,6 +80,16 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 		bell.Ring()
 		answer(w, struct{}{}, err)
 	})
+	mux.HandleFunc("POST "+officePath+"backup", func(w http.ResponseWriter, r *http.Request) {
+		var in backupOrder
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {
+			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not the JSON of an order for a backup", Which: err.Error()})
+			return
+		}
+		v, err := o.Backup(r.Context(), in.Dir, in.Keep)
+		bell.Ring()
+		answer(w, v, err)
+	})
 	return mux
 }
 

@@ -4,7 +4,10 @@ package server
 // fail shows nothing: each promise's test is run once against a hub that
 // breaks the promise. The switches exist in programs built with the tag
 // otorcontrol alone.
-type Control struct{ NoDedup bool }
+type Control struct {
+	NoDedup bool // copies are not recognised
+	NoChild bool // a hub that was put back to an older copy keeps its epoch
+}
 
 // control reads the switches; it is replaced under the tag otorcontrol.
 var control = func() Control { return Control{} }

@@ -5,5 +5,8 @@ package server
 import "os"
 
 func init() {
-	control = func() Control { return Control{NoDedup: os.Getenv("OTOR_CONTROL") == "no-dedup"} }
+	control = func() Control {
+		what := os.Getenv("OTOR_CONTROL")
+		return Control{NoDedup: what == "no-dedup", NoChild: what == "no-child"}
+	}
 }

@@ -8,14 +8,15 @@ import (
 	"iter"
 	"time"
 
+	"otor/hub/backup"
 	"otor/hub/console"
+	"otor/hub/contact"
 	"otor/hub/enrol"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/identity"
 	"otor/internal/lane"
-	"otor/internal/receipt"
 	"otor/internal/webui"
 )
 
@@ -23,12 +24,13 @@ import (
 // the commands of the same names.
 type Office struct {
 	store   store.Store
-	epoch   receipt.Epoch
+	epochs  *contact.Epochs
 	now     func() time.Time
 	zone    *time.Location
 	pin     identity.Pin
 	revoke  func(natsPub string) error
 	address func() string
+	keeper  *backup.Keeper
 }
 
 // Invited is the answer to adding a device.
@@ -124,7 +126,7 @@ func (o *Office) maybe(ms int64) *time.Time {
 
 // Fleet is the account of all devices.
 func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
-	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epoch.String(), Devices: []console.DeviceRow{}}
+	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epochs.Epoch().String(), Devices: []console.DeviceRow{}}
 	devices, err := o.store.Devices(ctx)
 	if err != nil {
 		return f, err
@@ -322,6 +324,12 @@ func (o *Office) Findings(ctx context.Context, closed bool) ([]FindingLine, erro
 			Device: f.Device, Code: f.Code, Words: f.Words, Value: f.Value, OpenedAt: o.at(f.OpenedAt), ClosedAt: o.maybe(f.ClosedAt),
 		})
 	}
+	back, err := o.afterRestore(ctx, closed)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, back...)
+	inOrder(out)
 	return out, nil
 }
 
@@ -344,6 +352,12 @@ func asRefusal(err error) (*webui.Refusal, bool) {
 	switch {
 	case errors.As(err, &r):
 		return r, true
+	case errors.Is(err, backup.ErrUnverified):
+		return &webui.Refusal{Code: "backup_unverified", What: err.Error(), Do: "look after the disks; the backups before are as they were"}, true
+	case errors.Is(err, backup.ErrBusy):
+		return &webui.Refusal{Code: "backup_busy", What: err.Error(), Do: "wait until it is done"}, true
+	case errors.Is(err, store.ErrFull):
+		return &webui.Refusal{Code: "disk_full", What: err.Error(), Do: "free some space; a backup needs twice the database's size for a while"}, true
 	case errors.Is(err, store.ErrExists):
 		return &webui.Refusal{Code: "device_exists", What: err.Error(), Do: "add --again to give the device a new life, or choose another name"}, true
 	case errors.Is(err, store.ErrRevoked):

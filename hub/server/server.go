@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"otor/hub/backup"
 	"otor/hub/broker"
 	"otor/hub/console"
 	"otor/hub/contact"
@@ -51,8 +52,11 @@ type Config struct {
 	Zone       *time.Location // where dates are reckoned and times shown
 	Demo       bool           // accept fictional resident numbers
 	SkewFlag   time.Duration  // clock errors from here on are findings; default 5 min
-	Version    string
-	Log        *slog.Logger
+	// CredentialTTL is how long devices' credentials last unless a contact renews
+	// them; default and at most 30 days.
+	CredentialTTL time.Duration
+	Version       string
+	Log           *slog.Logger
 	// PublicPort is the port that invitations name, for a hub that is opened
 	// without being served; empty: the one listened on.
 	PublicPort string
@@ -74,7 +78,7 @@ type Server struct {
 	ingest  *ingest.Ingest
 	author  *ingest.Author
 	desk    *contact.Desk
-	epoch   receipt.EpochCertificate
+	epochs  *contact.Epochs
 	office  *Office
 	bell    webui.Bell
 	http    *http.Server
@@ -109,13 +113,13 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.broker, err = broker.Open(ctx, broker.Config{
-		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, Log: cfg.Log,
+		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, CredentialTTL: cfg.CredentialTTL, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.broker.Close)
-	if s.epoch, err = st.Epoch(ctx, s.mintEpoch); err != nil {
+	if s.epochs, err = contact.OpenEpochs(ctx, st, s.broker.HubKey(), cfg.Now().UnixMilli(), control().NoChild, cfg.Log); err != nil {
 		return nil, err
 	}
 	if err := s.wire(); err != nil {
@@ -142,17 +146,10 @@ func (cfg *Config) fill() {
 	}
 }
 
-// mintEpoch makes the identity of a new database.
-func (s *Server) mintEpoch() (receipt.EpochCertificate, error) {
-	c := receipt.EpochCertificate{Minted: s.cfg.Now().UnixMilli()}
-	_, err := rand.Read(c.Epoch[:])
-	return c, err
-}
-
 // wire makes the rooms that need others.
 func (s *Server) wire() error {
 	icfg := ingest.Config{
-		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epoch.Epoch,
+		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch,
 		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: control().NoDedup,
 	}
 	s.ingest = ingest.New(icfg)
@@ -160,19 +157,18 @@ func (s *Server) wire() error {
 	if s.author, err = ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader); err != nil {
 		return err
 	}
-	cert, err := s.epoch.Sign(s.broker.HubKey())
-	if err != nil {
-		return err
-	}
 	s.desk = &contact.Desk{
-		Store: s.store, Epoch: cert, Now: s.cfg.Now, SkewFlag: s.cfg.SkewFlag, Log: s.cfg.Log,
-		Sign: func(l store.Lane) ([]byte, error) {
-			return ingest.ReceiptOf(s.epoch.Epoch, l).Sign(s.broker.HubKey())
+		Store: s.store, Epochs: s.epochs, Now: s.cfg.Now, SkewFlag: s.cfg.SkewFlag, Log: s.cfg.Log, Issuer: s.broker,
+		Sign: func(e receipt.Epoch, l store.Lane) ([]byte, error) {
+			return ingest.ReceiptOf(e, l).Sign(s.broker.HubKey())
 		},
 	}
 	_, pin := s.broker.CA()
 	s.office = &Office{
-		store: s.store, epoch: s.epoch.Epoch, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, revoke: s.broker.Revoke,
+		keeper: &backup.Keeper{
+			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
+		},
+		store: s.store, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, revoke: s.broker.Revoke,
 		address: s.PublicURL,
 	}
 	return nil
@@ -181,13 +177,10 @@ func (s *Server) wire() error {
 // openHTTP listens for browsers, programs and devices that enrol, on one port.
 func (s *Server) openHTTP(ctx context.Context) error {
 	ca, _ := s.broker.CA()
-	cert, err := s.epoch.Sign(s.broker.HubKey())
-	if err != nil {
-		return err
-	}
+	_, epoch := s.epochs.Certificate()
 	enrolment := enrol.NewHandler(enrol.Config{
 		Store: s.store, Issuer: s.broker, NatsURLs: s.broker.URLs(), CA: ca,
-		HubKey: s.broker.HubKey().Public(), Epoch: cert, Log: s.cfg.Log, Now: s.cfg.Now,
+		HubKey: s.broker.HubKey().Public(), Epoch: epoch, Log: s.cfg.Log, Now: s.cfg.Now,
 	})
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTP)
 	if err != nil {
@@ -215,6 +208,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.removeRunFile()
 	if err := s.broker.Serve(wire.HelloAny, s.hello); err != nil {
+		return err
+	}
+	if err := s.broker.Serve(wire.DoorAny, s.door); err != nil {
 		return err
 	}
 	if s.cfg.Ready != nil {
@@ -270,6 +266,19 @@ func (s *Server) hello(ctx context.Context, d dot.Device, data []byte) []byte {
 	}
 	s.bell.Ring()
 	return b
+}
+
+// door answers a device that came by its door.
+func (s *Server) door(ctx context.Context, d dot.Device, data []byte) []byte {
+	a, err := s.desk.Door(ctx, d, data)
+	if err == nil {
+		var b []byte
+		if b, err = wire.Marshal(a); err == nil {
+			return b
+		}
+	}
+	s.cfg.Log.Error("nobody let in by the door", "device", string(d), "err", err)
+	return nil
 }
 
 // Office answers questions about the hub.

@@ -15,6 +15,8 @@
 //   - [Fork]: a second, different entry under a dot that is taken.
 //   - [Unattributed]: bytes that no valid known signer vouches for.
 //   - [Contact], [Finding]: a device's last hello, and what the hub noticed.
+//   - [Loss]: entries that the hub had before it was put back to an older copy.
+//   - [Watermark]: how far a chain lies in a verified backup.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
 package store
@@ -211,6 +213,25 @@ type Finding struct {
 	ClosedAt  int64 // 0: still so
 }
 
+// Loss is a run of entries of which a device holds receipts and that the hub
+// does not have: it was put back to an older copy of its database. Within Run
+// some may never have been missing.
+type Loss struct {
+	Chain      dot.Chain
+	Run        lane.Range
+	Epoch      receipt.Epoch // in which it was noted, and in which it comes back
+	Missing    uint64        // entries of Run that were missing when it was noted
+	Left       uint64        // of those, still missing; set by Losses
+	NotedAt    int64
+	RegainedAt int64 // 0: not all of it yet
+}
+
+// Watermark says how far a chain lies in a verified backup.
+type Watermark struct {
+	Chain   dot.Chain
+	Through dot.Seq
+}
+
 // EntryQuery chooses entries in order of arrival. Zero fields do not restrict.
 type EntryQuery struct {
 	Device  dot.Device
@@ -241,6 +262,29 @@ type Store interface {
 	// Epoch returns the database's certificate; mint is called once, to make
 	// it, when the database has none yet.
 	Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (receipt.EpochCertificate, error)
+
+	// Succeed makes child the database's epoch in place of was, and notes losses,
+	// in one transaction. When the epoch is not was any more nothing changes:
+	// somebody else was faster. now is the epoch after the call in either case.
+	Succeed(ctx context.Context, was receipt.Epoch, child receipt.EpochCertificate, losses []Loss) (now receipt.EpochCertificate, minted bool, err error)
+	// NoteLosses notes what devices say is missing. A chain has one open loss,
+	// which grows; Missing and Left are counted here, and a loss of which
+	// nothing is missing is not noted. It is closed by the SaveLane that brings
+	// the last of it.
+	NoteLosses(ctx context.Context, losses []Loss) error
+	// Losses lists losses by the time they were noted, open ones only unless
+	// regained is true.
+	Losses(ctx context.Context, regained bool) ([]Loss, error)
+
+	// Archive raises what lanes hold as archived, never above what they hold as
+	// received without a hole; a lower mark changes nothing. Unknown chains are passed over.
+	Archive(ctx context.Context, marks []Watermark) error
+	// Snapshot writes the database of one moment, while others write, into a new
+	// file that an Open of the same implementation takes. It is synced. An error
+	// or the end of ctx may leave a part of the file.
+	Snapshot(ctx context.Context, file string) error
+	// Check looks for damage in the whole database; it wraps ErrDamaged when it finds some.
+	Check(ctx context.Context) error
 
 	// Invite adds the device or, when it exists, replaces its open code, and its
 	// scopes unless none are given. ErrExists when it is enrolled and again is

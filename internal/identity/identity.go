@@ -26,6 +26,7 @@ const (
 	ForReceipt Domain = "otor/1/receipt"
 	ForEpoch   Domain = "otor/1/epoch"
 	ForEnrol   Domain = "otor/1/enrol"
+	ForDoor    Domain = "otor/1/door"
 )
 
 // SignatureSize is the length of a signature in bytes.

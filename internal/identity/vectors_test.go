@@ -2,17 +2,12 @@ package identity_test
 
 import (
 	"encoding/hex"
-	"encoding/json"
-	"flag"
-	"os"
+	"reflect"
 	"testing"
 
+	"otor/internal/golden"
 	"otor/internal/identity"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata/vectors.json: a changed byte is a change of the protocol")
-
-const vectorFile = "testdata/vectors.json"
 
 type vectors struct {
 	Secret     string            `json:"secret"`
@@ -49,36 +44,18 @@ func build(t testing.TB) vectors {
 		Seed: hex.EncodeToString(seed), PublicKey: k.Public().String(), Message: hex.EncodeToString([]byte("message")),
 		Signatures: map[string]string{},
 	}
-	for _, d := range []identity.Domain{identity.ForBatch, identity.ForReceipt, identity.ForEpoch, identity.ForEnrol} {
+	for _, d := range []identity.Domain{identity.ForBatch, identity.ForReceipt, identity.ForEpoch, identity.ForEnrol, identity.ForDoor} {
 		v.Signatures[string(d)] = hex.EncodeToString(k.Sign(d, []byte("message")))
 	}
 	return v
 }
 
 func TestVectors(t *testing.T) {
-	got, err := json.MarshalIndent(build(t), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got = append(got, '\n')
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(vectorFile, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("bytes changed\n got %s\nwant %s", got, want)
-	}
-	var v vectors
-	if err := json.Unmarshal(want, &v); err != nil {
-		t.Fatal(err)
+	got := build(t)
+	golden.Update(t, got)
+	v := golden.Load[vectors](t)
+	if !reflect.DeepEqual(got, v) {
+		t.Errorf("bytes changed\n got %+v\nwant %+v", got, v)
 	}
 	c, hub, err := identity.ParseQRText(v.QRText)
 	if err != nil || c != sampleCode() || hub != v.Hub {
@@ -94,7 +71,7 @@ func TestSignaturesStayWithTheirPurpose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := []identity.Domain{identity.ForBatch, identity.ForReceipt, identity.ForEpoch, identity.ForEnrol}
+	all := []identity.Domain{identity.ForBatch, identity.ForReceipt, identity.ForEpoch, identity.ForEnrol, identity.ForDoor}
 	for _, made := range all {
 		sig := k.Sign(made, []byte("m"))
 		for _, used := range all {

@@ -5,17 +5,20 @@ import (
 	"errors"
 	"testing"
 
+	"otor/internal/golden"
 	"otor/internal/wire"
 )
 
 func FuzzHello(f *testing.F)       { fuzz[wire.Hello](f) }
 func FuzzWelcome(f *testing.F)     { fuzz[wire.Welcome](f) }
+func FuzzDoorHello(f *testing.F)   { fuzz[wire.DoorHello](f) }
+func FuzzDoorAnswer(f *testing.F)  { fuzz[wire.DoorAnswer](f) }
 func FuzzReceiptNews(f *testing.F) { fuzz[wire.ReceiptNews](f) }
 
 // What is understood must encode again, to the same bytes each time.
 func fuzz[M wire.Message](f *testing.F) {
 	for _, v := range committed(f) {
-		f.Add(unhex(f, v.Bytes))
+		f.Add(golden.Unhex(f, v.Bytes))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := wire.Unmarshal[M](b)

@@ -35,6 +35,10 @@ type Hello struct {
 	DiskFree uint64     `cbor:"5,keyasint,omitempty"` // bytes
 	Blobs    uint32     `cbor:"6,keyasint,omitempty"` // photos waiting
 	Epoch    []byte     `cbor:"7,keyasint,omitempty"` // the epoch the device last heard, 16 bytes
+	Holds    *Holding   `cbor:"8,keyasint,omitempty"` // its credentials; nil: it takes no new ones
+	// Shown is the signed certificate of Epoch. A device sends it when the hub
+	// answered from an epoch that does not follow its own.
+	Shown []byte `cbor:"11,keyasint,omitempty"`
 }
 
 // Welcome is the hub's answer to a hello.
@@ -44,6 +48,9 @@ type Welcome struct {
 	Receipts [][]byte `cbor:"3,keyasint"` // signed, one a lane that the hub knows
 	Scopes   []string `cbor:"4,keyasint,omitempty"`
 	Refused  *Refusal `cbor:"5,keyasint,omitempty"` // set: the hub will not take this contact
+	// Credentials replace the device's own once it has stored them; nil: those
+	// it has last long enough.
+	Credentials *Credentials `cbor:"6,keyasint,omitempty"`
 }
 
 // Refusal tells a device why the hub will not do what it asked.
@@ -90,7 +97,7 @@ var ErrMalformed = errors.New("message not understood")
 
 // Message lists the shapes that travel as CBOR.
 type Message interface {
-	Hello | Welcome | ReceiptNews
+	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer
 }
 
 // Marshal encodes a message.
@@ -105,8 +112,8 @@ func Unmarshal[M Message](b []byte) (M, error) {
 	if err := decMode.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if h, ok := any(m).(Hello); ok {
-		if err := h.check(); err != nil {
+	if c, ok := any(m).(interface{ check() error }); ok {
+		if err := c.check(); err != nil {
 			return m, fmt.Errorf("%w: %w", ErrMalformed, err)
 		}
 	}
@@ -123,6 +130,9 @@ func (h Hello) check() error {
 		case l.Last > dot.MaxSeq || l.Received > dot.MaxSeq || l.Archived > dot.MaxSeq:
 			return fmt.Errorf("hello: %d/%s: seqs end at %d", l.Incarnation, l.Lane, dot.MaxSeq)
 		}
+	}
+	if h.Holds != nil && h.Holds.Incarnation == 0 {
+		return errors.New("hello: credentials of no incarnation")
 	}
 	return nil
 }
@@ -154,11 +164,12 @@ type EnrolReply struct {
 	Device      dot.Device         `json:"device"`
 	Incarnation dot.Incarnation    `json:"incarnation"`
 	Previous    dot.Incarnation    `json:"previous,omitempty"`
-	JWT         string             `json:"jwt"`      // NATS user JWT, at most 30 days
-	NatsURLs    []string           `json:"nats"`     // tls://host:port
-	CA          string             `json:"ca"`       // PEM of the hub's CA certificate
-	HubKey      identity.PublicKey `json:"hub_key"`  // signs receipts and epochs
-	Epoch       []byte             `json:"epoch"`    // signed epoch certificate
-	Scopes      []string           `json:"scopes"`   // granted
-	HubTime     int64              `json:"hub_time"` // Unix milliseconds
+	JWT         string             `json:"jwt"`            // NATS user JWT, at most 30 days
+	Door        string             `json:"door,omitempty"` // see [Credentials.Door]
+	NatsURLs    []string           `json:"nats"`           // tls://host:port
+	CA          string             `json:"ca"`             // PEM of the hub's CA certificate
+	HubKey      identity.PublicKey `json:"hub_key"`        // signs receipts and epochs
+	Epoch       []byte             `json:"epoch"`          // signed epoch certificate
+	Scopes      []string           `json:"scopes"`         // granted
+	HubTime     int64              `json:"hub_time"`       // Unix milliseconds
 }

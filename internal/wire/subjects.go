@@ -2,7 +2,8 @@
 //
 // Entries travel as batch frames on [Up] subjects; a carrier passes on other
 // devices' frames, unchanged, on its [Relay] subject. [Hello] and [Pull] are
-// request and reply; [ReceiptFor] and [News] are what the hub says unasked.
+// request and reply; [ReceiptFor] and [News] are what the hub says unasked. A
+// device whose [Credentials] ran out asks for new ones by [DoorHello].
 // The shapes are CBOR with integer keys ([Marshal], [Unmarshal]); enrolment
 // ([EnrolRequest], [EnrolReply]) is JSON over HTTPS, since it comes before any
 // NATS credential. Nothing personal is ever part of a subject.
@@ -41,6 +42,13 @@ func HelloOn(d dot.Device) string { return Prefix + "hello." + string(d) }
 
 // HelloAny is where the hub listens for hellos.
 const HelloAny = Prefix + "hello.*"
+
+// DoorOn is where a device that was away for too long asks for credentials, and
+// the one subject on which its door lets it publish.
+func DoorOn(d dot.Device) string { return Prefix + "door." + string(d) }
+
+// DoorAny is where the hub listens for those who come by the door.
+const DoorAny = Prefix + "door.*"
 
 // PullOn is where a device asks for pages.
 func PullOn(d dot.Device) string { return Prefix + "pull." + string(d) }

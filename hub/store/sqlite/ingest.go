@@ -98,6 +98,9 @@ func (t *tx) SaveLane(l store.Lane) error {
 		if highest == l.Received.Through() {
 			head = orNull(l.Head)
 		}
+		if err := t.w.closeLoss(id, l.Received, l.ReceivedAt); err != nil {
+			return err
+		}
 		return t.w.exec("UPDATE chains SET received = ?1, head = ?2, archived = ?3, duplicates = ?4, received_at = ?5,"+
 			" declared_head = CASE WHEN declared < ?6 THEN ?7 ELSE declared_head END,"+
 			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = max(declared, ?6) WHERE id = ?8",

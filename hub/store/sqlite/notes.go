@@ -10,33 +10,7 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
-	"otor/internal/receipt"
 )
-
-// Epoch reads the database's certificate, minting it the first time.
-func (s *Store) Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (cert receipt.EpochCertificate, err error) {
-	err = s.write(ctx, "epoch", func(w *writer) error {
-		found, err := w.one("SELECT epoch, parent, lineage, minted FROM epoch", nil, func(r *sqlite3.Stmt) error {
-			cert.Lineage, cert.Minted = uint32(r.ColumnInt64(2)), r.ColumnInt64(3) //nolint:gosec // was one when it was stored
-			if err := digest(r, 0, cert.Epoch[:]); err != nil {
-				return err
-			}
-			return digest(r, 1, cert.Parent[:])
-		})
-		if err != nil || found {
-			return err
-		}
-		if cert, err = mint(); err != nil {
-			return err
-		}
-		return w.exec("INSERT INTO epoch (only, epoch, parent, lineage, minted) VALUES (1, ?, ?, ?, ?)",
-			cert.Epoch[:], cert.Parent[:], int64(cert.Lineage), cert.Minted)
-	})
-	if err != nil {
-		return receipt.EpochCertificate{}, err
-	}
-	return cert, nil
-}
 
 // SetFinding opens a finding, or updates the open one of its code.
 func (s *Store) SetFinding(ctx context.Context, f store.Finding) error {

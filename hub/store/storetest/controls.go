@@ -11,6 +11,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/lane"
+	"otor/internal/receipt"
 )
 
 // control is a database broken on purpose, and the checks that must notice.
@@ -58,6 +59,10 @@ var controls = []control{
 	{
 		"contexts are ignored", func(s store.Store) store.Store { return ignoresContext{s} },
 		[]string{"a cancelled ingest leaves nothing"},
+	},
+	{
+		"everybody begins an epoch", func(s store.Store) store.Store { return succeedsAlways{s} },
+		[]string{"one of many succeeds an epoch"},
 	},
 }
 
@@ -173,6 +178,18 @@ func (x dropsPrivate) Insert(es []store.Entry) error {
 		es[i].Raw = es[i].Raw.Erase()
 	}
 	return x.Tx.Insert(es)
+}
+
+type succeedsAlways struct{ store.Store }
+
+func (s succeedsAlways) Succeed(ctx context.Context, was receipt.Epoch, child receipt.EpochCertificate, losses []store.Loss) (receipt.EpochCertificate, bool, error) {
+	for {
+		now, minted, err := s.Store.Succeed(ctx, was, child, losses)
+		if err != nil || minted {
+			return now, minted, err
+		}
+		was = now.Epoch
+	}
 }
 
 type ignoresContext struct{ store.Store }

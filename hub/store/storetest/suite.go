@@ -61,6 +61,7 @@ func checks() []check {
 	all = append(all, ingestChecks...)
 	all = append(all, holeChecks...)
 	all = append(all, queryChecks...)
+	all = append(all, rollbackChecks...)
 	return append(all, noteChecks...)
 }
 

@@ -1,0 +1,131 @@
+package uplink_test
+
+import (
+	"errors"
+	"testing"
+
+	"otor/agent/uplink"
+	"otor/internal/batch"
+	"otor/internal/dot"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+func epoch(id byte, lineage uint32) receipt.EpochCertificate {
+	return receipt.EpochCertificate{Epoch: receipt.Epoch{id}, Lineage: lineage}
+}
+
+func signed(t *testing.T, c receipt.EpochCertificate) []byte {
+	t.Helper()
+	b, err := c.Sign(hubKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestANewEpochIsEntered: what a hub that was put back lacks is sent again.
+func TestANewEpochIsEntered(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 9, 50)
+	h := newHub(t, box)
+	newUplink(box, h, nil)
+	drain(t, h)
+	h.mu.Lock()
+	h.received[records] = lane.NewSet(lane.Run(1, 4))
+	h.epoch = epoch(2, 1)
+	h.mu.Unlock()
+	r := drain(t, h)
+	if r.Sent != 5 || !h.has(records, 9) {
+		t.Errorf("%+v; the hub has %v", r, h.received)
+	}
+	if got := h.heard[len(h.heard)-1]; got.Epoch[0] != 1 || got.Lanes[0].Received != 9 || got.Shown != nil {
+		t.Errorf("the hello before: %+v", got)
+	}
+	if got := box.Chains()[0].Epoch; got != (receipt.Epoch{2}) {
+		t.Errorf("the chain goes by %s", got)
+	}
+}
+
+// TestReceiptsOfAnotherEpochClaimNothing: a device that stopped between two
+// stores must not say of the new epoch what only the old one confirmed.
+func TestReceiptsOfAnotherEpochClaimNothing(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 3, 50)
+	h := newHub(t, box)
+	newUplink(box, h, nil)
+	drain(t, h)
+	box.epoch.Store(signed(t, epoch(2, 1)))
+	h.epoch = epoch(2, 1)
+	drain(t, h)
+	if got := h.heard[len(h.heard)-1]; got.Epoch[0] != 2 || got.Lanes[0].Received != 0 {
+		t.Errorf("the hello: %+v", got)
+	}
+}
+
+// TestAHubFromBeforeIsShownTheEpoch: and when it takes notice all goes on.
+func TestAHubFromBeforeIsShownTheEpoch(t *testing.T) {
+	for _, takesNotice := range []bool{true, false} {
+		box := newOutbox()
+		box.capture(records, 3, 50)
+		h := newHub(t, box)
+		newer := signed(t, epoch(7, 5))
+		box.epoch.Store(newer)
+		h.epoch = epoch(1, 5)
+		h.onHello = func(said wire.Hello) {
+			if said.Shown != nil && takesNotice {
+				h.epoch = epoch(8, 6)
+			}
+		}
+		r, err := newUplink(box, h, nil).Session(t.Context(), true)
+		if h.hellos != 2 || h.heard[0].Shown != nil || string(h.heard[1].Shown) != string(newer) {
+			t.Errorf("%d hellos: %+v", h.hellos, h.heard)
+		}
+		if takesNotice && (err != nil || r.Remaining != 0) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		if !takesNotice && (!errors.Is(err, uplink.ErrBehind) || r.Sent != 0 || box.epoch.Load().([]byte)[0] != newer[0]) {
+			t.Errorf("a hub that takes no notice: %+v, %v", r, err)
+		}
+	}
+}
+
+// TestNewsOfAnotherEpoch: it is not settled, and asked about once.
+func TestNewsOfAnotherEpoch(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 6, 50)
+	h := newHub(t, box)
+	newUplink(box, h, func(cfg *uplink.Config) { cfg.MaxEntries = 1 })
+	h.fate = func(n int, _ batch.Header) fate {
+		if n == 2 { // the hub has been put back meanwhile
+			h.epoch, h.received[records] = epoch(2, 1), nil
+		}
+		return fate{}
+	}
+	r := drain(t, h)
+	if r.Remaining != 0 || !h.has(records, 6) || h.hellos > 3 {
+		t.Errorf("%+v after %d hellos; the hub has %v", r, h.hellos, h.received)
+	}
+}
+
+// TestLateReceiptsAreForgotten: what an earlier connection brought may be from
+// before the hub was put back.
+func TestLateReceiptsAreForgotten(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 5, 50)
+	h := newHub(t, box)
+	u := newUplink(box, h, nil)
+	late, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{func() []byte {
+		h.received[records] = lane.NewSet(lane.Run(1, dot.Seq(5)))
+		return h.receiptOf(records)
+	}()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.received[records] = nil
+	u.TakeReceipts(late)
+	if r := drain(t, h); r.Sent != 5 || !h.has(records, 5) {
+		t.Errorf("%+v; the hub has %v", r, h.received)
+	}
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"otor/hub/backup"
+	"otor/hub/server"
+	"otor/internal/cli"
+)
+
+func newBackup(app *cli.App) *cobra.Command {
+	keep := 7
+	cmd := &cobra.Command{
+		Use: "backup DIR", Short: "Copy the hub into a new folder below DIR, and verify the copy", Args: cli.OneArg("DIR"),
+		Long: "Copies database and keys of the running hub, or of the stopped one, opens the copy as a hub would and computes\n" +
+			"every chain anew from its entries. The folder gets its name only then. What lies in the second-newest backup\n" +
+			"too counts as archived from then on. DIR holds the hub's secrets: keep it on another disk, and to yourself.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := filepath.Abs(args[0])
+			if err != nil {
+				return err
+			}
+			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
+				made, err := o.Backup(cmd.Context(), dir, keep)
+				if err != nil {
+					return err
+				}
+				if app.JSON {
+					return app.PrintJSON(made)
+				}
+				return printMade(app, made)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&keep, "keep", keep, "remove the oldest beyond so many `backups`, at least 2")
+	return cmd
+}
+
+func printMade(app *cli.App, m backup.Made) error {
+	err := app.Printf("%s: %d entries in %d lanes, verified; %d entries are archived; %d backups are kept\n",
+		m.Path, m.Entries, m.Lanes, m.Archived, m.Kept)
+	for _, old := range m.Removed {
+		if err == nil {
+			err = app.Printf("removed %s\n", old)
+		}
+	}
+	if err == nil && m.Unjoined > 0 {
+		err = app.Printf("%d lanes hold a second history of their device: their entries are whole, their heads cannot be computed\n", m.Unjoined)
+	}
+	if err == nil && m.Warning != "" {
+		err = app.Printf("WARNING: %s\n", m.Warning)
+	}
+	return err
+}
+
+func newRestore(app *cli.App) *cobra.Command {
+	accept := false
+	cmd := &cobra.Command{
+		Use: "restore BACKUP", Short: "Put a backup into an empty data folder (--data)", Args: cli.OneArg("BACKUP"),
+		Long: "Verifies the backup and puts its database and keys into the data folder, which must be empty or not there.\n" +
+			"Start the hub there afterwards: devices send again what the backup lacks, by themselves; hub findings lists it.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			from, err := filepath.Abs(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := server.Restore(cmd.Context(), from, app.Data, accept)
+			if err != nil {
+				return err
+			}
+			if app.JSON {
+				return app.PrintJSON(r)
+			}
+			return printRestored(app, r)
+		},
+	}
+	cmd.Flags().BoolVar(&accept, "accept-loss", false, "restore although devices may have dropped what the backup does not hold")
+	return cmd
+}
+
+func printRestored(app *cli.App, r backup.Restored) error {
+	made := r.Made
+	if at, err := time.Parse(time.RFC3339, r.Made); err == nil {
+		made = app.Clock(&at)
+	}
+	err := app.Printf("%s holds %d entries in %d lanes, as of %s. Start it: hub serve\n", r.Data, r.Entries, r.Lanes, made)
+	for _, l := range r.Accepted {
+		if err == nil {
+			err = app.Printf("accepted as lost unless a device still has it: %s\n", l)
+		}
+	}
+	if err == nil && !r.ArchiveKnown {
+		err = app.Printf("No archive.json stands beside the backup, so nothing says what devices were told is archived.\n")
+	}
+	return err
+}

@@ -1,0 +1,314 @@
+package sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"otor/agent/store"
+	"otor/agent/uplink"
+	"otor/hub/ingest"
+	hubstore "otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+)
+
+// check asks after each step for what must hold at any time.
+func (w *world) check(ctx context.Context) error {
+	for _, d := range w.devices {
+		if d.proc == nil {
+			continue
+		}
+		for _, st := range d.proc.store.Chains() {
+			if int(st.Last) != len(d.acked[st.Chain]) {
+				w.violate("%s has %d entries and %d were acknowledged", st.Chain, st.Last, len(d.acked[st.Chain]))
+			}
+			was := d.received[st.Chain]
+			if was.Epoch == st.Epoch && st.Received.Through() < was.Received.Through() {
+				w.violate("the watermark of %s fell: %s, then %s", st.Chain, was.Received, st.Received)
+			}
+			d.received[st.Chain] = st
+			w.checkReceived(d.id, st)
+		}
+		if err := d.proc.store.Err(); err != nil {
+			w.violate("the store of %s gave up: %v", d.id, err)
+		}
+	}
+	l := w.hub.current()
+	if l == nil {
+		return nil
+	}
+	lanes, err := l.ledger.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	w.commit(lanes)
+	totals, err := l.ledger.Totals(ctx)
+	if err != nil {
+		return err
+	}
+	var sum int64
+	for _, n := range lanes {
+		sum += int64(n.Received.Len())
+	}
+	if totals.Entries != sum {
+		w.violate("I2: the ledger has %d entries and its lanes say %d", totals.Entries, sum)
+	}
+	return nil
+}
+
+// How long the world may take to settle once nothing goes wrong any more (I5),
+// and how often it is asked.
+const (
+	settleWithin = 45 * time.Minute
+	askEvery     = 5 * time.Second
+)
+
+// calm heals everything and waits until nothing is on its way.
+func (w *world) calm(ctx context.Context) error {
+	if err := w.ensure(ctx); err != nil {
+		return err
+	}
+	if l := w.hub.life; l != nil {
+		l.ledger.arm(never)
+		l.ledger.setAway(false)
+	}
+	for begun := time.Now(); ; {
+		w.hub.downUntil = time.Time{}
+		for _, d := range w.devices {
+			d.downUntil = time.Time{}
+			d.net.blow(fair, false)
+		}
+		if err := w.tend(ctx); err != nil {
+			return err
+		}
+		for _, d := range w.devices {
+			if begun.Equal(time.Now()) && w.dice.is(0.75) {
+				d.hangUp() // custody ends with a connection
+			}
+			d.connect(ctx)
+		}
+		if !sleep(ctx, askEvery) {
+			return ctx.Err()
+		}
+		if err := w.check(ctx); err != nil || w.failed() {
+			return err
+		}
+		left := w.left()
+		if left == "" {
+			return nil
+		}
+		if time.Since(begun) > settleWithin {
+			w.violate("I5: %s after the last trouble: %s", settleWithin, left)
+			return nil
+		}
+	}
+}
+
+// ensure makes up for what chance left out, so that every run counts.
+func (w *world) ensure(ctx context.Context) error {
+	w.mu.Lock()
+	work := w.work
+	w.mu.Unlock()
+	if work.HubCrashes == 0 && w.hub.life != nil {
+		w.hub.life.ledger.crash()
+	}
+	d := w.devices[0]
+	if work.DeviceCrashes == 0 && d.proc != nil {
+		if err := d.crash(ctx, true, 0); err != nil {
+			return err
+		}
+	}
+	if work.Forged == 0 {
+		return w.hostile.forge()
+	}
+	return nil
+}
+
+// left says what is not settled yet.
+func (w *world) left() string {
+	if n := w.alerts.len() + w.records.len(); n > 0 {
+		return fmt.Sprintf("%d frames are in the stream", n)
+	}
+	if w.hub.current() == nil {
+		return "the hub is down"
+	}
+	for _, d := range w.devices {
+		if d.proc == nil {
+			return string(d.id) + " is down"
+		}
+		if n := uplink.Remaining((&outbox{d, d.proc.store}).Chains()); n > 0 {
+			return fmt.Sprintf("%s has %d entries waiting", d.id, n)
+		}
+	}
+	return ""
+}
+
+// account holds the ledger against everything that was ever acknowledged.
+func (w *world) account(ctx context.Context) error {
+	for _, d := range w.devices {
+		d.hangUp()
+	}
+	l := w.hub.life.ledger
+	ledger, err := w.readLedger(ctx, w.hub.life)
+	if err != nil {
+		return err
+	}
+	lanes, err := l.Lanes(ctx)
+	if err != nil {
+		return err
+	}
+	byChain := make(map[dot.Chain]hubstore.Lane, len(lanes))
+	for _, n := range lanes {
+		byChain[n.Chain] = n
+	}
+	for _, d := range w.devices {
+		for _, st := range d.proc.store.Chains() {
+			w.compare(d, st, byChain[st.Chain], ledger)
+		}
+		found, err := d.proc.store.Verify(ctx, store.All, nil)
+		if err != nil {
+			return err
+		}
+		for _, f := range append(found, d.proc.store.Findings()...) {
+			w.violate("I4: %s reports damage: %s %s: %s", d.id, f.Code, f.Which, f.What)
+		}
+	}
+	for at, hash := range w.hub.notes {
+		if e, ok := ledger[at]; !ok || e.Hash != hash {
+			w.violate("I1: the operator's entry %s was confirmed and is not in the ledger", at)
+		}
+	}
+	if err := w.checkTrouble(ctx, l); err != nil {
+		return err
+	}
+	if err := w.checkRegained(ctx, l); err != nil {
+		return err
+	}
+	return w.checkAside(ctx, l)
+}
+
+// readLedger reads all entries, and judges each once more.
+func (w *world) readLedger(ctx context.Context, l *life) (map[dot.Dot]hubstore.Entry, error) {
+	out := make(map[dot.Dot]hubstore.Entry)
+	cfg := w.hub.config(l)
+	for e, err := range l.ledger.Entries(ctx, hubstore.EntryQuery{WithRaw: true}) {
+		if err != nil {
+			return nil, err
+		}
+		if _, twice := out[e.Dot]; twice {
+			w.violate("I2: %s is in the ledger twice", e.Dot)
+		}
+		out[e.Dot] = e.Entry
+		if e.Raw.Hash() != e.Hash {
+			w.violate("%s has other bytes than its hash says", e.Dot)
+		}
+		again := ingest.Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, cfg).Judgement
+		if j := e.Judgement; j != again && j.Verdict != hubstore.Held && j.Code != "chain_mismatch" {
+			w.violate("%s was judged %v, and is judged %v when asked again", e.Dot, j, again)
+		}
+	}
+	return out, nil
+}
+
+// compare holds one chain of a device against the hub's.
+func (w *world) compare(d *device, st store.ChainState, n hubstore.Lane, ledger map[dot.Dot]hubstore.Entry) {
+	acked := d.acked[st.Chain]
+	whole := lane.NewSet(lane.Run(1, st.Last))
+	switch {
+	case st.Last == 0 && n.Received == nil:
+		return
+	case n.Received.Len() != uint64(st.Last) || !within(whole, n.Received):
+		w.violate("I1: the hub has %s of %s, which ends at %d", n.Received, st.Chain, st.Last)
+	case n.Head != st.Head:
+		w.violate("the heads of %s at %d differ", st.Chain, st.Last)
+	case n.Declared != st.Last:
+		w.violate("%s ends at %d, and the hub was told %d", st.Chain, st.Last, n.Declared)
+	}
+	head := entry.Genesis(st.Chain)
+	for _, s := range acked {
+		e, ok := ledger[s.dot]
+		switch {
+		case !ok:
+			w.violate("I1: %s was acknowledged and is not in the ledger", s.dot)
+			return
+		case e.Hash != s.hash:
+			w.violate("I1: %s is in the ledger with other content", s.dot)
+		case e.Judgement.Verdict != s.expect.verdict || e.Judgement.Code != s.expect.code:
+			w.violate("%s was judged %s %s (%s), expected %s %s", s.dot, e.Judgement.Verdict, e.Judgement.Code, e.Judgement.Words, s.expect.verdict, s.expect.code)
+		}
+		head = entry.Next(head, e.Raw)
+	}
+	if len(acked) > 0 && head != st.Head {
+		w.violate("the ledger's entries of %s do not give its head", st.Chain)
+	}
+}
+
+// checkTrouble asks that no honest chain has a hole, a fork or an alarm.
+func (w *world) checkTrouble(ctx context.Context, l *ledger) error {
+	gaps, err := l.Gaps(ctx, false)
+	if err != nil {
+		return err
+	}
+	for _, g := range gaps {
+		if g.Chain.Device != hostileName {
+			w.violate("a hole is left: %s %s", g.Chain, g.Run)
+		}
+	}
+	forks, err := l.Forks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range forks {
+		if f.Dot.Device != hostileName {
+			w.violate("%s has a fork (%s)", f.Dot, f.Code)
+		}
+	}
+	held, err := l.HeldCounts(ctx)
+	if err != nil {
+		return err
+	}
+	for c, n := range held {
+		if c.Device != hostileName && n > 0 {
+			w.violate("%d entries of %s are still held", n, c)
+		}
+	}
+	found, err := l.Findings(ctx, false)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if f.Device != hostileName && f.Code != "clock_skew" {
+			w.violate("the hub blames %s: %s: %s", f.Device, f.Code, f.Words)
+		}
+	}
+	return nil
+}
+
+// checkAside asks that what nobody vouches for is listed, and nothing else.
+func (w *world) checkAside(ctx context.Context, l *ledger) error {
+	list, err := l.Unattributed(ctx)
+	if err != nil {
+		return err
+	}
+	listed := make(map[[32]byte]bool)
+	for _, u := range list {
+		b, err := l.UnattributedFrame(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(b)
+		listed[sum] = true
+		if _, ok := w.forged[sum]; !ok {
+			w.violate("a genuine frame was set aside: %s, %s", u.Code, u.Words)
+		}
+	}
+	for sum, f := range w.forged {
+		if f.aside && !listed[sum] {
+			w.violate("a frame that was set aside (%x) is not listed", sum[:4])
+		}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package sim
+
+import (
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Control breaks a promise on purpose.
+type Control string
+
+// The controls. A run under any of them but Sound must be found out.
+const (
+	Sound Control = ""
+	// NoDedup: the hub does not recognise copies.
+	NoDedup Control = "no-dedup"
+	// NoSync: a device's store says "saved" before the disk has it.
+	NoSync Control = "no-sync"
+	// CustodyIsReceipt: a device takes the stream's acknowledgement for the hub's.
+	CustodyIsReceipt Control = "custody-is-receipt"
+	// ReceiptFirst: the hub sends its receipt before it commits.
+	ReceiptFirst Control = "receipt-first"
+	// NoChild: a hub that was put back to an older copy never takes notice.
+	NoChild Control = "no-child"
+)
+
+// Controls lists those that break something.
+func Controls() []Control { return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild} }
+
+// Config is what a run is made of.
+type Config struct {
+	Seed    uint64
+	Dir     string // empty, for the databases
+	Control Control
+	Log     *slog.Logger // of the programs; nil: silent
+	Trace   io.Writer    // gets a line for each thing that happens; may be nil
+}
+
+// Report says what came of a run.
+type Report struct {
+	Seed       uint64
+	Violations []string // of what must hold; the first maxViolations
+	Work       Work
+	Virtual    time.Duration // how long the run was for its actors
+	// Digest covers everything that happened, in order for each actor.
+	Digest [32]byte
+}
+
+// maxViolations ends a run: what follows the first ones is mostly their echo.
+const maxViolations = 12
+
+func (r Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d, digest %s, %s: %s", r.Seed, hex.EncodeToString(r.Digest[:6]), r.Virtual.Round(time.Second), r.Work)
+	for _, v := range r.Violations {
+		b.WriteString("\n  " + v)
+	}
+	return b.String()
+}
+
+// Work counts what happened in one run or in many.
+type Work struct {
+	Steps         int `json:"steps"`
+	Captures      int `json:"captures"`
+	Notes         int `json:"notes"` // operators' own entries
+	DeviceCrashes int `json:"device_crashes"`
+	Torn          int `json:"torn"` // of those, in the middle of a commit
+	HubCrashes    int `json:"hub_crashes"`
+	Rollbacks     int `json:"rollbacks"` // of the hub, to an older copy
+	Epochs        int `json:"epochs"`    // begun because devices proved that
+	Connections   int `json:"connections"`
+	Frames        int `json:"frames"`
+	Losses        int `json:"losses"`  // frames, acknowledgements, hellos, receipts
+	Copies        int `json:"copies"`  // entries that the hub recognised as copies
+	Held          int `json:"held"`    // frames that arrived above a hole
+	Carried       int `json:"carried"` // frames passed on for others
+	Forged        int `json:"forged"`  // frames that nobody vouches for
+	Hostile       int `json:"hostile"` // frames of the device that breaks the rules
+	Lost          int `json:"lost"`    // times that the stream lost all it held
+	Jumps         int `json:"jumps"`   // of clocks
+}
+
+// Add adds another run's counts.
+func (w *Work) Add(o Work) {
+	sum, part := reflect.ValueOf(w).Elem(), reflect.ValueOf(o)
+	for i := range sum.NumField() {
+		sum.Field(i).SetInt(sum.Field(i).Int() + part.Field(i).Int())
+	}
+}
+
+func (w Work) String() string {
+	v := reflect.ValueOf(w)
+	parts := make([]string, v.NumField())
+	for i := range parts {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		parts[i] = fmt.Sprintf("%s %d", strings.ReplaceAll(name, "_", " "), v.Field(i).Int())
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Least says what a run did too little of to count; empty when it did enough.
+func (w Work) Least() string {
+	for _, n := range []struct {
+		what        string
+		have, least int
+	}{
+		{"steps", w.Steps, 100},
+		{"captures", w.Captures, 40},
+		{"device crashes", w.DeviceCrashes, 1},
+		{"hub crashes", w.HubCrashes, 1},
+		{"connections", w.Connections, 4},
+		{"frames", w.Frames, 10},
+		{"losses", w.Losses, 1},
+		{"copies", w.Copies, 1},
+		{"forged frames", w.Forged, 1},
+	} {
+		if n.have < n.least {
+			return fmt.Sprintf("%d %s, at least %d count", n.have, n.what, n.least)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"time"
+
+	"otor/agent/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+)
+
+// backup is an older copy of the hub's database.
+type backup struct {
+	dir   string
+	notes map[dot.Dot]entry.Hash // confirmed when it was made
+}
+
+// backUp copies the hub's database, as an office does at night.
+func (w *world) backUp() error {
+	h := w.hub
+	if h.life == nil || !h.life.ledger.alive() {
+		return nil
+	}
+	h.backups++
+	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes)}
+	if err := copyDatabase(b.dir, h.path); err != nil {
+		return err
+	}
+	old := h.backup
+	h.backup = b
+	w.did("hub", nil, "backup")
+	if old != nil {
+		return os.RemoveAll(old.dir)
+	}
+	return nil
+}
+
+// putBack stops the hub and puts the backup in place of its database. What the
+// operators wrote since is gone: their journal is another's affair. What
+// devices wrote must come back by itself.
+func (w *world) putBack() error {
+	h := w.hub
+	if h.backup == nil {
+		return nil
+	}
+	if h.life != nil {
+		h.life.ledger.crash()
+		w.unplug()
+		if err := h.bury(w.dice.about(10 * time.Second)); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Join(w.cfg.Dir, fmt.Sprintf("hub-%d-%d", h.lives, h.backups))
+	if err := errors.Join(os.RemoveAll(h.path), os.RemoveAll(dir), copyDatabase(dir, h.backup.dir)); err != nil {
+		return err
+	}
+	h.path, h.notes = dir, maps.Clone(h.backup.notes)
+	w.mu.Lock()
+	clear(w.committed)
+	for _, f := range w.forged {
+		f.aside = false
+	}
+	w.speaks = receipt.Epoch{}
+	w.mu.Unlock()
+	w.did("hub", func(n *Work) { n.Rollbacks++ }, "put back")
+	return nil
+}
+
+// unplug takes the stream's server away, and every connection with it.
+func (w *world) unplug() {
+	w.alerts.serve(false)
+	w.records.serve(false)
+	for _, d := range w.devices {
+		d.hangUp()
+	}
+}
+
+// speak notes the epoch that the hub speaks from. After it was put back, what
+// devices hold of older epochs may be more than it has, until it notices.
+func (w *world) speak(e receipt.Epoch) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.speaks = e
+}
+
+// checkReceived holds what a device believes against what the hub has
+// committed, in the epoch that both go by.
+func (w *world) checkReceived(d dot.Device, st store.ChainState) {
+	w.mu.Lock()
+	same := st.Epoch == w.speaks && !st.Epoch.IsZero()
+	w.mu.Unlock()
+	if same && !w.has(st.Chain, st.Received) {
+		w.violate("I1: %s takes %s %s for received, of which the hub has committed less", d, st.Chain, st.Received)
+	}
+}
+
+// checkRegained asks that all that devices said was missing came back.
+func (w *world) checkRegained(ctx context.Context, l *ledger) error {
+	losses, err := l.Losses(ctx, false)
+	if err != nil {
+		return err
+	}
+	for _, n := range losses {
+		if n.Chain.Device != hostileName {
+			w.violate("%s %s was noted as missing and did not come back: %d are left", n.Chain, n.Run, n.Left)
+		}
+	}
+	return nil
+}
