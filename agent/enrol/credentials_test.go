@@ -265,7 +265,7 @@ func takeForever(t *testing.T, dir, tokens string) {
 	id := load(t, dir)
 	said := false
 	for {
-		for _, token := range strings.Fields(tokens) {
+		for token := range strings.FieldsSeq(tokens) {
 			next, err := id.Take(dir, wire.Credentials{JWT: token})
 			if err != nil {
 				t.Fatal(err)
