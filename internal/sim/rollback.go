@@ -41,7 +41,8 @@ func (w *world) backUp() error {
 	return nil
 }
 
-// putBack stops the hub and puts the backup in place of its database. What the
+// putBack stops the hub and puts the backup in place of its database. The
+// stream's server stops with it, so that every device says hello again. What the
 // operators wrote since is gone: their journal is another's affair. What
 // devices wrote must come back by itself.
 func (w *world) putBack() error {
@@ -49,9 +50,9 @@ func (w *world) putBack() error {
 	if h.backup == nil {
 		return nil
 	}
+	w.unplug()
 	if h.life != nil {
 		h.life.ledger.crash()
-		w.unplug()
 		if err := h.bury(w.dice.about(10 * time.Second)); err != nil {
 			return err
 		}
