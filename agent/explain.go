@@ -53,6 +53,7 @@ var kinds = []struct {
 	{store.ErrWrongKey, cli.Integrity, "wrong_key", "put back the identity.json that belongs to this folder"},
 	{store.ErrNotFound, cli.Refused, "not_found", "agent log lists the entries that there are"},
 	{link.ErrRefused, cli.Credential, "refused", "ask the hub's operator; nothing is lost meanwhile"},
+	{uplink.ErrDisputed, cli.Integrity, codeHistory, "the records stay safe on this device; the operator sees the fork in: hub findings"},
 	{uplink.ErrRefused, cli.Credential, "refused", "ask the hub's operator; nothing is lost meanwhile"},
 	{link.ErrOffline, cli.Unreachable, "unreachable", "everything stays safe on this device; try again where there is signal"},
 	{link.ErrLost, cli.Unreachable, "link_lost", "everything stays safe on this device; try again where there is signal"},
@@ -78,6 +79,7 @@ func exitOf(kind error) cli.Exit {
 const (
 	codeDiskFull = "disk_full"
 	codeRefused  = "refused"
+	codeHistory  = "history_differs"
 	codeInternal = "internal"
 )
 
@@ -87,6 +89,8 @@ func exitOfRefusal(code string) cli.Exit {
 		return cli.Storage
 	case codeRefused:
 		return cli.Credential
+	case codeHistory:
+		return cli.Integrity
 	case "unreachable", "unfinished", "busy":
 		return cli.Unreachable
 	case codeInternal:

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"otor/hub/backup"
+	"otor/hub/broker"
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/pack"
@@ -56,6 +57,7 @@ var kinds = []struct {
 	{store.ErrNewer, cli.Integrity, "newer_database", "start the newer hub, or name another --data folder"},
 	{store.ErrForeign, cli.Integrity, "not_a_hub", "name another --data folder, or restore a backup"},
 	{store.ErrDamaged, cli.Integrity, "database_damaged", "keep a copy of the file, then restore the newest backup: devices send again what it lacks"},
+	{broker.ErrKeys, cli.Integrity, "keys_damaged", "restore the folder keys from a backup; new keys would mean enrolling every device again"},
 	{store.ErrExists, cli.Refused, "device_exists", "add --again to give the device a new life, or choose another name"},
 	{store.ErrRevoked, cli.Refused, "device_revoked", "a revoked device stays revoked: add it under another name"},
 	{store.ErrNotFound, cli.Refused, "not_found", "check the name: hub device list"},

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"otor/hub/server"
+	"otor/hub/store"
 	"otor/internal/cli"
 )
 
@@ -30,7 +33,7 @@ func newServe(app *cli.App) *cobra.Command {
 			}
 			var s *server.Server
 			cfg.Ready = func() { announce(app, s) }
-			if s, err = server.Open(cmd.Context(), cfg); err != nil {
+			if s, err = openPatiently(cmd.Context(), app, cfg); err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
@@ -45,6 +48,26 @@ func newServe(app *cli.App) *cobra.Command {
 	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
 	f.StringVar(&dsn, "db", "", "`name` of a PostgreSQL database; not in this version")
 	return cli.KeepsRunning(cmd)
+}
+
+// openPatiently opens the hub. A list command may hold the folder for a moment;
+// a hub that answers is another matter.
+func openPatiently(ctx context.Context, app *cli.App, cfg server.Config) (*server.Server, error) {
+	deadline := time.Now().Add(patience)
+	for {
+		s, err := server.Open(ctx, cfg)
+		if !errors.Is(err, store.ErrLocked) || time.Now().After(deadline) {
+			return s, err
+		}
+		if _, running, dialErr := server.Dial(ctx, app.Data); running || dialErr != nil {
+			return s, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // announce says where the hub is, once it answers.

@@ -75,6 +75,7 @@ type Device struct {
 	capture *capture.Capture
 	link    *link.Link
 	uplink  *uplink.Uplink
+	outbox  *outbox
 	port    uplink.Port
 	wallet  *wallet
 	bell    webui.Bell
@@ -123,8 +124,9 @@ func Open(cfg Config) (_ *Device, err error) {
 		return nil, err
 	}
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
+	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]bool)}
 	d.uplink = uplink.New(uplink.Config{
-		Outbox: &outbox{store: d.store}, Port: d.port, Key: key, Hub: id.HubKey,
+		Outbox: d.outbox, Port: d.port, Key: key, Hub: id.HubKey,
 		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
 	})
@@ -277,13 +279,13 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 	for {
 		c, err := d.link.Online(ctx, last)
 		if err != nil {
-			sum.Remaining = uplink.Remaining((&outbox{d.store}).Chains())
+			sum.Remaining = uplink.Remaining(d.outbox.Chains())
 			return sum, d.whyNot(context.Cause(ctx))
 		}
 		last = c.Generation
 		r, err := d.session(ctx, c, true)
 		sum = uplink.Result{Sent: sum.Sent + r.Sent, Received: sum.Received + r.Received, Pulled: sum.Pulled + r.Pulled, Remaining: r.Remaining}
-		if err == nil || errors.Is(err, uplink.ErrRefused) {
+		if err == nil || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrDisputed) {
 			return sum, err
 		}
 		select {

@@ -254,17 +254,20 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, syncWait)
 	defer cancel()
 	sent, hellos := d.uplink.Totals().Sent, d.hellos()
-	before := confirmed((&outbox{d.store}).Chains())
+	before := confirmed(d.outbox.Chains())
 	changes, stop := d.bell.Listen()
 	defer stop()
 	d.link.Kick()
 	d.uplink.Again()
 	for {
-		chains := (&outbox{d.store}).Chains()
+		chains := d.outbox.Chains()
 		left := uplink.Remaining(chains)
 		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - min(before, confirmed(chains)), Remaining: uint64(left)}
 		if d.hellos() > hellos && left == 0 {
 			return r, nil
+		}
+		if d.hellos() > hellos && onlyDisputed(chains) {
+			return r, &web.Refusal{Code: "history_differs", What: uplink.ErrDisputed.Error(), Do: "ask the hub's operator; the records stay safe on this device"}
 		}
 		select {
 		case <-ctx.Done():
@@ -272,6 +275,17 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 		case <-changes:
 		}
 	}
+}
+
+// onlyDisputed reports whether all that is left belongs to chains of which the
+// hub has another history.
+func onlyDisputed(chains []uplink.Chain) bool {
+	for _, c := range chains {
+		if !c.Disputed && uplink.Remaining([]uplink.Chain{c}) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // confirmed counts the entries that receipts cover: by the store's own account,

@@ -2,8 +2,8 @@ package device
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"sync"
 
 	"otor/agent/link"
 	"otor/agent/store"
@@ -85,15 +85,23 @@ func (d *Device) Frame(c dot.Chain, r lane.Range) ([]byte, error) {
 }
 
 // outbox lets uplink read and settle the store.
-type outbox struct{ store *store.Store }
+type outbox struct {
+	store *store.Store
+
+	mu       sync.Mutex
+	disputed map[dot.Chain]bool // guarded by mu: chains whose last receipt contradicted the device
+}
 
 // Chains implements uplink.Outbox.
 func (o *outbox) Chains() []uplink.Chain {
 	states := o.store.Chains()
 	out := make([]uplink.Chain, len(states))
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	for i, s := range states {
 		out[i] = uplink.Chain{
-			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch,
+			Disputed: o.disputed[s.Chain],
+			Chain:    s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch,
 			Lost: s.Lost, Archived: s.Archived,
 		}
 	}
@@ -106,28 +114,26 @@ func (o *outbox) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (uplink
 	return uplink.Run{First: r.First, Before: r.Before, Entries: r.Entries}, err
 }
 
-// errContradiction marks receipts that do not fit what the device has.
-var errContradiction = errors.New("the hub's receipts contradict this device")
-
 // Settle implements uplink.Outbox.
 func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
-	return tally(o.store.Settle(ctx, rs))
+	return o.tally(o.store.Settle(ctx, rs))
 }
 
 // Answer implements uplink.Outbox.
 func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
-	return tally(o.store.Answer(ctx, e, rs))
+	return o.tally(o.store.Answer(ctx, e, rs))
 }
 
-// tally counts the entries that receipts newly cover. A receipt that
-// contradicts the device is an error.
-func tally(settled []store.Settlement, err error) (int, error) {
+// tally counts the entries that receipts newly cover, and notes whose receipts
+// contradict the device. The other chains go on: an alert must not wait for a
+// quarrel about records. The store has noted the finding.
+func (o *outbox) tally(settled []store.Settlement, err error) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	newly := 0
 	for _, s := range settled {
-		newly += int(s.Newly)
-		if s.Refused != nil && s.Refused.Code != store.CodeUnknownChain && err == nil {
-			err = fmt.Errorf("%w: %s", errContradiction, s.Refused.What)
-		}
+		newly += int(s.Newly) //nolint:gosec // a count
+		o.disputed[s.Chain] = s.Refused != nil && s.Refused.Code != store.CodeUnknownChain
 	}
 	return newly, err
 }

@@ -2,7 +2,7 @@
 //
 // Being offline is the normal state here, so nothing that happens to the
 // connection is an error of the program: it becomes [State], and the link tries
-// again by itself, after a pause that grows from one second to two minutes and
+// again by itself, after a pause that grows from one second to half a minute and
 // is spread at random so that a team coming into range does not knock all at
 // once. Each attempt is a fresh connection; the library's own reconnecting is
 // off, since it gives up or buffers in ways that a field link does not want.
@@ -49,7 +49,7 @@ const (
 	writeDeadline  = time.Minute
 	defaultProbe   = time.Minute // a ping behind queued batches on a slow link takes a while
 	minPause       = time.Second
-	maxPause       = 2 * time.Minute
+	maxPause       = 30 * time.Second
 	steady         = 30 * time.Second // a connection that held this long resets the pause
 )
 
@@ -90,7 +90,7 @@ type Config struct {
 	PingInterval   time.Duration // 4 minutes when 0; the only idle traffic
 	ConnectTimeout time.Duration // 20 s when 0; for each address
 	MinPause       time.Duration // before the first new attempt, 1 s when 0
-	MaxPause       time.Duration // 2 minutes when 0
+	MaxPause       time.Duration // 30 s when 0
 	ProbeTimeout   time.Duration // how long a checked line may take to answer, 1 minute when 0
 }
 

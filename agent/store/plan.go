@@ -25,12 +25,14 @@ func (s *Store) plan(batch []*request) *plan {
 		s: s, rows: make([]row, 0, len(batch)+4),
 		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
 	}
-	full := s.checkSpace()
+	full, choked := s.checkSpace(floor), s.checkSpace(settleFloor)
 	now := s.o.Now()
 	for _, r := range batch {
-		r.err = full
+		if r.err = choked; r.draft != nil {
+			r.err = full
+		}
 		switch {
-		case full != nil:
+		case r.err != nil:
 		case r.draft != nil:
 			r.saved, r.err = p.append(r, now)
 		case r.contact != nil:
@@ -50,7 +52,11 @@ func (s *Store) plan(batch []*request) *plan {
 	return p
 }
 
-func (s *Store) checkSpace() error {
+// settleFloor is the free space that receipts and settings still need: what
+// they write is small, and they are what lets a full device be emptied.
+const settleFloor = 1 << 20
+
+func (s *Store) checkSpace(floor uint64) error {
 	free, err := diskFree(s.dir)
 	if err != nil {
 		return fmt.Errorf("measure the free space of %s: %w", s.dir, err)

@@ -131,6 +131,9 @@ func (p *plan) settle(rs []receipt.Receipt, answer bool) []Settlement {
 	for i, r := range rs {
 		st := p.state(r.Chain)
 		out[i] = Settlement{Chain: r.Chain}
+		if st == nil && r.Chain.Device == p.s.o.Device && r.Chain.Incarnation != p.s.o.Incarnation {
+			continue // another life of this device, in another folder: the hub speaks of all
+		}
 		if st == nil {
 			f := chainFinding(CodeUnknownChain, r.Chain, nil, "the hub sent a receipt for a chain that this device never had",
 				"tell the hub's operator: two devices may share a name")

@@ -89,7 +89,7 @@ func TestSettleRefuses(t *testing.T) {
 		{"ahead", store.CodeReceiptAhead, func(r *receipt.Receipt) { r.Through = 11 }},
 		{"ahead by a range", store.CodeReceiptAhead, func(r *receipt.Receipt) { r.Extra = []lane.Range{lane.Run(8, 11)} }},
 		{"touching range", store.CodeReceiptBroken, func(r *receipt.Receipt) { r.Extra = []lane.Range{lane.Run(6, 7)} }},
-		{"unknown chain", store.CodeUnknownChain, func(r *receipt.Receipt) { r.Chain.Incarnation = 9 }},
+		{"unknown chain", store.CodeUnknownChain, func(r *receipt.Receipt) { r.Chain.Device = "D-999" }},
 	} {
 		r := good
 		c.change(&r)

@@ -18,6 +18,11 @@ import (
 // ErrRefused marks a hello that the hub answered with a refusal; it wraps a [*wire.Refusal].
 var ErrRefused = errors.New("the hub refuses this device")
 
+// ErrDisputed marks a contact that drained everything but chains of which the
+// hub has another history.
+var ErrDisputed = errors.New("the hub has another history of this device: the folder is an older copy of itself, or two devices run on copies of one; " +
+	"what differs stays safe here and the hub was told: ask the hub's operator")
+
 // ErrBehind marks a hub that answers from an older copy of its database than
 // one that the device has seen, and goes on so when it is shown that.
 var ErrBehind = errors.New("the hub answers from an older copy of its database than this device has seen, and does not take notice of that; " +
@@ -52,6 +57,7 @@ type session struct {
 	epoch     receipt.Epoch          // of the last welcome
 	asked     map[receipt.Epoch]bool // other epochs, of which receipts came: a hello asked about each once
 	lastNews  time.Time              // the hub said what it has
+	told      map[dot.Chain]lane.Set // sent of disputed chains: no receipt will come
 	patience  time.Duration          // with a hub that says nothing about what it has in custody
 	result    Result
 }
@@ -63,7 +69,7 @@ func (u *Uplink) Session(ctx context.Context, once bool) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{
-		Uplink: u, windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
+		Uplink: u, told: make(map[dot.Chain]lane.Set), windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
 		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight), asked: make(map[receipt.Epoch]bool),
 	}
 	u.dropReceipts()
@@ -93,10 +99,32 @@ func (s *session) run(ctx context.Context, once bool) error {
 			return err
 		}
 		if once && !more && len(s.frames) == 0 {
-			return nil
+			return s.disputes()
 		}
 		if err := s.wait(ctx, more); err != nil {
 			return err
+		}
+	}
+}
+
+// disputes is nil unless a chain is disputed.
+func (s *session) disputes() error {
+	for _, c := range s.cfg.Outbox.Chains() {
+		if c.Disputed {
+			return fmt.Errorf("%w (%s)", ErrDisputed, c.Chain)
+		}
+	}
+	return nil
+}
+
+// tell lets go of what the hub has in custody of disputed chains.
+func (s *session) tell() {
+	for _, c := range s.cfg.Outbox.Chains() {
+		for _, f := range s.frames {
+			if c.Disputed && f.chain == c.Chain && !f.taken.IsZero() {
+				s.told[f.chain] = s.told[f.chain].Add(f.run)
+				s.drop(f)
+			}
 		}
 	}
 }
@@ -211,7 +239,7 @@ func (s *session) next() (Chain, lane.Range, bool) {
 	})
 	for _, c := range chains {
 		taken := c.Received
-		for _, r := range c.Lost {
+		for _, r := range slices.Concat(c.Lost, s.told[c.Chain]) {
 			taken = taken.Add(r)
 		}
 		for _, f := range s.frames {
@@ -364,6 +392,7 @@ func (s *session) published(o outcome) {
 		return
 	}
 	f.taken = time.Now()
+	s.tell()
 }
 
 func (s *session) drop(f *frame) {
@@ -408,6 +437,7 @@ func (s *session) settled(n int, err error) error {
 			}
 		}
 	}
+	s.tell()
 	return nil
 }
 

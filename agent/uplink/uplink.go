@@ -51,6 +51,9 @@ type Chain struct {
 	Received lane.Set      // covered by receipts
 	Epoch    receipt.Epoch // of those receipts
 	Lost     lane.Set      // damage took them: they cannot be sent
+	// Disputed: the hub has another history under this chain's seqs. What is
+	// due is sent once a session all the same, so that the hub learns of it.
+	Disputed bool
 	Archived dot.Seq
 }
 

@@ -45,6 +45,9 @@ type keyring struct {
 	ca                             authority
 }
 
+// ErrKeys marks a key folder of which a part is missing or damaged.
+var ErrKeys = errors.New("open the hub's keys")
+
 // openKeys reads the key folder, or makes it when there is none.
 func openKeys(dir string, now time.Time) (*keyring, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +59,7 @@ func openKeys(dir string, now time.Time) (*keyring, error) {
 	}
 	k, err := readKeys(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open the hub's keys: %w; restore the folder %s from a backup (new keys would mean enrolling every device again)", err, dir)
+		return nil, fmt.Errorf("%w: %w; restore the folder %s from a backup (new keys would mean enrolling every device again)", ErrKeys, err, dir)
 	}
 	return k, nil
 }

@@ -126,14 +126,14 @@ func (p *player) captureRecord(ctx context.Context, r *Record) error {
 	m := p.members[r.Device]
 	f, ok := p.forms.Latest(r.Kind)
 	if !ok {
-		return fmt.Errorf("record %s: the pack has no form %q", r.ID, r.Kind)
+		return fmt.Errorf("%w: record %s: the pack has no form %q", ErrScenario, r.ID, r.Kind)
 	}
 	fields, problems, err := device.Fields(f, r.Payload)
 	if err != nil {
 		return fmt.Errorf("record %s: payload: %w", r.ID, err)
 	}
 	if len(problems) > 0 {
-		return fmt.Errorf("record %s: %w", r.ID, problems[0])
+		return fmt.Errorf("%w: record %s: %w", ErrScenario, r.ID, problems[0])
 	}
 	req := capture.Request{
 		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: r.Entity, Actor: r.User, Fields: fields, Position: position(r.GPS),
@@ -174,7 +174,7 @@ func (p *player) operator(ctx context.Context, r *Record) error {
 	p.what = "an operator records " + r.Kind
 	f, ok := p.forms.Latest(r.Kind)
 	if !ok {
-		return fmt.Errorf("record %s: the pack has no form %q", r.ID, r.Kind)
+		return fmt.Errorf("%w: record %s: the pack has no form %q", ErrScenario, r.ID, r.Kind)
 	}
 	fields, problems, err := device.Fields(f, r.Payload)
 	if err != nil || len(problems) > 0 {
@@ -221,7 +221,7 @@ func (p *player) bring(ctx context.Context, d dot.Device, dots []dot.Dot, at tim
 	}
 	carrier, ok := p.scenario.Carrier(d, at)
 	if !ok {
-		return fmt.Errorf("%s is to arrive, and no device has signal then", dots[0])
+		return fmt.Errorf("%w: entry %s is to arrive, and no device has signal then", ErrScenario, dots[0])
 	}
 	p.what = fmt.Sprintf("%s carries %d of %s", carrier, len(dots), d)
 	for _, x := range slices.SortedFunc(slices.Values(dots), dot.Dot.Compare) {
@@ -269,7 +269,7 @@ func (p *player) replay(ctx context.Context, r *Replay) error {
 	}
 	frame, ok := m.shim.frame(x)
 	if !ok {
-		return fmt.Errorf("record %s was not sent yet", r.Record)
+		return fmt.Errorf("%w: record %s was not sent yet", ErrScenario, r.Record)
 	}
 	before, err := p.hub.Store().Totals(ctx)
 	if err != nil {
@@ -282,7 +282,7 @@ func (p *player) replay(ctx context.Context, r *Replay) error {
 	} else if carrier, ok := p.scenario.Carrier(x.Device, r.Again); ok {
 		err = p.carry(ctx, carrier, frame)
 	} else {
-		err = fmt.Errorf("a copy is to arrive, and no device has signal then")
+		err = fmt.Errorf("%w: a copy of %s is to arrive, and no device has signal then", ErrScenario, r.Record)
 	}
 	if err != nil {
 		return err
@@ -366,7 +366,7 @@ func (p *player) stranger(ctx context.Context, f *Foreign) error {
 	}
 	carrier, ok := p.scenario.Carrier(f.Claims, f.Received)
 	if !ok {
-		return fmt.Errorf("record %s is to arrive, and no device has signal then", f.ID)
+		return fmt.Errorf("%w: record %s is to arrive, and no device has signal then", ErrScenario, f.ID)
 	}
 	before, err := p.hub.Store().Totals(ctx)
 	if err != nil {

@@ -3,6 +3,7 @@ package demo
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -274,5 +275,14 @@ func gapLike(gaps []server.GapLine, want *ExpectedGap) *server.GapLine {
 
 // Words sums up a mismatch.
 func (m Mismatch) Words() string {
-	return fmt.Sprintf("%s: expected %v, got %v", m.What, m.Expected, m.Got)
+	return fmt.Sprintf("%s: expected %s, got %s", m.What, asJSON(m.Expected), asJSON(m.Got))
+}
+
+// asJSON writes a value as the files write it.
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
 }

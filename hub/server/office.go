@@ -194,9 +194,9 @@ type EntryLine struct {
 	DeviceTime    time.Time     `json:"device_time"`
 	CorrectedTime time.Time     `json:"corrected_time"`
 	ReceivedAt    time.Time     `json:"received_at"`
-	Via           dot.Device    `json:"via,omitempty"`
+	Via           dot.Device    `json:"via"`
 	Verdict       store.Verdict `json:"verdict"`
-	Code          string        `json:"code,omitempty"`
+	Code          string        `json:"code"`
 	Words         string        `json:"words,omitempty"`
 	Outcome       string        `json:"outcome"`
 }

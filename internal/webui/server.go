@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -26,6 +27,15 @@ func NewServer(ctx context.Context, h http.Handler, log *slog.Logger) *http.Serv
 // NewSecret returns at least 128 random bits as text that fits into an address.
 func NewSecret() string { return rand.Text() }
 
-// EnterURL is the address to print or open at launch: base is such as
-// "http://127.0.0.1:8470".
-func EnterURL(base, secret string) string { return base + "/enter?k=" + secret }
+// EnterURL is the address to print or open at launch on this machine: base is
+// such as "http://127.0.0.1:8470". A wildcard host is no address: the loopback
+// one is among those that it stands for.
+func EnterURL(base, secret string) string {
+	if u, err := url.Parse(base); err == nil {
+		if ip := net.ParseIP(u.Hostname()); ip != nil && ip.IsUnspecified() {
+			u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+			base = u.String()
+		}
+	}
+	return base + "/enter?k=" + secret
+}
