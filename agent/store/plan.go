@@ -25,7 +25,7 @@ func (s *Store) plan(batch []*request) *plan {
 		s: s, rows: make([]row, 0, len(batch)+4),
 		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
 	}
-	full, choked := s.checkSpace(floor), s.checkSpace(settleFloor)
+	full, choked := s.checkSpace()
 	now := s.o.Now()
 	for _, r := range batch {
 		if r.err = choked; r.draft != nil {
@@ -56,15 +56,20 @@ func (s *Store) plan(batch []*request) *plan {
 // they write is small, and they are what lets a full device be emptied.
 const settleFloor = 1 << 20
 
-func (s *Store) checkSpace(floor uint64) error {
+// checkSpace says whether drafts, and whether anything at all, must be refused.
+func (s *Store) checkSpace() (full, choked error) {
 	free, err := diskFree(s.dir)
 	if err != nil {
-		return fmt.Errorf("measure the free space of %s: %w", s.dir, err)
+		err = fmt.Errorf("measure the free space of %s: %w", s.dir, err)
+		return err, err
 	}
 	if free < floor {
-		return errFull(s.dir, free)
+		full = errFull(s.dir, free)
 	}
-	return nil
+	if free < settleFloor {
+		choked = full
+	}
+	return full, choked
 }
 
 // state returns the planned state of a chain, nil when there is none such.
