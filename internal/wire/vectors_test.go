@@ -68,12 +68,14 @@ func add[M wire.Message](t testing.TB, out []vector, name string, ms ...M) []vec
 // The messages about credentials came later than those above; their vectors
 // stand behind, so that the older ones keep their places.
 func renewals() (wire.Hello, wire.Welcome) {
-	return wire.Hello{
+	h := wire.Hello{
 		Clock: 1758160020000, Version: "0.2.0", Holds: &wire.Holding{Incarnation: 3, Expires: 1760000000, Door: true},
-	}, wire.Welcome{
+	}
+	w := wire.Welcome{
 		Time: 1758157200000, Epoch: []byte{0x82, 0x40, 0x40}, Receipts: [][]byte{}, Scopes: []string{"team:1"},
 		Credentials: &wire.Credentials{JWT: "new.user.jwt", Door: "new.door.jwt"},
 	}
+	return h, w
 }
 
 func doorHellos() []wire.DoorHello {
