@@ -17,6 +17,7 @@
 //   - [Contact], [Finding]: a device's last hello, and what the hub noticed.
 //   - [Loss]: entries that the hub had before it was put back to an older copy.
 //   - [Watermark]: how far a chain lies in a verified backup.
+//   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
 package store
@@ -28,6 +29,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/feed"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/receipt"
@@ -341,6 +343,27 @@ type Store interface {
 	UnattributedFrame(ctx context.Context, id int64) ([]byte, error)
 	Totals(ctx context.Context) (Totals, error)
 
+	// Feed reads the rows of a scope above after, in their order and as of one
+	// moment: as many as maxBytes hold by [feed.Row.Size], at most
+	// [feed.MaxRows], and at least one if there is one.
+	Feed(ctx context.Context, scope string, after uint64, maxBytes int) (FeedPage, error)
+	// FeedRows reads the rows of a scope that have these names, in the order of
+	// N, as of the moment of head. Those that are not there are left out.
+	FeedRows(ctx context.Context, scope string, names []feed.Name) (rows []feed.Row, head FeedHead, err error)
+	// MarkAt gives the mark of the commit that number n of a scope belongs to.
+	// ok is false when the feed does not go as far, has forgotten it, and for 0.
+	MarkAt(ctx context.Context, scope string, n uint64) (mark feed.Mark, ok bool, err error)
+	// FeedHeads gives the heads of scopes, in their order.
+	FeedHeads(ctx context.Context, scopes []string) ([]FeedHead, error)
+	// CollectFeeds forgets, in every feed, what went away before a moment, and
+	// the marks that only a cursor from before it can hold. It raises floors and
+	// returns the number of rows that it dropped.
+	CollectFeeds(ctx context.Context, before int64) (int64, error)
+	// OnPublish has fn called after each commit that published, with the scopes
+	// that moved. It is called by whoever committed and must not block, nor call
+	// the Store. nil ends it.
+	OnPublish(fn func(scopes []string))
+
 	Close() error
 }
 
@@ -378,6 +401,15 @@ type Tx interface {
 	// and adds closed to the history.
 	OpenGaps(c dot.Chain) ([]Gap, error)
 	SetGaps(c dot.Chain, open, closed []Gap) error
+
+	// Publish puts changes into feeds, at a moment of the hub's clock. Each takes
+	// the next number of its scope, whose row stays locked until the transaction
+	// ends: no number is ever seen before a smaller one. Of rows with the same
+	// [feed.Name] in a scope the latest alone stays. The commit leaves a mark
+	// with each number that it reached.
+	Publish(at int64, changes ...FeedChange) error
+	// SetScopes replaces what a device is granted. ErrNotFound for an unknown device.
+	SetScopes(d dot.Device, scopes []string) error
 
 	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
 	AddFork(f Fork) (isNew bool, err error)

@@ -95,7 +95,7 @@ var bothSides = []string{"hub/demo", "internal/sim", "internal/e2e"}
 var roots = []string{"agent/device", "agent/bench", "hub/server", "hub/demo"}
 
 // Pure lists the kernel's records and rules.
-var Pure = under("internal/", "dot", "hlc", "vv", "entry", "lane", "batch", "receipt", "merge", "form", "bundle", "identity", "wire")
+var Pure = under("internal/", "dot", "hlc", "vv", "entry", "lane", "batch", "receipt", "feed", "merge", "form", "bundle", "identity", "wire")
 
 // impure lists what pure packages may not import, harmless what of it they may.
 var (

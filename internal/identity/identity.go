@@ -27,6 +27,7 @@ const (
 	ForEpoch   Domain = "otor/1/epoch"
 	ForEnrol   Domain = "otor/1/enrol"
 	ForDoor    Domain = "otor/1/door"
+	ForCursor  Domain = "otor/1/cursor"
 )
 
 // SignatureSize is the length of a signature in bytes.

@@ -94,16 +94,20 @@ func (s *Store) Invite(ctx context.Context, in store.Invitation, again bool) err
 }
 
 func saveScopes(w *writer, in store.Invitation) error {
-	scopes := in.Scopes
-	if scopes == nil {
-		scopes = []string{}
-	}
-	b, err := json.Marshal(scopes)
+	b, err := scopesJSON(in.Scopes)
 	if err != nil {
 		return err
 	}
 	return w.exec("INSERT INTO devices (name, scopes, added_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET scopes = excluded.scopes",
-		string(in.Device), string(b), in.AddedAt)
+		string(in.Device), b, in.AddedAt)
+}
+
+func scopesJSON(scopes []string) (string, error) {
+	if scopes == nil {
+		scopes = []string{}
+	}
+	b, err := json.Marshal(scopes)
+	return string(b), err
 }
 
 // Redeem spends a code. Writing transactions follow one another, so of two

@@ -18,8 +18,9 @@ import (
 // they would wait for it.
 func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 	var own error
-	err := s.write(ctx, "ingest", func(w *writer) error {
-		t := &tx{w: w, tallies: make(map[tally]int64)}
+	var moved []string
+	err := s.write(ctx, "ingest", func(w *writer) (err error) {
+		t := &tx{w: w, tallies: make(map[tally]int64), feeds: make(map[string]*openFeed)}
 		defer func() { t.spoilt = errEnded }()
 		if own = fn(t); own != nil {
 			return own
@@ -27,8 +28,15 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 		if t.spoilt != nil {
 			return t.spoilt
 		}
-		return t.saveTallies()
+		if err := t.saveTallies(); err != nil {
+			return err
+		}
+		moved, err = t.saveFeeds()
+		return err
 	})
+	if err == nil && len(moved) > 0 {
+		s.published(moved)
+	}
 	if own != nil {
 		return explain(ctx, s.path, own) // fn's error needs no words of ours
 	}
@@ -48,6 +56,8 @@ type tx struct {
 	spoilt error
 	// tallies are changes of the counts, written once at the end.
 	tallies map[tally]int64
+	// feeds are the scopes that were published in, by name.
+	feeds map[string]*openFeed
 	// last is the chain that was inserted into last, lastID its number, 0: none yet.
 	last   dot.Chain
 	lastID int64

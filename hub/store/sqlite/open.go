@@ -247,7 +247,8 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()),
+		goose.WithAllowOutofOrder(true)) // numbers are given out in ranges: a lower one may come later
 	if err != nil {
 		return err
 	}
@@ -262,12 +263,12 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 			return err
 		}
 	}
-	switch {
-	case version > newest:
+	if version > newest {
 		return fmt.Errorf("%w: %s has tables of version %d, this program knows up to %d; run the newer hub, or restore a backup from before the upgrade",
 			store.ErrNewer, s.path, version, newest)
-	case version == newest:
-		return nil
+	}
+	if pending, err := p.HasPending(ctx); err != nil || !pending {
+		return err
 	}
 	done, err := p.Up(ctx)
 	if err != nil {

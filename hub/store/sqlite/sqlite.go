@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gofrs/flock"
 
@@ -54,6 +55,8 @@ type Store struct {
 	// readers holds maxReaders connections while nobody uses them; nil stands
 	// for one that was not opened yet.
 	readers chan *conn
+
+	onPublish atomic.Pointer[func(scopes []string)]
 
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once
