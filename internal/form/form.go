@@ -29,6 +29,8 @@
 //   - [Form.Check] finds what is wrong with a sheet and [FromJSON] makes one
 //     from JSON; [Problem] is one finding, [Code] its reason, [Env] what a
 //     check needs to know of the world.
+//   - [Save] says into which entity answers are written, [Form.Saved] what a
+//     sheet writes, [Expr] is an expression that decides it.
 //   - [CheckResidentID] and [CheckPhone] are the rules for numbers of persons.
 package form
 
@@ -77,6 +79,8 @@ type Form struct {
 	// Entity is the type of the entity that a record of this form is about.
 	Entity string
 	Fields []Field
+	// Saves are the entities that its answers are written into. nil: none.
+	Saves []Save
 
 	byName map[string]*Field
 }
@@ -116,6 +120,11 @@ type Field struct {
 	Entity string
 	// Role is who may answer the question, "" for everybody.
 	Role string
+	// SaveTo is the property that the answer is written into, see [Form.Saved]:
+	// "property", or "type#property" when the form saves into several entities.
+	SaveTo string
+	// Worked is Calculation read, for a calculation that is saved.
+	Worked *Expr
 
 	Fields []Field // of a group or repeat
 
@@ -147,6 +156,11 @@ func New(f Form) (*Form, error) {
 		return nil, fmt.Errorf("form %s: %w", f.ID, err)
 	}
 	f.byName = byName
+	for _, s := range f.Saves {
+		if x := byName[s.Repeat]; s.Repeat != "" && (x == nil || x.Kind != Repeat) {
+			return nil, fmt.Errorf("form %s: saves into %s by the rows of %s, which is no repeat", f.ID, s.Type, s.Repeat)
+		}
+	}
 	return &f, nil
 }
 

@@ -43,7 +43,7 @@ func (l *loader) forms() []*form.Form {
 	return out
 }
 
-var formFiles = []string{"survey.csv", "choices.csv", "settings.csv"}
+var formFiles = []string{"survey.csv", "choices.csv", "settings.csv", "entities.csv"}
 
 // form reads one form's folder.
 func (l *loader) form(dir string) *form.Form {
@@ -53,9 +53,10 @@ func (l *loader) form(dir string) *form.Form {
 		return nil
 	}
 	before := len(l.faults)
-	hasChoices := false
+	hasChoices, hasEntities := false, false
 	for _, f := range files {
 		hasChoices = hasChoices || f.Name() == "choices.csv"
+		hasEntities = hasEntities || f.Name() == "entities.csv"
 		if !slices.Contains(formFiles, f.Name()) {
 			l.fault(path.Join(dir, f.Name()), 0, "unknown file: a form has %s", strings.Join(formFiles, ", "))
 		}
@@ -65,11 +66,18 @@ func (l *loader) form(dir string) *form.Form {
 	if hasChoices {
 		lists = l.choices(path.Join(dir, "choices.csv"))
 	}
-	f.Fields = l.survey(path.Join(dir, "survey.csv"), lists)
+	survey := l.survey(path.Join(dir, "survey.csv"), lists)
+	if f.saves != "" && survey != nil {
+		survey.ownTarget(path.Join(dir, "settings.csv"), f.savesLine, f.saves, "", f.edit)
+	}
+	if hasEntities {
+		l.entitySheet(path.Join(dir, "entities.csv"), survey)
+	}
+	f.Fields, f.Saves = survey.finish(f.Entity)
 	if len(l.faults) > before {
 		return nil
 	}
-	ready, err := form.New(f)
+	ready, err := form.New(f.Form)
 	if err != nil {
 		l.fault(path.Join(dir, "survey.csv"), 0, "%v", err)
 		return nil
@@ -78,17 +86,17 @@ func (l *loader) form(dir string) *form.Form {
 }
 
 var settingsLayout = layout{
-	plain:  []string{"form_id", "form_title", "version", "default_language", "style", "otor:lane", "otor:entity"},
+	plain:  []string{"form_id", "form_title", "version", "default_language", "style", "otor:lane", "otor:entity", "otor:saves", "otor:edit"},
 	worded: []string{"otor:title"},
 	needs:  []string{"form_id", "form_title", "version", "default_language", "otor:lane", "otor:entity"},
 }
 
 // settings reads settings.csv: one row about the form as a whole.
-func (l *loader) settings(dir string) form.Form {
+func (l *loader) settings(dir string) headed {
 	file := path.Join(dir, "settings.csv")
 	s := l.readSheet(file, settingsLayout)
 	if s == nil {
-		return form.Form{}
+		return headed{}
 	}
 	if len(s.rows) != 1 {
 		line := 0
@@ -96,7 +104,7 @@ func (l *loader) settings(dir string) form.Form {
 			line = s.rows[1].line
 		}
 		l.fault(file, line, "%d rows under the header: write exactly one", len(s.rows))
-		return form.Form{}
+		return headed{}
 	}
 	r := s.rows[0]
 	id, folder := r.cell("form_id"), path.Base(dir)
@@ -127,9 +135,26 @@ func (l *loader) settings(dir string) form.Form {
 	}
 	title[lang] = r.cell("form_title")
 	l.labelled(file, r.line, "the form's title", title)
-	return form.Form{
-		ID: id, Version: uint32(version), Title: title, DefaultLanguage: lang, Lane: lane, Entity: entity,
+	edit := false
+	switch r.cell("otor:edit") {
+	case "", "no":
+	case "yes":
+		edit = true
+	default:
+		l.fault(file, r.line, "otor:edit %q: write yes or leave it empty", clip(r.cell("otor:edit")))
 	}
+	return headed{
+		Form:  form.Form{ID: id, Version: uint32(version), Title: title, DefaultLanguage: lang, Lane: lane, Entity: entity},
+		saves: r.cell("otor:saves"), savesLine: r.line, edit: edit,
+	}
+}
+
+// headed is a form of which only the settings are known.
+type headed struct {
+	form.Form
+	saves     string // otor:saves, for what stands outside of repeats
+	savesLine int
+	edit      bool // of what is saved by otor:saves
 }
 
 // choiceList is one list of choices.sheet.

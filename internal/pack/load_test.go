@@ -253,3 +253,96 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// saved makes the base pack one whose count is written into herds.
+func saved(t *testing.T, entities, sheet, rows string) error {
+	t.Helper()
+	_, err := load(map[string]string{
+		"entities.toml": entities,
+		"forms/count/survey.csv": "type,name,label::中文 (zh),label::English (en),calculation,save_to,otor:save_to,otor:saves,otor:list\n" +
+			"hidden,entity,,,,,,,\nselect_one species,species,畜种,Species,,,,,\n" + rows + "\n",
+		"forms/count/entities.csv": sheet,
+	})
+	return err
+}
+
+const herds = `[household]
+label = { zh = "牧户", en = "Household" }
+lives = ["team:{team}"]
+[household.fields]
+team = { type = "text", rule = "ask" }
+
+[herd]
+label = { zh = "畜群", en = "Herd" }
+lives = ["team:{household.team}"]
+groups = { counted = ["count", "method"] }
+[herd.fields]
+household = { type = "text", rule = "latest", ref = "household" }
+count = { type = "integer", rule = "ask", unit = "head" }
+method = { type = "text", rule = "ask" }
+moved = { type = "integer", rule = "count" }
+days = { type = "list", rule = "set" }
+`
+
+func TestSavesRefuses(t *testing.T) {
+	const e, c, s = "entities.toml", "forms/count/entities.csv", "forms/count/survey.csv"
+	const sheet = "list_name,entity_id,update_if,otor:edit\nherd,\"concat(${entity}, '/', ${species})\",,yes\n"
+	const row = "integer,n,数,N,,count,,,"
+	toml := func(old, new string) string {
+		if !strings.Contains(herds, old) {
+			t.Fatalf("%q is not in the base", old)
+		}
+		return strings.Replace(herds, old, new, 1)
+	}
+	for _, good := range [][3]string{
+		{herds, sheet, row},
+		{herds, sheet, "integer,n,数,N,,herd#count,,,"},
+		{herds, sheet, "integer,n,数,N,,,count,,\ncalculate,d,,,today(),days,,,\ncalculate,m,,,-${n},moved,,,"},
+	} {
+		if err := saved(t, good[0], good[1], good[2]); err != nil {
+			t.Errorf("%s: %v", good[2], err)
+		}
+	}
+	for _, tc := range []struct{ entities, sheet, rows, want string }{
+		{toml(`rule = "latest"`, `rule = "newest"`), sheet, row, e + `:12: field household: rule "newest": write one of latest,`},
+		{toml(`type = "text", rule = "latest"`, `type = "str", rule = "latest"`), sheet, row, e + `:12: field household: type "str": write one of text,`},
+		{toml(`, unit = "head"`, `, mask = "some"`), sheet, row, e + `:13: field count: mask "some": write one of all,`},
+		{toml(`ref = "household"`, `ref = "yurt"`), sheet, row, e + `:12: unknown entity type "yurt"`},
+		{toml(`method = { type = "text", rule = "ask" }`, `method = { type = "text", rule = "latest" }`), sheet, row, e + ":10: group counted: its fields have the rules ask and latest"},
+		{toml(`["count", "method"]`, `["count", "moved"]`), sheet, row, e + ":10: group counted: its fields have the rules"},
+		{toml(`["count", "method"]`, `["count", "age"]`), sheet, row, e + `:10: group counted: herd has no field "age"`},
+		{toml(`["count", "method"]`, `["count"]`), sheet, row, e + ":10: group counted needs two fields"},
+		{toml(`"integer", rule = "count"`, `"text", rule = "count"`), sheet, row, e + ":15: field moved: rule count adds numbers up"},
+		{toml(`{household.team}`, `{household.gacha}`), sheet, row, e + `:9: lives "team:{household.gacha}": household has no field "gacha"`},
+		{toml(`{household.team}`, `{count.team}`), sheet, row, e + ":9: lives \"team:{count.team}\": the field count of herd names no entity"},
+		{toml(`"team:{team}"`, `"gacha:{team}"`), sheet, row, e + `:3: lives "gacha:{team}": "gacha" is no kind of scope`},
+		{toml(`rule = "count" }`, `rule = "count", size = 3 }`), sheet, row, e + `:15: unknown key "herd.fields.size"`},
+		{herds, strings.Replace(sheet, "\nherd", "\nflock", 1), row, c + `:2: unknown entity type "flock"`},
+		{herds, sheet + "herd,,,\n", row, c + ":3: list_name herd stands twice"},
+		{herds, strings.Replace(sheet, "species", "breed", 1), row, c + ":2: entity_id names the question ${breed}"},
+		{herds, strings.Replace(sheet, "concat(", "join(", 1), row, c + ":2: entity_id: the function join is not worked out here"},
+		{herds, sheet, "integer,n,数,N,,counts,,,", s + ":4: save_to counts: herd has no such field"},
+		{herds, sheet, "integer,n,数,N,,method,,,", s + ":4: save_to method: the field has type text in entities.toml, and the question is integer"},
+		{herds, sheet, "integer,n,数,N,,days,,,yes\ninteger,k,数,K,,count,,,yes", s + ":5: save_to count: the field has type integer in entities.toml, and the question is a list"},
+		{herds, sheet, "integer,n,数,N,,yurt#count,,,", s + ":4: save_to yurt#count: the form does not save into it here"},
+		{herds, sheet, "integer,n,数,N,,,,,", c + ":2: no question saves into herd"},
+		{herds, "", row, s + ":4: save_to count: the form saves into no entity: add forms/count/entities.csv"},
+		{herds, sheet, row + "\ncalculate,a,,,${b} + 1,moved,,,\ncalculate,b,,,${a},moved,,,", s + ":6: calculation of b goes round in a circle by way of a"},
+		{herds, sheet, row + "\ncalculate,a,,,round(1),moved,,,", s + ":5: calculation: the function round is not worked out here"},
+		{herds, sheet, row + "\nbegin_repeat,r,行,R,,,,,\ninteger,k,数,K,,moved,,,\nend_repeat,,,,,,,,", s + ":6: save_to moved: herd gets answers from inside and outside of a repeat"},
+		{herds, sheet, "begin_repeat,r,行,R,,,,herd ${entity},\ninteger,k,数,K,,,moved,,\nend_repeat,,,,,,,,\ninteger,n,数,N,,count,,herd ${entity},", s + ":7: otor:saves is for a repeat"},
+	} {
+		err := saved(t, tc.entities, tc.sheet, tc.rows)
+		if err == nil {
+			t.Errorf("taken, want %s", tc.want)
+			continue
+		}
+		found := false
+		for line := range strings.Lines(err.Error()) {
+			found = found || strings.HasPrefix(line, tc.want)
+		}
+		if !found {
+			t.Errorf("want %s\ngot  %v", tc.want, err)
+		}
+	}
+}

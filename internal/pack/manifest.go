@@ -105,33 +105,6 @@ func (l *loader) label(file string, line int, what string, words map[string]stri
 	return words
 }
 
-// entities reads entities.toml: one table for each type.
-func (l *loader) entities() {
-	src := l.read(entitiesFile)
-	if src == nil {
-		return
-	}
-	var m map[string]struct {
-		Label map[string]string `toml:"label"`
-	}
-	if !l.toml(entitiesFile, src, &m) {
-		return
-	}
-	l.types = make(map[string]bool, len(m))
-	for _, typ := range sortedKeys(m) {
-		line := tableLine(src, "["+typ+"]", 0)
-		if !idPattern.MatchString(typ) || typ == anyEntity {
-			l.fault(entitiesFile, line, "entity type %q: %s; %q is taken", clip(typ), idRule, anyEntity)
-		}
-		l.types[typ] = true
-		e := Entity{Type: typ, Label: l.label(entitiesFile, line, "entity type "+clip(typ), m[typ].Label)}
-		l.pack.Entities = append(l.pack.Entities, e)
-	}
-}
-
-// anyEntity stands for an entity of whatever type.
-const anyEntity = "any"
-
 // toml decodes src strictly and reports what is wrong with it.
 func (l *loader) toml(file string, src []byte, into any) bool {
 	d := toml.NewDecoder(bytes.NewReader(src))

@@ -9,6 +9,7 @@
 //	forms/<id>/survey.csv     the questions       (XLSForm sheets,
 //	forms/<id>/choices.csv    their choices        one CSV file
 //	forms/<id>/settings.csv   the form itself      for each sheet)
+//	forms/<id>/entities.csv   into which entities its answers are written
 //
 // The sheets are XLSForm: a column for each language is headed
 // "label::中文 (zh)". What Otor needs beyond XLSForm stands in columns that
@@ -23,6 +24,13 @@
 // too), otor:value (integer or boolean: how a select_one is stored),
 // otor:required_unless (a question beside it that will do instead) and
 // otor:role (who may answer).
+//
+// save_to and the entities sheet are those of ODK Entities. ${entity} is the
+// entity that the record is about; a form that uses it asks a hidden question of
+// that name. otor:edit (yes) in the sheet says that the form corrects what others
+// correct as well. Where XLSForm cannot say it (the same names in and outside of a repeat),
+// otor:saves names type and id, on a repeat's first row or in settings.csv, and
+// otor:save_to the property.
 //
 // Loading is strict and complete: a pack with any fault is refused, and every
 // fault is named with its file, its line and what to write instead.
@@ -69,12 +77,6 @@ type Scope struct {
 	Label form.Labels
 }
 
-// Entity is a type of long-lived thing that records are about.
-type Entity struct {
-	Type  string
-	Label form.Labels
-}
-
 // Entity returns what the pack says of an entity type.
 func (p *Pack) Entity(typ string) (Entity, bool) {
 	at, ok := slices.BinarySearchFunc(p.Entities, typ, func(e Entity, t string) int { return strings.Compare(e.Type, t) })
@@ -105,6 +107,7 @@ func Load(dir fs.FS) (*Pack, error) {
 	l.manifest()
 	l.entities()
 	forms := l.forms()
+	l.saves(forms)
 	if len(l.faults) == 0 {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {
@@ -121,6 +124,7 @@ type loader struct {
 	dir    fs.FS
 	pack   *Pack
 	types  map[string]bool // entity types; nil when entities.toml could not be read
+	saving []saving
 	faults []*Fault
 }
 

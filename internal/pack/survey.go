@@ -13,7 +13,7 @@ var surveyLayout = layout{
 	plain: []string{
 		"type", "name", "required", "relevant", "constraint", "calculation", "choice_filter", "appearance",
 		"parameters", "default", "read_only", "trigger", "repeat_count",
-		"otor:unit", "otor:check", "otor:entity", "otor:list", "otor:open", "otor:value", "otor:required_unless", "otor:role",
+		"otor:unit", "otor:check", "otor:entity", "otor:list", "otor:open", "otor:value", "otor:required_unless", "otor:role", "save_to", "otor:save_to", "otor:saves",
 	},
 	worded: []string{"label", "hint", "required_message", "constraint_message"},
 	needs:  []string{"type", "name"},
@@ -34,11 +34,13 @@ type survey struct {
 	lists map[string]*choiceList
 	open  []*section     // the form, then the groups that are open
 	names map[string]int // every name of the sheet
+
+	targets []*target // the entities that the form saves into
 }
 
 // survey reads survey.csv into fields. lists are the form's choices, nil when
 // they could not be read, so that one fault there is not reported again here.
-func (l *loader) survey(file string, lists map[string]*choiceList) []form.Field {
+func (l *loader) survey(file string, lists map[string]*choiceList) *survey {
 	sh := l.readSheet(file, surveyLayout)
 	if sh == nil {
 		return nil
@@ -64,7 +66,7 @@ func (l *loader) survey(file string, lists map[string]*choiceList) []form.Field 
 				"list %s is used by no question: remove it or write select_one %s", clip(name), clip(name))
 		}
 	}
-	return s.open[0].fields
+	return s
 }
 
 func (s *survey) top() *section { return s.open[len(s.open)-1] }
@@ -177,6 +179,18 @@ func (s *survey) field(r row, kind form.Kind, rest []string) form.Field {
 	s.required(r, &f)
 	f.ReadOnly = s.yes(r, "read_only")
 	s.extras(r, &f)
+	f.SaveTo = r.cell("save_to")
+	if own := r.cell("otor:save_to"); own != "" {
+		if f.SaveTo != "" {
+			s.fault(s.file, r.line, "save_to and otor:save_to on one row: keep one")
+		}
+		f.SaveTo = own
+	}
+	if own := r.cell("otor:saves"); own != "" {
+		if s.only(r, "otor:saves", true, kind == form.Repeat && len(s.open) == 1, "a repeat that stands in no other"); kind == form.Repeat {
+			s.ownTarget(s.file, r.line, own, f.Name, false)
+		}
+	}
 	return f
 }
 
@@ -296,7 +310,7 @@ func (s *survey) references(r row) {
 		}
 		for _, m := range reference.FindAllStringSubmatch(r.cells[i], -1) {
 			if s.names[strings.TrimSpace(m[1])] == 0 {
-				s.fault(s.file, r.line, "%s names the question %s, which the form does not have: correct the name",
+				s.fault(r.sheet.file, r.line, "%s names the question %s, which the form does not have: correct the name",
 					c.base, fmt.Sprintf("${%s}", clip(m[1])))
 			}
 		}

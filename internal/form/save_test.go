@@ -1,0 +1,162 @@
+package form_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/form"
+)
+
+func mustExpr(t testing.TB, s string) *form.Expr {
+	t.Helper()
+	e, err := form.ParseExpr(s)
+	if err != nil {
+		t.Fatalf("%s: %v", s, err)
+	}
+	return e
+}
+
+func saving(t *testing.T) *form.Form {
+	t.Helper()
+	f, err := form.New(form.Form{
+		ID: "count", Version: 1, Lane: dot.Record, Entity: "household",
+		Saves: []form.Save{
+			{Type: "household", Edit: true},
+			{Type: "herd", ID: mustExpr(t, "concat(${entity}, '/', ${species})"), Repeat: "rows"},
+			{Type: "pension", ID: mustExpr(t, "${who}"), When: mustExpr(t, "${alive} = 'true' and ${who} != ''")},
+		},
+		Fields: []form.Field{
+			{Name: "method", Kind: form.Text},
+			{Name: "who", Kind: form.Text},
+			{Name: "alive", Kind: form.Acknowledge},
+			{Name: "set", Kind: form.Group, Fields: []form.Field{
+				{Name: "phone", Kind: form.Text, SaveTo: "household#phone"},
+				{Name: "needs", Kind: form.Text, Many: true, SaveTo: "household#needs"},
+			}},
+			{Name: "rows", Kind: form.Repeat, Fields: []form.Field{
+				{Name: "species", Kind: form.Text, SaveTo: "herd#species"},
+				{Name: "count", Kind: form.Integer, SaveTo: "herd#count"},
+				{Name: "how", Kind: form.Calculate, Calculation: "${method}", Worked: mustExpr(t, "${method}"), SaveTo: "herd#method"},
+				{Name: "less", Kind: form.Calculate, Worked: mustExpr(t, "-${count}"), SaveTo: "herd#moved"},
+			}},
+			{Name: "day", Kind: form.Calculate, Worked: mustExpr(t, "today()"), SaveTo: "pension#checks"},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+var moment = form.MomentOf(time.Date(2025, 9, 18, 9, 12, 3, 0, time.FixedZone("", 8*3600)))
+
+func TestSaved(t *testing.T) {
+	sheet := map[string]any{
+		"method": "enumerated", "who": "P007", "alive": true,
+		"set": map[string]any{"needs": []any{"voice"}},
+		"rows": []any{
+			map[string]any{"species": "goat", "count": int64(179)},
+			map[string]any{"species": "camel", "count": int64(7), "how": "estimated"},
+		},
+	}
+	got, err := saving(t).Saved("H-1", sheet, moment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []form.Saved{
+		{Type: "household", ID: "H-1", Property: "needs", Value: []any{"voice"}, Edit: true},
+		{Type: "herd", ID: "H-1/goat", Property: "species", Value: "goat"},
+		{Type: "herd", ID: "H-1/goat", Property: "count", Value: int64(179)},
+		{Type: "herd", ID: "H-1/goat", Property: "method", Value: "enumerated"},
+		{Type: "herd", ID: "H-1/goat", Property: "moved", Value: int64(-179)},
+		{Type: "herd", ID: "H-1/camel", Property: "species", Value: "camel"},
+		{Type: "herd", ID: "H-1/camel", Property: "count", Value: int64(7)},
+		{Type: "herd", ID: "H-1/camel", Property: "method", Value: "estimated"}, // the sheet's own answer
+		{Type: "herd", ID: "H-1/camel", Property: "moved", Value: int64(-7)},
+		{Type: "pension", ID: "P007", Property: "checks", Value: "2025-09-18"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%v, want\n%v", got, want)
+	}
+	sheet["alive"] = false
+	if got, _ = saving(t).Saved("H-1", sheet, moment); len(got) != len(want)-1 {
+		t.Errorf("a condition that does not hold: %v", got)
+	}
+	if got, err = saving(t).Saved("H-1", nil, moment); len(got) != 0 || err != nil {
+		t.Errorf("nothing answered: %v, %v", got, err)
+	}
+	sheet["rows"] = []any{map[string]any{"species": "two words", "count": int64(1)}}
+	if _, err = saving(t).Saved("H-1", sheet, moment); err == nil || !strings.Contains(err.Error(), "the id of the herd") {
+		t.Errorf("an id that cannot be one: %v", err)
+	}
+}
+
+func TestExpr(t *testing.T) {
+	for text, want := range map[string]any{
+		"1 + 2 * 3":                       int64(7),
+		"(1 + 2) * -3":                    int64(-9),
+		"1 - 2 - 3":                       int64(-4),
+		"2.5 * 2":                         5.0,
+		"concat('a', 1, true(), ${none})": "a1true",
+		"'1' = 1":                         true,
+		"'a' != \"b\" and not(false())":   true,
+		"false() or '' = ${none}":         true,
+		"now()":                           "2025-09-18T09:12:03+08:00",
+		"${entity}":                       "H-9",
+		"${none} + 1":                     nil,
+		"4000000000 * 4":                  16000000000.0,
+		"-'x'":                            "error",
+	} {
+		f, err := form.New(form.Form{ID: "x", Version: 1, Lane: dot.Record, Saves: []form.Save{{Type: "t"}}, Fields: []form.Field{
+			{Name: "none", Kind: form.Text},
+			{Name: "v", Kind: form.Calculate, Worked: mustExpr(t, text), SaveTo: "v"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Saved("H-9", nil, moment)
+		switch {
+		case want == "error":
+			if err == nil {
+				t.Errorf("%s: %v, want an error", text, got)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", text, err)
+		case want == nil:
+			if len(got) != 0 {
+				t.Errorf("%s: %v", text, got)
+			}
+		case len(got) != 1 || got[0].Value != want:
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	for _, text := range []string{
+		"", "1 +", "(1", "${", "${}", "'x", "1 2", "count(1)", "today(1)", "not()", "concat(1", "@", "1..2",
+		strings.Repeat("(", 40) + "1" + strings.Repeat(")", 40), strings.Repeat(" ", 2000),
+	} {
+		if _, err := form.ParseExpr(text); err == nil {
+			t.Errorf("%.40q is taken", text)
+		}
+	}
+}
+
+func FuzzParseExpr(f *testing.F) {
+	f.Add("concat(${entity}, '/', ${a}) = 'x' or not(1 + -2 * 3 != today())")
+	f.Fuzz(func(t *testing.T, text string) {
+		e, err := form.ParseExpr(text)
+		if err != nil {
+			return
+		}
+		if again, err := form.ParseExpr(e.String()); err != nil || !reflect.DeepEqual(again.Names(), e.Names()) {
+			t.Errorf("%q reads differently the second time: %v", text, err)
+		}
+		e.Names()
+		x := form.Form{ID: "x", Version: 1, Lane: dot.Record, Saves: []form.Save{{Type: "t", ID: e}}}
+		if g, err := form.New(x); err == nil {
+			_, _ = g.Saved("m", nil, moment)
+		}
+	})
+}
