@@ -19,6 +19,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/identity"
+	"otor/internal/throttle"
 	"otor/internal/wire"
 )
 
@@ -55,8 +56,10 @@ type Config struct {
 
 // Handler trades codes for credentials: POST [wire.EnrolPath].
 type Handler struct {
-	cfg      Config
-	throttle *throttle
+	cfg Config
+	// A code has 64 secret bits, so guessing is hopeless anyway; this keeps it
+	// from loading the database.
+	throttle *throttle.Throttle
 }
 
 // NewHandler makes a Handler. Log and Now may be nil.
@@ -67,7 +70,7 @@ func NewHandler(cfg Config) *Handler {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Handler{cfg: cfg, throttle: newThrottle(cfg.Now())}
+	return &Handler{cfg: cfg, throttle: throttle.New(throttle.Usual, cfg.Now())}
 }
 
 // refusal is an answer other than yes.
@@ -100,7 +103,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusMethodNotAllowed, problem{badRequest("this address takes POST only").Refusal})
 		return
 	}
-	if wait := h.throttle.wait(r.RemoteAddr, h.cfg.Now()); wait > 0 {
+	if wait := h.throttle.Wait(r.RemoteAddr, h.cfg.Now()); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		write(w, http.StatusTooManyRequests, problem{wire.Refusal{
 			Code: "throttled", What: "too many wrong enrolment codes came from this address", Do: "wait a minute, then try again",
@@ -121,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.cfg.Log.Warn("enrolment refused", "code", no.Code, "remote", r.RemoteAddr)
 	}
 	if no.status != http.StatusInternalServerError {
-		h.throttle.wrong(r.RemoteAddr, h.cfg.Now())
+		h.throttle.Wrong(r.RemoteAddr, h.cfg.Now())
 	}
 	write(w, no.status, problem{no.Refusal})
 }

@@ -18,6 +18,7 @@
 //   - [Loss]: entries that the hub had before it was put back to an older copy.
 //   - [Watermark]: how far a chain lies in a verified backup.
 //   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
+//   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
 package store
@@ -363,6 +364,8 @@ type Store interface {
 	// that moved. It is called by whoever committed and must not block, nor call
 	// the Store. nil ends it.
 	OnPublish(fn func(scopes []string))
+
+	Operators
 
 	Close() error
 }

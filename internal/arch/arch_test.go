@@ -150,6 +150,7 @@ var controls = []control{
 	{"hub/broker/server.go", "github.com/nats-io/nats-server/v2/server", "", ""},
 	{"agent/courier/age.go", "filippo.io/age", "", arch.RuleHome},
 	{"agent/web/cobra.go", "github.com/spf13/cobra", "", arch.RuleHome},
+	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},
 	{"internal/durable/rapid.go", "pgregory.net/rapid", "", arch.RuleHome},
 	{"internal/durable/rapid_test.go", "pgregory.net/rapid", "", ""},

@@ -63,6 +63,7 @@ func checks() []check {
 	all = append(all, queryChecks...)
 	all = append(all, rollbackChecks...)
 	all = append(all, feedChecks...)
+	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)
 }
 

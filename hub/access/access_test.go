@@ -1,0 +1,387 @@
+package access_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+
+	"otor/hub/access"
+	"otor/hub/store/sqlite"
+)
+
+const from = "192.0.2.7:4711"
+
+// desk is a Desk on a real database with a clock that the test moves.
+type desk struct {
+	*access.Desk
+	now   time.Time
+	notes []access.Note
+	deny  error // what the audit answers
+}
+
+func open(t *testing.T) *desk {
+	t.Helper()
+	st, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hub.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	d := &desk{now: time.Date(2025, 9, 18, 8, 0, 0, 0, time.UTC)}
+	d.Desk, err = access.New(access.Config{
+		Store: st, SealKey: [32]byte{1}, Random: rand.Reader, Now: func() time.Time { return d.now },
+		Cost: access.Cost{Passes: 1, MiB: 1, Threads: 1},
+		Note: func(_ context.Context, n access.Note) error {
+			if d.deny == nil {
+				d.notes = append(d.notes, n)
+			}
+			return d.deny
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// admin makes the first administrator and signs them in.
+func (d *desk) admin(t *testing.T) (access.Who, string) {
+	t.Helper()
+	name, link, err := d.First(t.Context())
+	if err != nil || name != "admin" || link == "" {
+		t.Fatalf("first link: %q %q %v", name, link, err)
+	}
+	secret, who, err := d.Accept(t.Context(), link, "four camels drink slowly", from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who, secret
+}
+
+// add makes another operator with a password.
+func (d *desk) add(t *testing.T, by access.Who, p access.Person, password string) (access.Who, string) {
+	t.Helper()
+	link, err := d.Add(t.Context(), by, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, who, err := d.Accept(t.Context(), link, password, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return who, secret
+}
+
+func wantCode(t *testing.T, what string, err error, code string) {
+	t.Helper()
+	r, ok := errors.AsType[*access.Refusal](err)
+	if !ok || r.Code != code {
+		t.Errorf("%s: %v, want a refusal %s", what, err, code)
+		return
+	}
+	if r.What == "" || r.Do == "" {
+		t.Errorf("%s: %+v does not say what happened and what to do", what, r)
+	}
+}
+
+func TestTheFirstAdministratorComesByALinkOnce(t *testing.T) {
+	d := open(t)
+	_, old, err := d.First(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, link, err := d.First(t.Context())
+	if err != nil || link == old {
+		t.Fatalf("a second start gives %q, %v", link, err)
+	}
+	_, _, err = d.Accept(t.Context(), old, "four camels drink slowly", from)
+	wantCode(t, "the earlier link", err, "link_over")
+	_, _, err = d.Accept(t.Context(), link, "short", from)
+	wantCode(t, "a weak password", err, "weak_password")
+	secret, who, err := d.Accept(t.Context(), link, "four camels drink slowly", from)
+	if err != nil || who.Name != "admin" || !who.May(access.Operators, "gacha:NB") {
+		t.Fatalf("%+v, %v", who, err)
+	}
+	_, _, err = d.Accept(t.Context(), link, "another long password", from)
+	wantCode(t, "the link again", err, "link_over")
+	if _, link, err = d.First(t.Context()); err != nil || link != "" {
+		t.Errorf("with an administrator there is still a first link: %q, %v", link, err)
+	}
+	if got, err := d.BySession(t.Context(), secret); err != nil || got.Name != "admin" {
+		t.Errorf("session: %+v, %v", got, err)
+	}
+}
+
+func TestALinkIsOverAfterADay(t *testing.T) {
+	d := open(t)
+	_, link, err := d.First(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.now = d.now.Add(access.LinkEnds)
+	_, _, err = d.Accept(t.Context(), link, "four camels drink slowly", from)
+	wantCode(t, "a day later", err, "link_over")
+}
+
+func TestSigningIn(t *testing.T) {
+	d := open(t)
+	d.admin(t)
+	in := func(name, password string) error {
+		_, _, err := d.SignIn(t.Context(), access.Attempt{Name: name, Password: password, From: from})
+		return err
+	}
+	if err := in(" Admin ", "four camels drink slowly"); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+	wantCode(t, "a wrong password", in("admin", "five camels drink slowly"), "bad_sign_in")
+	wantCode(t, "an unknown name", in("nobody", "four camels drink slowly"), "bad_sign_in")
+	wantCode(t, "an endless password", in("admin", strings.Repeat("x", 1<<20)), "bad_sign_in")
+	wantCode(t, "no password", in("admin", ""), "bad_sign_in")
+	for _, n := range d.notes {
+		if n.Subject == "nobody" {
+			t.Error("a mistyped name stands in the audit")
+		}
+	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	d := open(t)
+	_, secret := d.admin(t)
+	for range 30 { // in use: it goes on, though not for ever
+		d.now = d.now.Add(access.IdleAfter - time.Second)
+		if _, err := d.BySession(t.Context(), secret); err != nil {
+			break
+		}
+	}
+	_, err := d.BySession(t.Context(), secret)
+	wantCode(t, "after twelve hours", err, "not_signed_in")
+
+	secret, _, err = d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: "four camels drink slowly", From: from})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.now = d.now.Add(access.IdleAfter)
+	_, err = d.BySession(t.Context(), secret)
+	wantCode(t, "unused", err, "not_signed_in")
+
+	secret, _, err = d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: "four camels drink slowly", From: from})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SignOut(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.BySession(t.Context(), secret)
+	wantCode(t, "signed out", err, "not_signed_in")
+	for _, bad := range []string{"", "x", strings.Repeat("A", 43)} {
+		_, err = d.BySession(t.Context(), bad)
+		wantCode(t, "a made-up secret", err, "not_signed_in")
+	}
+}
+
+func TestGuessingIsSlowedDownByNameAndAddress(t *testing.T) {
+	d := open(t)
+	d.admin(t)
+	try := func(from, password string) error {
+		_, _, err := d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: password, From: from})
+		return err
+	}
+	for i := range 6 { // each from elsewhere
+		wantCode(t, "wrong", try(string(rune('a'+i))+".example:1", "wrong password"), "bad_sign_in")
+	}
+	wantCode(t, "the right one, by now", try("203.0.113.1:1", "four camels drink slowly"), "throttled")
+	d.now = d.now.Add(10 * time.Second)
+	if err := try("203.0.113.1:1", "four camels drink slowly"); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+	for range 10 {
+		_, _, err := d.SignIn(t.Context(), access.Attempt{Name: "x" + rand.Text(), Password: "wrong password", From: "198.51.100.1:1"})
+		wantCode(t, "wrong", err, "bad_sign_in")
+	}
+	wantCode(t, "an address that tried ten names", try("198.51.100.1:2", "four camels drink slowly"), "throttled")
+}
+
+func TestSecondFactor(t *testing.T) {
+	d := open(t)
+	who, _ := d.admin(t)
+	secret, uri, err := d.NewFactor(who, "Otor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "otpauth" || u.Query().Get("secret") != secret {
+		t.Errorf("uri %q: %v", uri, err)
+	}
+	if _, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret); err != nil {
+		t.Error(err)
+	}
+	code := func() string {
+		c, err := totp.GenerateCode(secret, d.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	wantCode(t, "a wrong code", d.SetFactor(t.Context(), who, secret, "000000"), "bad_sign_in")
+	if err := d.SetFactor(t.Context(), who, secret, code()); err != nil {
+		t.Fatal(err)
+	}
+	in := func(code string) error {
+		_, _, err := d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: "four camels drink slowly", Code: code, From: from})
+		return err
+	}
+	wantCode(t, "no code", in(""), "factor_needed")
+	wantCode(t, "the code that set it", in(code()), "bad_sign_in")
+	d.now = d.now.Add(time.Minute)
+	fresh := code()
+	if err := in(fresh[:3] + " " + fresh[3:]); err != nil {
+		t.Errorf("a fresh code: %v", err)
+	}
+	wantCode(t, "the same code twice", in(fresh), "bad_sign_in")
+}
+
+func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
+	d := open(t)
+	admin, _ := d.admin(t)
+	rec, _ := d.add(t, admin, access.Person{Name: "sarna", Role: access.Reconciler, Scopes: []string{"gacha:*"}}, "blue horses run at night")
+	_, err := d.Add(t.Context(), rec, access.Person{Name: "other", Role: access.Viewer, Scopes: []string{"gacha:NB"}})
+	wantCode(t, "a reconciler adds an operator", err, "not_allowed")
+	for _, p := range []access.Person{
+		{Name: "x", Role: access.Viewer, Scopes: []string{"*"}},
+		{Name: "new one", Role: access.Viewer, Scopes: []string{"*"}},
+		{Name: "newone", Role: "king", Scopes: []string{"*"}},
+		{Name: "newone", Role: access.Viewer},
+		{Name: "newone", Role: access.Administrator, Scopes: []string{"gacha:NB"}},
+	} {
+		_, err := d.Add(t.Context(), admin, p)
+		wantCode(t, "a broken operator", err, "bad_request")
+	}
+	_, err = d.Add(t.Context(), admin, access.Person{Name: "SARNA", Role: access.Viewer, Scopes: []string{"*"}})
+	wantCode(t, "a taken name", err, "name_taken")
+	_, err = d.NewToken(t.Context(), rec, "gis", access.Dispatcher, []string{"gacha:NB"}, time.Hour)
+	wantCode(t, "a token of another role", err, "not_allowed")
+	_, err = d.NewToken(t.Context(), rec, "gis", access.Viewer, []string{"route:R1"}, time.Hour)
+	wantCode(t, "a token beyond the scopes", err, "not_allowed")
+	_, err = d.NewToken(t.Context(), rec, "gis", access.Viewer, []string{"gacha:NB"}, 10*access.TokenEnds)
+	wantCode(t, "a token for ever", err, "bad_request")
+}
+
+func TestChangesEndSessionsAtOnce(t *testing.T) {
+	d := open(t)
+	admin, adminSecret := d.admin(t)
+	rec, secret := d.add(t, admin, access.Person{Name: "sarna", Role: access.Reconciler, Scopes: []string{"gacha:NB"}}, "blue horses run at night")
+	token, err := d.NewToken(t.Context(), rec, "gis", access.Reconciler, []string{"gacha:NB"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, err := d.ByToken(t.Context(), token); err != nil || !w.May(access.Decide, "gacha:NB") || w.May(access.Decide, "gacha:SB") {
+		t.Fatalf("token: %+v, %v", w, err)
+	}
+	if err := d.Change(t.Context(), admin, access.Person{Name: "sarna", Role: access.Viewer, Scopes: []string{"gacha:NB"}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.BySession(t.Context(), secret)
+	wantCode(t, "a session under the old role", err, "not_signed_in")
+	_, err = d.ByToken(t.Context(), token)
+	wantCode(t, "a token that can do more than its operator", err, "not_signed_in")
+	if _, err := d.BySession(t.Context(), adminSecret); err != nil {
+		t.Errorf("another's session: %v", err)
+	}
+	if err := d.ShutOut(t.Context(), admin, "sarna"); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = d.SignIn(t.Context(), access.Attempt{Name: "sarna", Password: "blue horses run at night", From: from})
+	wantCode(t, "shut out", err, "bad_sign_in")
+	link, err := d.LetIn(t.Context(), admin, "sarna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := d.Accept(t.Context(), link, "red goats climb rocks", from); err != nil {
+		t.Errorf("let in again: %v", err)
+	}
+	wantCode(t, "the last administrator", d.ShutOut(t.Context(), admin, "admin"), "last_administrator")
+	wantCode(t, "the last one's role", d.Change(t.Context(), admin, access.Person{Name: "admin", Role: access.Viewer, Scopes: []string{"*"}}), "last_administrator")
+	wantCode(t, "an unknown operator", d.ShutOut(t.Context(), admin, "nobody"), "bad_request")
+}
+
+func TestAnActThatCannotBeNotedIsNotDone(t *testing.T) {
+	d := open(t)
+	admin, _ := d.admin(t)
+	d.deny = errors.New("journal disk is full")
+	if _, err := d.Add(t.Context(), admin, access.Person{Name: "sarna", Role: access.Viewer, Scopes: []string{"*"}}); !errors.Is(err, d.deny) {
+		t.Errorf("added without an audit row: %v", err)
+	}
+	d.deny = nil
+	all, err := d.People(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Errorf("%d operators, %v", len(all), err)
+	}
+}
+
+func TestPasswordChange(t *testing.T) {
+	d := open(t)
+	admin, secret := d.admin(t)
+	wantCode(t, "a wrong old one", d.ChangePassword(t.Context(), admin, "x", "seven foxes in the snow", from), "bad_sign_in")
+	wantCode(t, "one's name in it", d.ChangePassword(t.Context(), admin, "four camels drink slowly", "the Admin has a camel", from), "weak_password")
+	wantCode(t, "repetition", d.ChangePassword(t.Context(), admin, "four camels drink slowly", "abababababababab", from), "weak_password")
+	if err := d.ChangePassword(t.Context(), admin, "four camels drink slowly", "七只狐狸在雪地里跑过了山口去喝水", from); err != nil {
+		t.Fatal(err)
+	}
+	_, err := d.BySession(t.Context(), secret)
+	wantCode(t, "the old session", err, "not_signed_in")
+	if _, _, err := d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: "七只狐狸在雪地里跑过了山口去喝水", From: from}); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+}
+
+// Every role against every act: what is granted is what the table in the
+// handbook says, and no role can be given by one that has less.
+func TestRoles(t *testing.T) {
+	want := map[access.Role]string{
+		access.Viewer:        "view",
+		access.Reconciler:    "view export reveal decide roster sign audit",
+		access.Dispatcher:    "view export dispatch",
+		access.Administrator: "view export reveal decide roster sign dispatch devices packs operators audit backup",
+		"":                   "",
+		"king":               "",
+	}
+	for role, acts := range want {
+		for _, a := range access.Acts {
+			if got := role.May(a); got != strings.Contains(" "+acts+" ", " "+string(a)+" ") {
+				t.Errorf("%q may %s: %v", role, a, got)
+			}
+		}
+	}
+	if access.Reconciler.Within(access.Dispatcher) || !access.Viewer.Within(access.Dispatcher) || access.Role("king").Within(access.Administrator) {
+		t.Error("roles within roles")
+	}
+}
+
+func TestCovers(t *testing.T) {
+	for _, c := range []struct {
+		granted, scope string
+		want           bool
+	}{
+		{"gacha:NB", "gacha:NB", true},
+		{"gacha:NB", "gacha:NBX", false},
+		{"gacha:NB", "gacha:N", false},
+		{"gacha:*", "gacha:NB", true},
+		{"gacha:*", "gachax:NB", false},
+		{"gacha:*", "gacha", false},
+		{"*", "gacha:NB", true},
+		{"*", "", true},
+		{"gacha:NB", "", false},
+		{"", "", false},
+	} {
+		if got := access.Covers([]string{c.granted}, c.scope); got != c.want {
+			t.Errorf("%q covers %q: %v", c.granted, c.scope, got)
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package access
+
+import (
+	"context"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+
+	"otor/hub/store"
+)
+
+// First makes the link for the first administrator, or "" when there is one
+// already. Each call makes the earlier link void.
+func (d *Desk) First(ctx context.Context) (name, link string, err error) {
+	empty, err := d.Empty(ctx)
+	if err != nil || !empty {
+		return "", "", err
+	}
+	const first = "admin"
+	err = d.Store.AddOperator(ctx, store.Operator{
+		Name: first, Role: string(Administrator), Scopes: []string{Everywhere}, AddedAt: d.Now().UnixMilli(), Generation: 1,
+	})
+	if errors.Is(err, store.ErrExists) {
+		err = d.Store.ChangeOperator(ctx, first, func(o *store.Operator) error {
+			o.Role, o.Scopes, o.DisabledAt, o.Generation = string(Administrator), []string{Everywhere}, 0, o.Generation+1
+			return nil
+		})
+	}
+	if err != nil {
+		return "", "", fmt.Errorf("make the first administrator: %w", err)
+	}
+	link, err = d.newLink(ctx, first)
+	return first, link, err
+}
+
+// Relink makes a new link for an operator who forgot the password or lost the
+// second factor. The old password goes on until the link is used.
+func (d *Desk) Relink(ctx context.Context, by Who, name string) (link string, err error) {
+	name = clean(name)
+	if !by.Role.May(Operators) {
+		return "", refuse("not_allowed", "ask an administrator", "your role is %s", by.Role)
+	}
+	if _, err := d.find(ctx, name); notFound(err) {
+		r := refuse("bad_request", "see the list of operators", "nobody of this name works here")
+		r.Which = name
+		return "", r
+	} else if err != nil {
+		return "", err
+	}
+	if err := d.note(ctx, Note{Who: by.Name, Kind: "link_made", Subject: name}); err != nil {
+		return "", err
+	}
+	return d.newLink(ctx, name)
+}
+
+func (d *Desk) newLink(ctx context.Context, name string) (string, error) {
+	secret, hash, err := d.secret()
+	if err != nil {
+		return "", err
+	}
+	now := d.Now()
+	return secret, d.Store.AddLink(ctx, store.Link{Hash: hash, Operator: name, AddedAt: now.UnixMilli(), ExpiresAt: now.Add(LinkEnds).UnixMilli()})
+}
+
+// Accept uses a link: it sets the password, drops the second factor, ends what
+// sessions there are, and begins one. A weak password leaves the link as it is.
+// Refusals: link_over, weak_password, throttled.
+func (d *Desk) Accept(ctx context.Context, link, password, from string) (secret string, who Who, err error) {
+	if wait := d.byFrom.Wait(from, d.Now()); wait > 0 {
+		return "", Who{}, refuse("throttled", "wait a minute, then try again", "too many wrong links came from this address")
+	}
+	if w := weak(password, "\x00"); w != "" {
+		return "", Who{}, refuse("weak_password", "choose another one", "the password %s", w)
+	}
+	phc, err := d.newHash(ctx, password)
+	if err != nil {
+		return "", Who{}, err
+	}
+	name, err := d.Store.SpendLink(ctx, hashOf(link), d.Now().UnixMilli())
+	if notFound(err) || errors.Is(err, store.ErrCodeExpired) {
+		d.byFrom.Wrong(from, d.Now())
+		return "", Who{}, refuse("link_over", "ask an administrator for a new one; the hub's own first link is shown when it starts", "this link was used, replaced, or is over")
+	}
+	if err != nil {
+		return "", Who{}, err
+	}
+	if err := d.note(ctx, Note{Who: name, Kind: "link_used", Subject: name, Words: "from " + host(from)}); err != nil {
+		return "", Who{}, err
+	}
+	var now store.Operator
+	err = d.Store.ChangeOperator(ctx, name, func(o *store.Operator) error {
+		o.Password, o.TOTP, o.TOTPStep = phc, nil, 0
+		o.Generation++
+		now = *o
+		return nil
+	})
+	if err != nil {
+		return "", Who{}, err
+	}
+	d.forgive(name)
+	return d.begin(ctx, now, from)
+}
+
+func (d *Desk) newHash(ctx context.Context, password string) (phc string, err error) {
+	err = d.turn(ctx, func() (err error) { phc, err = d.Cost.hash(password, d.Random); return err })
+	return phc, err
+}
+
+// ChangePassword replaces one's own password and ends all sessions of one's own.
+// Refusals: bad_sign_in, weak_password, throttled.
+func (d *Desk) ChangePassword(ctx context.Context, who Who, was, now, from string) error {
+	if err := d.mayTry(who.Name, from); err != nil {
+		return err
+	}
+	if w := weak(now, who.Name); w != "" {
+		return refuse("weak_password", "choose another one", "the password %s", w)
+	}
+	o, err := d.find(ctx, who.Name)
+	if err != nil {
+		return err
+	}
+	var right bool
+	err = d.turn(ctx, func() (err error) { right, err = matches(was, o.Password); return err })
+	if err != nil {
+		return err
+	}
+	if !right {
+		return d.failed(ctx, who.Name, from, true)
+	}
+	phc, err := d.newHash(ctx, now)
+	if err != nil {
+		return err
+	}
+	if err := d.note(ctx, Note{Who: who.Name, Kind: "password_changed", Subject: who.Name}); err != nil {
+		return err
+	}
+	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
+		o.Password = phc
+		o.Generation++
+		return nil
+	})
+}
+
+// NewFactor draws the secret of a second factor. Nothing is stored until
+// [Desk.SetFactor] is shown a code of it. uri is what a QR picture holds.
+func (d *Desk) NewFactor(who Who, issuer string) (secret, uri string, err error) {
+	b := make([]byte, factorSize)
+	if _, err := io.ReadFull(d.Random, b); err != nil {
+		return "", "", fmt.Errorf("draw a second factor: %w", err)
+	}
+	secret = base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)
+	q := url.Values{"secret": {secret}, "issuer": {issuer}}
+	return secret, "otpauth://totp/" + url.PathEscape(issuer+":"+who.Name) + "?" + q.Encode(), nil
+}
+
+// SetFactor makes a second factor one's own, once a code of it was typed right.
+func (d *Desk) SetFactor(ctx context.Context, who Who, secret, code string) error {
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil || len(raw) != factorSize {
+		return refuse("bad_request", "begin again", "this is no secret that the hub drew")
+	}
+	step, ok := stepOf(raw, code, d.Now(), 0)
+	if !ok {
+		return refuse("bad_sign_in", "type the six digits that the app shows now; check that the phone's clock is right", "the code does not fit")
+	}
+	sealed, err := sealFactor(d.box, who.Name, raw, d.Random)
+	if err != nil {
+		return err
+	}
+	if err := d.note(ctx, Note{Who: who.Name, Kind: "factor_set", Subject: who.Name}); err != nil {
+		return err
+	}
+	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
+		o.TOTP, o.TOTPStep = sealed, step
+		return nil
+	})
+}
