@@ -130,7 +130,7 @@ func (s *Store) gather(first *request) (batch []*request, carry *request) {
 		if !ok {
 			return batch, nil // closing: the loop sees it next
 		}
-		if bytes += r.weight(); bytes > maxBatchBytes {
+		if bytes += r.weight(); bytes > s.o.batchBytes() {
 			return batch, r
 		}
 		batch = append(batch, r)

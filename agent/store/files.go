@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -192,12 +191,13 @@ func copyFiles(to, from string, names []string) error {
 
 // copyFile leaves out the zeros that a log ends in: they mean nothing.
 func copyFile(to, from string) error {
+	if filepath.Ext(from) == ".mem" {
+		_, err := durable.CopyUsed(to, from, 0o600)
+		return err
+	}
 	b, err := os.ReadFile(from)
 	if err != nil {
 		return err
-	}
-	if filepath.Ext(from) == ".mem" {
-		b = bytes.TrimRight(b, "\x00")
 	}
 	return os.WriteFile(to, b, 0o600)
 }

@@ -32,6 +32,14 @@ type Options struct {
 	NoSync bool
 	// ReadOnly opens for looking only; Append, Settle and SetContact answer [ErrReadOnly].
 	ReadOnly bool
+
+	// TableSize is how many bytes Badger gathers in memory before it writes a
+	// table; 0: 4 MiB. A program that opens many stores takes less, at least 1 MiB.
+	TableSize int64
+	// NoCompaction leaves Badger's two compactors out, who wake up twenty times a
+	// second. It is for simulators whose time passes fast, and only for as long as
+	// there are fewer tables than compactors ask for.
+	NoCompaction bool
 }
 
 func (o *Options) check() error {
@@ -45,6 +53,12 @@ func (o *Options) check() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.TableSize == 0 {
+		o.TableSize = memTableSize
+	}
+	if o.TableSize < minTableSize {
+		return fmt.Errorf("store options: tables of %d bytes; at least %d", o.TableSize, minTableSize)
+	}
 	return nil
 }
 
@@ -54,6 +68,7 @@ func (o *Options) check() error {
 // Badger asks for.
 const (
 	memTableSize   = 4 << 20
+	minTableSize   = 1 << 20
 	valueThreshold = 128 << 10
 	valueLogSize   = 1 << 20 // stays empty
 	blockCache     = 2 << 20
@@ -67,7 +82,14 @@ const (
 	queueSize     = 2 * maxBatch
 )
 
+// batchBytes bounds one commit of a store with smaller tables as well.
+func (o *Options) batchBytes() int { return int(min(maxBatchBytes, o.TableSize/10)) }
+
 func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
+	compactors := 2
+	if o.NoCompaction {
+		compactors = 0
+	}
 	return badger.DefaultOptions(dir).
 		WithSyncWrites(!o.NoSync).
 		WithReadOnly(o.ReadOnly).
@@ -75,15 +97,15 @@ func badgerOptions(dir string, o Options, log badger.Logger) badger.Options {
 		WithMetricsEnabled(false).
 		WithNumVersionsToKeep(1).
 		WithDetectConflicts(false). // one goroutine writes
-		WithMemTableSize(memTableSize).
+		WithMemTableSize(o.TableSize).
 		WithNumMemtables(2).
 		WithValueThreshold(valueThreshold).
 		WithValueLogFileSize(valueLogSize).
-		WithBaseTableSize(4 << 20).
+		WithBaseTableSize(o.TableSize).
 		WithBaseLevelSize(16 << 20).
 		WithNumLevelZeroTables(4).
 		WithNumLevelZeroTablesStall(12).
-		WithNumCompactors(2).
+		WithNumCompactors(compactors).
 		WithCompression(options.None). // sealed bytes do not compress
 		WithBlockCacheSize(blockCache).
 		WithIndexCacheSize(indexCache).

@@ -37,7 +37,7 @@ func (w *world) check(ctx context.Context) error {
 		}
 	}
 	l := w.hub.current()
-	if l == nil {
+	if l == nil || !l.ledger.changed() {
 		return nil
 	}
 	lanes, err := l.ledger.Lanes(ctx)

@@ -96,7 +96,12 @@ func (d *device) start(ctx context.Context) error {
 	if err := layBallast(d.dir); err != nil {
 		return err
 	}
+	tables, err := filepath.Glob(filepath.Join(d.dir, "db", "*.sst"))
+	if err != nil {
+		return err
+	}
 	st, err := store.Open(d.dir, store.Options{
+		TableSize: smallTables, NoCompaction: len(tables) < fewTables,
 		Key: seedOf(d.w.cfg.Seed, "store of "+string(d.id)), Device: d.id, Incarnation: 1, Origin: entry.Origin{Reason: entry.Installed},
 		Log: d.w.log, Now: d.clock.now, NoSync: d.w.cfg.Control == NoSync,
 	})
@@ -120,6 +125,14 @@ func (d *device) start(ctx context.Context) error {
 	d.checkStart()
 	return nil
 }
+
+// A run opens some twenty stores, and lets minutes of their time pass: they get
+// small tables, and compactors only when there may come to be something to do for
+// these, which is from four tables on.
+const (
+	smallTables = 2 << 20
+	fewTables   = 3
+)
 
 // layBallast makes the store's ballast as a hole, so that no run takes 16 MB a device.
 func layBallast(dir string) error {
@@ -213,7 +226,7 @@ func (d *device) crash(ctx context.Context, torn bool, down time.Duration) error
 	d.proc.stop()
 	d.proc.loops.Wait()
 	synctest.Wait() // no image is taken in the middle of Badger's own work
-	var before, after map[string]int
+	var before, after map[string]int64
 	var err error
 	d.keepTails()
 	if torn {

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"maps"
@@ -9,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"otor/internal/durable"
 )
 
 // A crash leaves what was synced and, of what was written since, anything. The
@@ -44,43 +45,44 @@ func copyTree(to, from string) error {
 }
 
 func copyFile(to, from string, hole bool) error {
-	fi, err := os.Stat(from)
-	if err != nil {
-		return err
-	}
-	var b []byte
-	if !hole {
-		if b, err = os.ReadFile(from); err != nil {
+	if hole {
+		fi, err := os.Stat(from)
+		if err != nil {
 			return err
 		}
+		return errors.Join(os.WriteFile(to, nil, 0o600), os.Truncate(to, fi.Size()))
 	}
-	size := max(fi.Size(), int64(len(b)))
-	if err := os.WriteFile(to, bytes.TrimRight(b, "\x00"), 0o600); err != nil {
+	size, err := durable.CopyUsed(to, from, 0o600)
+	if err != nil {
 		return err
 	}
 	return os.Truncate(to, size)
 }
 
 // written gives the bytes in use of each log of a store: up to the last that is not zero.
-func written(dir string) (map[string]int, error) {
+func written(dir string) (map[string]int64, error) {
 	names, err := filepath.Glob(filepath.Join(dir, "db", "*.mem"))
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]int, len(names))
+	out := make(map[string]int64, len(names))
 	for _, name := range names {
-		b, err := os.ReadFile(name)
+		f, err := os.Open(name)
 		if err != nil {
 			return nil, err
 		}
-		out[filepath.Base(name)] = len(bytes.TrimRight(b, "\x00"))
+		used, err := durable.Used(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		out[filepath.Base(name)] = used
 	}
 	return out, nil
 }
 
 // tear zeroes each log of the image from a byte on that lies between what was
 // in use before a commit and after it. It says whether it cut anything.
-func tear(image string, before, after map[string]int, d dice) (bool, error) {
+func tear(image string, before, after map[string]int64, d dice) (bool, error) {
 	cut := false
 	for _, name := range slices.Sorted(maps.Keys(after)) {
 		end := after[name]
@@ -88,7 +90,7 @@ func tear(image string, before, after map[string]int, d dice) (bool, error) {
 		if !ok || end <= from {
 			continue
 		}
-		at := from + d.IntN(end-from+1)
+		at := from + d.Int64N(end-from+1)
 		if at == end {
 			continue // all of it made it
 		}
@@ -97,7 +99,7 @@ func tear(image string, before, after map[string]int, d dice) (bool, error) {
 		if err != nil {
 			return cut, err
 		}
-		if err := errors.Join(os.Truncate(path, int64(at)), os.Truncate(path, fi.Size())); err != nil {
+		if err := errors.Join(os.Truncate(path, at), os.Truncate(path, fi.Size())); err != nil {
 			return cut, err
 		}
 		cut = true

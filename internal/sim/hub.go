@@ -84,7 +84,7 @@ func (h *hub) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l := &life{hub: h, ledger: &ledger{Store: db, w: h.w, path: h.path}}
+	l := &life{hub: h, ledger: &ledger{Store: db, w: h.w, path: h.path, wrote: true}}
 	ctx, l.cancel = context.WithCancel(ctx)
 	h.setLife(l)
 	if _, err := db.Epoch(ctx, func() (receipt.EpochCertificate, error) { return h.first, nil }); err != nil {

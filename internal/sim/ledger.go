@@ -42,6 +42,7 @@ type ledger struct {
 	away  bool
 	armed moment
 	image string // what the crash left
+	wrote bool   // since the last look at the whole of it
 	err   error  // of making the image
 }
 
@@ -92,6 +93,15 @@ func (l *ledger) die() {
 	l.w.did("hub", func(w *Work) { w.HubCrashes++ }, "crash")
 }
 
+// changed reports whether anything was written since the last time it was asked.
+func (l *ledger) changed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.wrote
+	l.wrote = false
+	return was
+}
+
 // write runs a write unless the hub is dead or its database away.
 func (l *ledger) write(do func() error) error {
 	l.mu.Lock()
@@ -102,6 +112,7 @@ func (l *ledger) write(do func() error) error {
 	case l.away:
 		return errAway
 	}
+	l.wrote = true // an error may come after it
 	if err := do(); err != nil {
 		return err
 	}

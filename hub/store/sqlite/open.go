@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/gofrs/flock"
 	"github.com/ncruces/go-sqlite3"
@@ -237,6 +238,22 @@ func claim(c *conn, path string) error {
 
 // migrate brings the tables up to date, and refuses those of a newer program.
 func (s *Store) migrate(ctx context.Context, c *conn) error {
+	known, err := migrationVersions()
+	if err != nil {
+		return err
+	}
+	applied, err := appliedVersions(c)
+	if err != nil {
+		return err
+	}
+	newest, version := slices.Max(known), slices.Max(append(applied, 0))
+	if version > newest {
+		return fmt.Errorf("%w: %s has tables of version %d, this program knows up to %d; run the newer hub, or restore a backup from before the upgrade",
+			store.ErrNewer, s.path, version, newest)
+	}
+	if !slices.ContainsFunc(known, func(v int64) bool { return !slices.Contains(applied, v) }) {
+		return nil
+	}
 	db, err := driver.Open(s.path)
 	if err != nil {
 		return err
@@ -252,30 +269,42 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	sources := p.ListSources()
-	newest := sources[len(sources)-1].Version
-	var known, version int64
-	if err := scanInt(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'", &known); err != nil {
-		return err
-	}
-	if known > 0 {
-		if err := scanInt(c, "SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied = 1", &version); err != nil {
-			return err
-		}
-	}
-	if version > newest {
-		return fmt.Errorf("%w: %s has tables of version %d, this program knows up to %d; run the newer hub, or restore a backup from before the upgrade",
-			store.ErrNewer, s.path, version, newest)
-	}
-	if pending, err := p.HasPending(ctx); err != nil || !pending {
-		return err
-	}
 	done, err := p.Up(ctx)
 	if err != nil {
 		return fmt.Errorf("migrate %s from version %d to %d: %w", s.path, version, newest, err)
 	}
 	s.log.InfoContext(ctx, "database migrated", "path", s.path, "from", version, "to", newest, "steps", len(done))
 	return nil
+}
+
+// migrationVersions lists the steps that this program knows.
+func migrationVersions() ([]int64, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, len(names))
+	for i, name := range names {
+		if out[i], err = goose.NumericComponent(name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// appliedVersions lists the steps that a database has taken. It is read without
+// goose, which wants a connection of its own and asks several times.
+func appliedVersions(c *conn) ([]int64, error) {
+	var known int64
+	if err := scanInt(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'", &known); err != nil || known == 0 {
+		return nil, err
+	}
+	var out []int64
+	err := c.each("SELECT version_id FROM goose_db_version WHERE is_applied = 1", nil, func(st *sqlite3.Stmt) error {
+		out = append(out, st.ColumnInt64(0))
+		return nil
+	})
+	return out, err
 }
 
 // scanInt reads a single number. The statement is not kept.
