@@ -18,7 +18,8 @@ import (
 // kill the process in the middle of a write (Badger writes through a memory map).
 const floor = 16 << 20
 
-// request is one thing for the committer to do: one of draft, receipts, enter, contact.
+// request is one thing for the committer to do: one of draft, receipts, enter, contact,
+// refill, findings.
 type request struct {
 	draft       *Draft
 	privateHash entry.Hash
@@ -26,6 +27,8 @@ type request struct {
 	answer      bool          // the receipts are a hello's answer
 	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
 	contact     *Contact
+	refill      *refill
+	findings    *findingsRow
 
 	// Answers, valid once done is closed.
 	saved   Saved
@@ -36,8 +39,13 @@ type request struct {
 
 // weight is about what the request adds to a transaction, in bytes.
 func (r *request) weight() int {
-	if r.draft != nil {
+	switch {
+	case r.draft != nil:
 		return len(r.draft.Private) + 2<<10
+	case r.refill != nil:
+		return r.refill.weight()
+	case r.findings != nil:
+		return maxFindingsRow
 	}
 	return 1 << 10 * (1 + len(r.receipts))
 }

@@ -36,7 +36,7 @@
 //	10 CHAIN seq(8)       one entry: head before it (32), saved at in Unix ms (8), entry.Raw.Encode()
 //	11 CHAIN              the chain's tail: last seq, its head, its logical time
 //	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
-//	20 name(1)            a setting; 01 is the contact with the hub
+//	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings
 //
 // Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts, 30 drafts
 // of captures, 31 base, 32 overlay, 33 due index, 34 feed cursors, 35 search

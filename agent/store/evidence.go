@@ -100,8 +100,12 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 		}
 	case kindSetting:
 		var r contactRow
-		if bytes.Equal(key, contactKey) && open(&r) {
+		var f findingsRow
+		switch {
+		case bytes.Equal(key, contactKey) && open(&r):
 			s.contact = r.contact()
+		case bytes.Equal(key, findingsKey) && open(&f):
+			s.kept = f.findings()
 		}
 	}
 }

@@ -42,6 +42,9 @@ type examination struct {
 	listed   []uint64 // bad tables that the MANIFEST names
 }
 
+// noManifest says what to do without the list of files.
+const noManifest = "run: agent doctor --repair, which makes the list anew from the tables; its files were not touched"
+
 const logHeader = 20 // bytes before the first record of a .mem or .vlog
 
 // examine reads the database folder; it changes nothing.
@@ -67,15 +70,14 @@ func examine(dir string) (examination, error) {
 	if _, ok := sizes[badger.ManifestFilename]; !ok {
 		if holds {
 			return ex, damaged(filepath.Join(dir, badger.ManifestFilename), "the list of the database's files is missing",
-				"put it back from a copy of the folder, or move the folder away and enrol again; its files were not touched")
+				noManifest)
 		}
 		ex.fresh = true
 		return ex, nil
 	}
 	tables, err := manifestTables(dir)
 	if err != nil {
-		return ex, damaged(filepath.Join(dir, badger.ManifestFilename), err.Error(),
-			"put it back from a copy of the folder, or move the folder away and enrol again; its files were not touched")
+		return ex, damaged(filepath.Join(dir, badger.ManifestFilename), err.Error(), noManifest)
 	}
 	ex.files(dir, sizes, tables)
 	return ex, nil
@@ -147,7 +149,7 @@ func manifestTables(dir string) (_ map[uint64]bool, err error) {
 }
 
 // dropFromManifest appends the removal of tables to the MANIFEST, in Badger's
-// own form: length (4), CRC-32C (4), ManifestChangeSet.
+// own form.
 func dropFromManifest(dir string, ids []uint64) error {
 	path := filepath.Join(dir, badger.ManifestFilename)
 	b, err := os.ReadFile(path)
@@ -171,9 +173,14 @@ func dropFromManifest(dir string, ids []uint64) error {
 		return err
 	}
 	b = b[:whole] // a torn change at the end was never in force
+	return durable.WriteFile(path, appendChange(b, change), 0o600)
+}
+
+// appendChange frames a ManifestChangeSet: length (4), CRC-32C (4), the set.
+func appendChange(b, change []byte) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(change)))
 	b = binary.BigEndian.AppendUint32(b, crc32.Checksum(change, castagnoli))
-	return durable.WriteFile(path, append(b, change...), 0o600)
+	return append(b, change...)
 }
 
 // copyFiles copies files into a folder that it makes.

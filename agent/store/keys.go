@@ -16,11 +16,15 @@ const (
 	kindSetting = 0x20
 )
 
-const settingContact = 0x01
+const (
+	settingContact  = 0x01
+	settingFindings = 0x02
+)
 
 var (
-	formatKey  = []byte{kindFormat}
-	contactKey = []byte{kindSetting, settingContact}
+	formatKey   = []byte{kindFormat}
+	contactKey  = []byte{kindSetting, settingContact}
+	findingsKey = []byte{kindSetting, settingFindings}
 )
 
 // chainKey is the key of a chain's row of that kind, and the prefix of its entries.

@@ -39,6 +39,11 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
+	if o.Repair {
+		if err := s.rebuildManifest(); err != nil {
+			return nil, err
+		}
+	}
 	rescue, unlisted, err := s.openFiles()
 	if err != nil {
 		return nil, err
@@ -49,11 +54,15 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
+	s.recall()
 	if _, err := s.Verify(context.Background(), Unsent, nil); err != nil {
 		return nil, err
 	}
 	s.settleRescue(rescue, unlisted)
 	s.committed.Go(s.commitLoop)
+	if err := s.keepFindings(context.Background()); err != nil {
+		s.log.Warn("the findings are known to this run alone", "err", err)
+	}
 	return s, nil
 }
 

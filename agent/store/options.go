@@ -30,6 +30,9 @@ type Options struct {
 	// NoSync leaves syncing out: acknowledged entries are lost on a power cut.
 	// It is the negative control of the crash tests and has no other use.
 	NoSync bool
+	// Repair makes the database's list of files anew when it is lost; see
+	// [CodeFileDamaged] in the findings.
+	Repair bool
 	// ReadOnly opens for looking only; Append, Settle and SetContact answer [ErrReadOnly].
 	ReadOnly bool
 

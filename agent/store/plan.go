@@ -28,13 +28,17 @@ func (s *Store) plan(batch []*request) *plan {
 	full, choked := s.checkSpace()
 	now := s.o.Now()
 	for _, r := range batch {
-		if r.err = choked; r.draft != nil {
+		if r.err = choked; r.draft != nil || r.refill != nil {
 			r.err = full
 		}
 		switch {
 		case r.err != nil:
 		case r.draft != nil:
 			r.saved, r.err = p.append(r, now)
+		case r.refill != nil:
+			p.refill(r.refill)
+		case r.findings != nil:
+			r.err = p.addRow(findingsKey, r.findings)
 		case r.contact != nil:
 			p.contact = r.contact
 		case !r.enter.IsZero():

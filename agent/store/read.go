@@ -127,6 +127,25 @@ func (s *Store) stored(c dot.Chain, seq dot.Seq) (e stored, err error) {
 	return e, err
 }
 
+// headAt is the chain's head after seq; known is false where damage took it.
+func (s *Store) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool) {
+	switch {
+	case seq == 0:
+		return entry.Genesis(st.Chain), true
+	case seq == st.Last:
+		return st.Head, true
+	case seq == st.Received.Through():
+		return st.ReceivedHead, true
+	}
+	if e, err := s.stored(st.Chain, seq); err == nil {
+		return e.after(), true
+	}
+	if e, err := s.stored(st.Chain, seq+1); err == nil {
+		return e.before, true
+	}
+	return entry.Hash{}, false
+}
+
 // view reads the database; it answers [ErrClosed] after Close, and turns a
 // panic over damaged bytes into an error.
 func (s *Store) view(read func(*badger.Txn) error) (err error) {

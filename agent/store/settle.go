@@ -177,32 +177,13 @@ func (p *plan) refuse(r receipt.Receipt, st *ChainState) *Finding {
 			"this folder is an older copy of itself, or another device writes under the same name: run doctor")
 		return &f
 	}
-	if head, known := p.headAt(st, r.Through); known && head != r.Head {
+	if head, known := p.s.headAt(st, r.Through); known && head != r.Head {
 		f := chainFinding(CodeHeadMismatch, r.Chain, []lane.Range{lane.Run(max(r.Through, 1), max(r.Through, 1))},
 			fmt.Sprintf("the hub has other content up to seq %d than this device", r.Through),
 			"this folder is an older copy of itself, or another device writes under the same name: run doctor")
 		return &f
 	}
 	return nil
-}
-
-// headAt is the chain's head after seq; known is false where damage took it.
-func (p *plan) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool) {
-	switch {
-	case seq == 0:
-		return entry.Genesis(st.Chain), true
-	case seq == st.Last:
-		return st.Head, true
-	case seq == st.Received.Through():
-		return st.ReceivedHead, true
-	}
-	if e, err := p.s.stored(st.Chain, seq); err == nil {
-		return e.after(), true
-	}
-	if e, err := p.s.stored(st.Chain, seq+1); err == nil {
-		return e.before, true
-	}
-	return entry.Hash{}, false
 }
 
 // take adds a good receipt to the chain's state and reports whether it changed it.
@@ -228,7 +209,7 @@ func (p *plan) take(r receipt.Receipt, st *ChainState, answer bool) bool {
 	case now == r.Through:
 		st.ReceivedHead = r.Head
 	case now != through:
-		if head, known := p.headAt(&ChainState{Chain: st.Chain, Last: st.Last, Head: st.Head}, now); known {
+		if head, known := p.s.headAt(&ChainState{Chain: st.Chain, Last: st.Last, Head: st.Head}, now); known {
 			st.ReceivedHead = head
 		}
 	}

@@ -38,7 +38,8 @@ type Store struct {
 	db   *badger.DB
 	lock *flock.Flock
 
-	fresh bool // there was no database before this Open
+	fresh bool      // there was no database before this Open
+	kept  []Finding // what earlier openings found; used by Open alone
 
 	queue     chan *request // to the committer; bounded
 	committed sync.WaitGroup
@@ -56,6 +57,7 @@ type Store struct {
 	chains   map[dot.Chain]*ChainState
 	contact  Contact
 	findings []Finding
+	unkept   bool // findings changed since they were kept
 	fatal    error
 	watchers map[chan struct{}]struct{}
 }
@@ -113,37 +115,6 @@ func (s *Store) Chain(c dot.Chain) (state ChainState, ok bool) {
 	}
 	return *st, true
 }
-
-// Findings lists what is known to be wrong with the store so far.
-func (s *Store) Findings() []Finding {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.Clone(s.findings)
-}
-
-// note keeps findings that are new.
-func (s *Store) note(fs ...Finding) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range fs {
-		known := slices.ContainsFunc(s.findings, func(o Finding) bool {
-			return o.Code == f.Code && o.Which == f.Which
-		})
-		if known || len(s.findings) >= maxFindings {
-			continue
-		}
-		s.findings = append(s.findings, f)
-		if c := s.chains[f.Chain]; c != nil && f.Code != CodeHeadMismatch && f.Code != CodeReceiptAhead {
-			for _, r := range f.Seqs {
-				c.Lost = c.Lost.Add(r)
-			}
-		}
-		s.log.Error("store finding", "code", f.Code, "which", f.Which, "what", f.What)
-	}
-}
-
-// maxFindings bounds the list.
-const maxFindings = 1000
 
 // Err returns why the store can no longer persist, nil while it can. Nothing
 // but reopening helps.
@@ -203,6 +174,9 @@ func (s *Store) dbDir() string { return filepath.Join(s.dir, "db") }
 
 // Close finishes what is queued, and releases the folder. Later calls return [ErrClosed].
 func (s *Store) Close() error {
+	if err := s.keepFindings(context.Background()); err != nil && !errors.Is(err, ErrClosed) {
+		s.log.Warn("the findings are known to this run alone", "err", err)
+	}
 	s.door.Lock()
 	if s.closed {
 		s.door.Unlock()

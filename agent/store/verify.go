@@ -31,7 +31,8 @@ const step = 2048
 // Verify walks the chains: every value opens, every seq is there, every head
 // joins its neighbours and the tail. With [All] the public parts are decoded as
 // well. It returns what is wrong now, in the order of the chains; what was
-// found while opening is in [Store.Findings], to which it adds. progress may be
+// found while opening is in [Store.Findings], to which it adds; a check of
+// everything replaces what was known of entries before. progress may be
 // nil; it is called with entries done and entries in all, from one goroutine at
 // a time.
 func (s *Store) Verify(ctx context.Context, scope Scope, progress func(done, total uint64)) ([]Finding, error) {
@@ -81,7 +82,14 @@ func (s *Store) Verify(ctx context.Context, scope Scope, progress func(done, tot
 		return nil, fmt.Errorf("verify store %s: %w", s.dir, err)
 	}
 	found := joinWalks(walks)
-	s.note(found...)
+	if scope != All {
+		s.note(found...)
+		return found, nil
+	}
+	s.replaceFindings(found)
+	if err := s.keepFindings(ctx); err != nil {
+		s.log.Warn("the findings are known to this run alone", "err", err)
+	}
 	return found, nil
 }
 

@@ -213,6 +213,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.broker.Serve(wire.DoorAny, s.door); err != nil {
 		return err
 	}
+	if err := s.broker.Serve(wire.RefillAny, s.refill); err != nil {
+		return err
+	}
 	if s.cfg.Ready != nil {
 		s.cfg.Ready()
 	}
@@ -266,6 +269,19 @@ func (s *Server) hello(ctx context.Context, d dot.Device, data []byte) []byte {
 	}
 	s.bell.Ring()
 	return b
+}
+
+// refill gives a device what damage took there.
+func (s *Server) refill(ctx context.Context, d dot.Device, data []byte) []byte {
+	p, err := contact.Refill(ctx, s.store, d, data)
+	if err == nil {
+		var b []byte
+		if b, err = wire.Marshal(p); err == nil {
+			return b
+		}
+	}
+	s.cfg.Log.Error("device not refilled", "device", string(d), "err", err)
+	return nil
 }
 
 // door answers a device that came by its door.

@@ -330,6 +330,10 @@ type Store interface {
 	// transaction open between entries: the caller may stop, or call the Store.
 	// An error comes last, with a zero entry.
 	Entries(ctx context.Context, q EntryQuery) iter.Seq2[ListedEntry, error]
+	// EntriesOf reads consecutive entries of c, whole, from run.First on: until
+	// one of run is not there, or their parts together have maxBytes, but at least
+	// one if it is there. Held ones count as there.
+	EntriesOf(ctx context.Context, c dot.Chain, run lane.Range, maxBytes int) ([]Entry, error)
 	// HeldCounts gives the number of held entries of each chain that has some.
 	HeldCounts(ctx context.Context) (map[dot.Chain]int64, error)
 	// VerdictCounts gives, for each device, its entries by verdict.

@@ -80,6 +80,24 @@ func (s Set) Add(r Range) Set {
 	return append(out, s[i:]...)
 }
 
+// Without returns the set without r.
+func (s Set) Without(r Range) Set {
+	var out Set
+	for _, own := range s {
+		if own.Last < r.First || own.First > r.Last {
+			out = append(out, own)
+			continue
+		}
+		if own.First < r.First {
+			out = append(out, Run(own.First, r.First-1))
+		}
+		if own.Last > r.Last {
+			out = append(out, Run(r.Last+1, own.Last))
+		}
+	}
+	return out
+}
+
 // Contains reports whether q is in the set.
 func (s Set) Contains(q dot.Seq) bool {
 	_, found := slices.BinarySearchFunc(s, q, func(r Range, q dot.Seq) int {

@@ -184,3 +184,21 @@ func TestWindowBounds(t *testing.T) {
 		}
 	})
 }
+
+func TestWithout(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var s lane.Set
+		for range rapid.IntRange(0, 6).Draw(t, "runs") {
+			first := dot.Seq(rapid.IntRange(1, 40).Draw(t, "first"))
+			s = s.Add(lane.Run(first, first+dot.Seq(rapid.IntRange(0, 5).Draw(t, "more"))))
+		}
+		first := dot.Seq(rapid.IntRange(1, 40).Draw(t, "from"))
+		r := lane.Run(first, first+dot.Seq(rapid.IntRange(0, 12).Draw(t, "to")))
+		got := s.Without(r)
+		for q := dot.Seq(1); q <= 60; q++ {
+			if want := s.Contains(q) && !r.Contains(q); got.Contains(q) != want {
+				t.Fatalf("%s without %s is %s: %d", s, r, got, q)
+			}
+		}
+	})
+}

@@ -13,6 +13,8 @@ func FuzzHello(f *testing.F)       { fuzz[wire.Hello](f) }
 func FuzzWelcome(f *testing.F)     { fuzz[wire.Welcome](f) }
 func FuzzDoorHello(f *testing.F)   { fuzz[wire.DoorHello](f) }
 func FuzzDoorAnswer(f *testing.F)  { fuzz[wire.DoorAnswer](f) }
+func FuzzRefill(f *testing.F)      { fuzz[wire.Refill](f) }
+func FuzzRefillPage(f *testing.F)  { fuzz[wire.RefillPage](f) }
 func FuzzReceiptNews(f *testing.F) { fuzz[wire.ReceiptNews](f) }
 
 // What is understood must encode again, to the same bytes each time.
@@ -34,7 +36,7 @@ func fuzz[M wire.Message](f *testing.F) {
 		}
 		n, err := wire.Unmarshal[M](again)
 		if err != nil {
-			if len(again) > wire.MaxMessage {
+			if len(again) > wire.MaxMessage { // of a shorter head, or a page's own limit
 				return
 			}
 			t.Fatalf("encoded, but is not understood: %v", err)

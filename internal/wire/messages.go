@@ -97,7 +97,7 @@ var ErrMalformed = errors.New("message not understood")
 
 // Message lists the shapes that travel as CBOR.
 type Message interface {
-	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer
+	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer | Refill | RefillPage
 }
 
 // Marshal encodes a message.
@@ -106,8 +106,12 @@ func Marshal[M Message](m M) ([]byte, error) { return encMode.Marshal(m) }
 // Unmarshal decodes a message; keys it does not know are ignored. Errors wrap [ErrMalformed].
 func Unmarshal[M Message](b []byte) (M, error) {
 	var m M
-	if len(b) > MaxMessage {
-		return m, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, len(b), MaxMessage)
+	most := MaxMessage
+	if l, ok := any(m).(interface{ limit() int }); ok {
+		most = l.limit()
+	}
+	if len(b) > most {
+		return m, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, len(b), most)
 	}
 	if err := decMode.Unmarshal(b, &m); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrMalformed, err)

@@ -93,6 +93,52 @@ func doorAnswers() []wire.DoorAnswer {
 	}
 }
 
+func refills() []wire.Refill {
+	return []wire.Refill{
+		{Incarnation: 1, Lane: dot.Record, First: 17, Last: 40},
+		{Incarnation: 2, Lane: dot.Alert, First: 1, Last: 1, Bytes: 4096},
+	}
+}
+
+func refillPages() []wire.RefillPage {
+	return []wire.RefillPage{
+		{First: 17, Entries: [][]byte{{0x82, 0x41, 0xa0, 0x41, 0xa0}}},
+		{First: 1, Entries: [][]byte{}},
+		{Entries: [][]byte{}, Refused: &wire.Refusal{Code: "unknown_device", What: "this hub does not know the device", Which: "D-301"}},
+	}
+}
+
+func TestRefillIsChecked(t *testing.T) {
+	for name, r := range map[string]wire.Refill{
+		"no incarnation": {Lane: dot.Record, First: 1, Last: 1}, "no lane": {Incarnation: 1, First: 1, Last: 1},
+		"seq 0": {Incarnation: 1, Lane: dot.Record, Last: 1}, "backwards": {Incarnation: 1, Lane: dot.Record, First: 2, Last: 1},
+		"too far": {Incarnation: 1, Lane: dot.Record, First: 1, Last: dot.MaxSeq + 1},
+	} {
+		refused(t, name, r)
+	}
+	refused(t, "a page of nowhere", wire.RefillPage{Entries: [][]byte{}})
+	refused(t, "too many entries", wire.RefillPage{First: 1, Entries: make([][]byte, wire.MaxRefillEntries+1)})
+	big := wire.RefillPage{First: 1, Entries: [][]byte{make([]byte, wire.MaxRefillPage)}}
+	refused(t, "too large", big)
+	big.Entries[0] = big.Entries[0][:wire.MaxRefillPage-64]
+	b, err := wire.Marshal(big)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, b, big)
+}
+
+func refused[M wire.Message](t *testing.T, name string, m M) {
+	t.Helper()
+	b, err := wire.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.Unmarshal[M](b); !errors.Is(err, wire.ErrMalformed) {
+		t.Errorf("%s: %v", name, err)
+	}
+}
+
 func build(t testing.TB) []vector {
 	out := add(t, nil, "hello", hellos()...)
 	out = add(t, out, "welcome", welcomes()...)
@@ -101,7 +147,9 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "hello of a device that takes credentials", h)
 	out = add(t, out, "welcome with credentials", w)
 	out = add(t, out, "door hello", doorHellos()...)
-	return add(t, out, "door answer", doorAnswers()...)
+	out = add(t, out, "door answer", doorAnswers()...)
+	out = add(t, out, "refill", refills()...)
+	return add(t, out, "refill page", refillPages()...)
 }
 
 func committed(t testing.TB) []vector {
@@ -133,6 +181,12 @@ func TestVectors(t *testing.T) {
 	}
 	for i, a := range doorAnswers() {
 		equal(t, golden.Unhex(t, want[9+i].Bytes), a)
+	}
+	for i, r := range refills() {
+		equal(t, golden.Unhex(t, want[12+i].Bytes), r)
+	}
+	for i, p := range refillPages() {
+		equal(t, golden.Unhex(t, want[14+i].Bytes), p)
 	}
 }
 
@@ -207,7 +261,7 @@ func TestHelloIsChecked(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	d := dot.Device("D-101")
-	for _, s := range []string{wire.Up(dot.Record, d), wire.Up(dot.Alert, d), wire.Relay(d), wire.HelloOn(d), wire.DoorOn(d), wire.PullOn(d), wire.ReceiptFor(d)} {
+	for _, s := range []string{wire.Up(dot.Record, d), wire.Up(dot.Alert, d), wire.Relay(d), wire.HelloOn(d), wire.DoorOn(d), wire.PullOn(d), wire.RefillOn(d), wire.ReceiptFor(d)} {
 		if got, err := wire.Sender(s); err != nil || got != d {
 			t.Errorf("sender of %s: %q, %v", s, got, err)
 		}

@@ -15,6 +15,7 @@ var queryChecks = []check{
 	{name: "a listing may stop and may call the store", run: checkListing},
 	{name: "a listing ends under new arrivals", run: checkListingEnds},
 	{name: "large entries are listed", run: checkLargeEntries},
+	{name: "a run of a chain", run: checkEntriesOf},
 	{name: "totals", run: checkTotals},
 }
 
@@ -201,4 +202,42 @@ func checkTotals(t T, w *world) {
 	heldCounts, err := w.HeldCounts(t.Context())
 	ok(t, "held counts", err)
 	same(t, "held counts", heldCounts, held)
+}
+
+func checkEntriesOf(t T, w *world) {
+	add(t, w, entriesOf(chainA, lane.Run(1, 40))...)
+	add(t, w, entriesOf(chainA, lane.Run(42, 60))...)
+	add(t, w, entriesOf(chainB, lane.Run(1, 60))...)
+	for _, c := range []struct {
+		chain       dot.Chain
+		run, want   lane.Range
+		most        int
+		name        string
+		wantNothing bool
+	}{
+		{chain: chainA, run: lane.Run(5, 20), want: lane.Run(5, 20), most: 1 << 20, name: "inside"},
+		{chain: chainA, run: lane.Run(30, 60), want: lane.Run(30, 40), most: 1 << 20, name: "up to a hole"},
+		{chain: chainA, run: lane.Run(41, 60), most: 1 << 20, name: "from a hole on", wantNothing: true},
+		{chain: chainA, run: lane.Run(42, 42), want: lane.Run(42, 42), most: 1, name: "one that is larger than allowed"},
+		{chain: chainA, run: lane.Run(55, 900), want: lane.Run(55, 60), most: 1 << 20, name: "beyond the end"},
+		{chain: dot.Chain{Device: "D-999", Incarnation: 1, Lane: dot.Record}, run: lane.Run(1, 2), most: 1 << 20, name: "an unknown chain", wantNothing: true},
+	} {
+		got, err := w.EntriesOf(t.Context(), c.chain, c.run, c.most)
+		ok(t, c.name, err)
+		want := []store.Entry{}
+		if !c.wantNothing {
+			want = entriesOf(c.chain, c.want)
+		}
+		same(t, c.name+": entries", len(got), len(want))
+		for i := range min(len(got), len(want)) {
+			same(t, c.name+": dot", got[i].Dot, want[i].Dot)
+			same(t, c.name+": bytes", got[i].Raw.Equal(want[i].Raw), true)
+		}
+	}
+	size := entryAt(chainA, 1).Raw.Size()
+	got, err := w.EntriesOf(t.Context(), chainA, lane.Run(1, 40), 3*size+size/2)
+	ok(t, "bounded in bytes", err)
+	if len(got) < 2 || len(got) > 4 {
+		t.Errorf("%d entries in the room of three and a half", len(got))
+	}
 }
