@@ -18,12 +18,13 @@ import (
 
 // choices are the flags that decide how a device is opened.
 type choices struct {
-	pack string
-	demo bool
-	dns  []string
-	rate rate
-	http string
-	lang string
+	pack   string
+	demo   bool
+	dns    []string
+	rate   rate
+	http   string
+	lang   string
+	repair bool
 	// ready is told the page's address once it is served.
 	ready func(page string)
 }
@@ -49,7 +50,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 	}
 	return device.Open(device.Config{
 		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
-		Ready: c.ready, Rate: int(c.rate),
+		Ready: c.ready, Rate: int(c.rate), Repair: c.repair,
 	})
 }
 

@@ -60,6 +60,7 @@ type Config struct {
 	MaxEntries  int                            // of one frame
 	MaxInFlight int
 	Rate        int           // bytes of frames a second, 0: as the link takes
+	Repair      bool          // see [store.Options]
 	MinPause    time.Duration // of the link's reconnecting
 	MaxPause    time.Duration
 }
@@ -102,7 +103,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set)}
 	d.store, err = store.Open(cfg.Dir, store.Options{
 		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Origin: originOf(id),
-		Log: cfg.Log, Now: cfg.Now, NoSync: control().NoSync,
+		Log: cfg.Log, Now: cfg.Now, NoSync: control().NoSync, Repair: cfg.Repair,
 	})
 	if err != nil {
 		return nil, err
@@ -195,7 +196,7 @@ func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string)
 		d.cfg.Ready(webui.EnterURL("http://"+ln.Addr().String(), secret))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify} {
+	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify, d.refills} {
 		group.Go(func() error { return loop(ctx) })
 	}
 	group.Go(func() error {
@@ -285,6 +286,9 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 		last = c.Generation
 		r, err := d.session(ctx, c, true)
 		sum = uplink.Result{Sent: sum.Sent + r.Sent, Received: sum.Received + r.Received, Pulled: sum.Pulled + r.Pulled, Remaining: r.Remaining}
+		if err == nil && len(d.store.Holes()) > 0 {
+			d.tellRefill(d.Refill(ctx))
+		}
 		if err == nil || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrDisputed) {
 			return sum, err
 		}

@@ -23,6 +23,7 @@ func history(t testing.TB, n, size int) (raws []entry.Raw, heads []entry.Hash) {
 	heads = append(heads, entry.Genesis(chain))
 	for i := range n {
 		pub := entry.Public{Dot: chain.At(dot.Seq(i + 1)), Wall: 1758160020000 + int64(i), System: "test"}
+		pub.HLC.Millis = pub.Wall
 		if i == 0 {
 			pub.Origin = &entry.Origin{Reason: entry.Installed}
 		}

@@ -1,0 +1,110 @@
+package e2e_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"otor/internal/cli"
+	"otor/internal/e2e"
+)
+
+// diagnosed is what the doctor says with --json.
+type diagnosed struct {
+	Well     bool `json:"well"`
+	Findings []struct{ Code, What, Which, Do string }
+	Repairs  []string
+}
+
+// damagedAgent has 120 entries, of which the hub received the first 80; the
+// table with the first 40 is gone.
+func damagedAgent(t *testing.T) (*e2e.Hub, *e2e.Agent) {
+	t.Helper()
+	h := e2e.StartHub(t)
+	a := h.Enrol(t, "D-101")
+	a.MustPut(t, strings.Repeat(water, 40), "--form", "water_check")
+	tables := tablesOf(t, a)
+	a.MustPut(t, strings.Repeat(water, 40), "--form", "water_check")
+	a.Sync(t)
+	a.MustPut(t, strings.Repeat(water, 40), "--form", "water_check")
+	if err := os.Remove(tables[0]); err != nil {
+		t.Fatal(err)
+	}
+	return h, a
+}
+
+func tablesOf(t *testing.T, a *e2e.Agent) []string {
+	t.Helper()
+	tables, err := filepath.Glob(filepath.Join(a.Dir, "db", "*.sst"))
+	if err != nil || len(tables) == 0 {
+		t.Fatalf("the agent has no tables: %v", err)
+	}
+	return tables
+}
+
+// TestRepair: what damage took and the hub has comes back, by the doctor's hand
+// or by itself in a contact; until then every program says what is missing.
+func TestRepair(t *testing.T) {
+	t.Run("doctor", func(t *testing.T) {
+		h, a := damagedAgent(t)
+		was := h.Status(t).Devices[0].Lanes
+		first := a.Do(t, "doctor", "--json").Want(t, cli.Integrity)
+		d := e2e.Decode[diagnosed](t, first)
+		if d.Well || !strings.Contains(first.Out, "D-101/1/record {1-40}") {
+			t.Fatalf("doctor: %s", first)
+		}
+		if e := first.Trouble(t); !strings.Contains(e.Do, "--repair") {
+			t.Errorf("the doctor does not say what to do: %+v", e)
+		}
+		// A later program knows, too.
+		if s := a.Status(t); len(s.Findings) < 2 || !s.NothingLost {
+			t.Errorf("status after the doctor: %+v", s)
+		}
+		h.Stop(t)
+		r := a.Do(t, "doctor", "--repair", "--timeout", "1s", "--json").Want(t, cli.Integrity)
+		if d := e2e.Decode[diagnosed](t, r); len(d.Repairs) == 0 || !strings.Contains(strings.Join(d.Repairs, "\n"), "next contact") {
+			t.Errorf("without the hub: %s", r)
+		}
+		h.Start(t)
+		r = a.Do(t, "doctor", "--repair", "--json").Want(t, cli.OK)
+		if d := e2e.Decode[diagnosed](t, r); !d.Well || !strings.Contains(strings.Join(d.Repairs, "\n"), "40 of 40 entries were fetched") {
+			t.Errorf("repair: %s", r)
+		}
+		a.Do(t, "doctor").Want(t, cli.OK)
+		if s := a.Status(t); len(s.Findings) != 0 {
+			t.Errorf("status after the repair: %+v", s.Findings)
+		}
+		if n := len(a.Log(t)); n != 120 {
+			t.Errorf("%d entries, want 120", n)
+		}
+		a.Sync(t)
+		if now := h.Status(t).Devices[0].Lanes; len(h.Entries(t)) != 120 || len(now) != len(was) {
+			t.Errorf("the hub has %d entries; lanes %+v, before %+v", len(h.Entries(t)), now, was)
+		}
+	})
+	t.Run("contact", func(t *testing.T) {
+		_, a := damagedAgent(t)
+		a.Start(t) // its check of everything finds the hole, and its contact fills it
+		e2e.Eventually(t, "the hole to be filled", func() bool { return len(a.Log(t)) == 120 })
+		a.Stop(t)
+		a.Do(t, "doctor", "--repair").Want(t, cli.OK)
+	})
+	t.Run("list of files", func(t *testing.T) {
+		_, a := damagedAgent(t)
+		if err := os.Remove(filepath.Join(a.Dir, "db", "MANIFEST")); err != nil {
+			t.Fatal(err)
+		}
+		e := a.Do(t, "doctor", "--json").Want(t, cli.Integrity).Trouble(t)
+		if !strings.Contains(e.What+e.Do, "--repair") {
+			t.Errorf("doctor: %+v", e)
+		}
+		r := a.Do(t, "doctor", "--repair", "--json").Want(t, cli.OK)
+		if d := e2e.Decode[diagnosed](t, r); !d.Well || !strings.Contains(strings.Join(d.Repairs, "\n"), "made anew") {
+			t.Errorf("repair: %s", r)
+		}
+		if n := len(a.Log(t)); n != 120 {
+			t.Errorf("%d entries, want 120", n)
+		}
+	})
+}
