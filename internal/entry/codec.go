@@ -245,11 +245,23 @@ type wirePrivate struct {
 	Salt   wireSalt       `cbor:"1,keyasint"`
 	Fields map[string]any `cbor:"2,keyasint,omitempty"`
 	Writes []Write        `cbor:"3,keyasint,omitempty"`
+	Priors []wirePrior    `cbor:"4,keyasint,omitempty"`
+}
+
+type wirePrior struct {
+	_     struct{} `cbor:",toarray"`
+	Write uint32
+	Dot   wireDot
+	Value any
 }
 
 // Encode writes the private part. It fails only on values that have no wire form.
 func (p Private) Encode() ([]byte, error) {
-	b, err := encMode.Marshal(wirePrivate{Salt: wireSalt(p.Salt), Fields: p.Fields, Writes: p.Writes})
+	w := wirePrivate{Salt: wireSalt(p.Salt), Fields: p.Fields, Writes: p.Writes}
+	for _, o := range p.Priors {
+		w.Priors = append(w.Priors, wirePrior{Write: o.Write, Dot: toWireDot(o.Dot), Value: o.Value})
+	}
+	b, err := encMode.Marshal(w)
 	if err != nil {
 		return nil, fmt.Errorf("encode private part: %w", err)
 	}
@@ -271,5 +283,13 @@ func decodePrivate(b []byte) (Private, error) {
 	if err := decMode.Unmarshal(b, &w); err != nil {
 		return Private{}, fmt.Errorf("%w: private part: %w", ErrMalformed, err)
 	}
-	return Private{Salt: w.Salt, Fields: w.Fields, Writes: w.Writes}, nil
+	out := Private{Salt: w.Salt, Fields: w.Fields, Writes: w.Writes}
+	for _, o := range w.Priors {
+		d, err := o.Dot.dot()
+		if err != nil {
+			return Private{}, fmt.Errorf("%w: prior: %w", ErrMalformed, err)
+		}
+		out.Priors = append(out.Priors, Prior{Write: o.Write, Dot: d, Value: o.Value})
+	}
+	return out, nil
 }

@@ -163,6 +163,8 @@ type Private struct {
 	// int64, float64, string, []any and map[string]any.
 	Fields map[string]any
 	Writes []Write
+	// Priors say what was displayed where some of the writes were made.
+	Priors []Prior
 }
 
 // Op says what a write does to its field. Its values are wire values.
@@ -172,6 +174,9 @@ type Op uint8
 const (
 	Set Op = 0 // replaces the values that its context covers
 	Add Op = 1 // stands beside what was displayed in conflict
+	// Move adds Value, a whole number, to a count. It replaces nothing, and its
+	// context says nothing.
+	Move Op = 2
 )
 
 // Write is an entry's new value for one field of one entity.
@@ -182,4 +187,12 @@ type Write struct {
 	Op      Op
 	Value   any
 	Context uint32 // index into Public.Contexts
+}
+
+// Prior is the value that was displayed where a write was made: what stays
+// provisionally when the write turns out to be a side of a conflict.
+type Prior struct {
+	Write uint32  // index into Private.Writes
+	Dot   dot.Dot // of the entry that wrote the displayed value
+	Value any
 }

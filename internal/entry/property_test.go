@@ -129,6 +129,9 @@ func TestPartsRoundTrip(t *testing.T) {
 				Value: values(2).Draw(t, "value"), Context: rapid.Uint32().Draw(t, "context"),
 			})
 		}
+		if rapid.Bool().Draw(t, "prior") {
+			q.Priors = append(q.Priors, entry.Prior{Write: rapid.Uint32().Draw(t, "of"), Dot: p.Dot, Value: values(2).Draw(t, "displayed")})
+		}
 		c, err := q.Encode()
 		if err != nil {
 			t.Fatal(err)

@@ -122,6 +122,19 @@ func samples() []sample {
 			},
 			entry.Private{Salt: salt(0xf0), Fields: map[string]any{"kind": "injury"}},
 		},
+		{
+			"a movement, and what was displayed where another value was written",
+			entry.Public{
+				Dot: record.At(4), HLC: hlc.Time{Millis: wall + 60_000, Counter: 9}, Wall: wall + 3,
+				Form: entry.FormRef{ID: "stock_use", Version: 1}, Refs: []entry.Ref{{Type: "stock", ID: "S1/IT-BAND"}},
+				Contexts: []vv.Vector{nil, {record: 3}},
+			},
+			entry.Private{
+				Salt:   salt(2),
+				Writes: []entry.Write{{Field: "qty", Op: entry.Move, Value: int64(-2)}, {Field: "least", Value: int64(4), Context: 1}},
+				Priors: []entry.Prior{{Write: 1, Dot: corrects, Value: int64(3)}},
+			},
+		},
 	}
 }
 

@@ -1,0 +1,115 @@
+package merge
+
+import (
+	"bytes"
+	"slices"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/hlc"
+	"otor/internal/vv"
+)
+
+// Change is what one entry does to one entity.
+type Change struct {
+	Dot dot.Dot
+	// Also are other dots under which the hub knows the same fact: the old form
+	// of a re-homed entry, or the new form of an old one.
+	Also []dot.Dot
+	// Linked says that the fact counted already, under another dot.
+	Linked bool
+	HLC    hlc.Time
+	Writes []Write // at most one for each register
+}
+
+// Write is a new value for one register.
+type Write struct {
+	Register string
+	Op       entry.Op
+	Raw      []byte // the value as deterministic CBOR; for [entry.Move] see Move
+	Move     int64  // the amount of a movement
+	Context  vv.Vector
+	Prior    *Prior
+}
+
+// Apply takes in what an entry does (law L10). An entry that is a copy must not
+// be applied again: the ledger decides that by (dot, hash), never a vector.
+// Applying a change without movements twice changes nothing.
+func (s *State) Apply(c Change) {
+	dots := append([]dot.Dot{c.Dot}, c.Also...)
+	slices.SortFunc(dots, dot.Dot.Compare)
+	dots = slices.Compact(dots)
+	for _, w := range c.Writes {
+		if w.Op == entry.Move {
+			s.move(w, c)
+			continue
+		}
+		v := Value{Dots: dots, HLC: c.HLC, Add: w.Op == entry.Add, Raw: w.Raw, Prior: w.Prior}
+		if !v.Add {
+			v.Context = w.Context
+		}
+		s.write(w.Register, v)
+	}
+	s.see(c.Dot)
+}
+
+// Dispose notes an entry that touches the entity and changes nothing of it: it
+// was quarantined, refused, or its place was sealed.
+func (s *State) Dispose(d dot.Dot) { s.see(d) }
+
+func (s *State) write(register string, v Value) {
+	old := slices.Clone(s.values[register])
+	if i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) }); i >= 0 {
+		// The same fact by another dot: judged anew, since others may know it by that one.
+		v = same(old[i], v)
+		old = slices.Delete(old, i, i+1)
+	}
+	for _, x := range old {
+		if named(x.Context, v.Dots) {
+			s.put(register, old) // superseded
+			return
+		}
+	}
+	kept := make([]Value, 0, len(old)+1)
+	for _, x := range old {
+		if !named(v.Context, x.Dots) {
+			kept = append(kept, x)
+		}
+	}
+	s.put(register, append(kept, v))
+}
+
+// same makes one value of two forms of the same fact: it goes by both dots, and
+// is otherwise the older form, so that it does not matter which came first.
+func same(a, b Value) Value {
+	if byDot(b, a) < 0 {
+		a, b = b, a
+	}
+	a.Dots = slices.Concat(a.Dots, b.Dots)
+	slices.SortFunc(a.Dots, dot.Dot.Compare)
+	a.Dots = slices.Compact(a.Dots)
+	return a
+}
+
+func (s *State) put(register string, vs []Value) {
+	if s.values == nil {
+		s.values = make(map[string][]Value)
+	}
+	slices.SortFunc(vs, byDot)
+	s.values[register] = vs // never empty: whatever removed a value stands there itself
+}
+
+func (s *State) move(w Write, c Change) {
+	if s.tallies == nil {
+		s.tallies = make(map[string]Tally)
+	}
+	t := s.tallies[w.Register]
+	if !c.Linked {
+		t.Sum += w.Move
+	}
+	t.Moves = t.Moves.With(c.Dot)
+	s.tallies[w.Register] = t
+}
+
+// Agree reports whether both are the same value.
+func (v Value) Agree(o Value) bool { return bytes.Equal(v.Raw, o.Raw) }
