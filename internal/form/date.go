@@ -2,6 +2,7 @@ package form
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 )
 
@@ -29,6 +30,9 @@ func ParseDate(s string) (Date, bool) {
 	day := Date{y, time.Month(m), d}
 	return day, ok1 && ok2 && ok3 && day.real()
 }
+
+// String writes the day as 2006-01-02.
+func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day) }
 
 // IsZero reports whether d is no day.
 func (d Date) IsZero() bool { return d == Date{} }

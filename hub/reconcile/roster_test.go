@@ -1,0 +1,220 @@
+package reconcile_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/xuri/excelize/v2"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"pgregory.net/rapid"
+
+	"otor/hub/reconcile"
+	"otor/internal/form"
+	"otor/internal/sheet"
+)
+
+var today = form.Date{Year: 2025, Month: 9, Day: 18}
+
+func date(s string) form.Date { d, _ := form.ParseDate(s); return d }
+
+// TestRoster plays the transcripts of testdata/roster: who the hub knows, and
+// what becomes of a list.
+func TestRoster(t *testing.T) {
+	datadriven.Walk(t, "testdata/roster", func(t *testing.T, path string) {
+		var known []reconcile.Known
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			switch d.Cmd {
+			case "known": // ref | name | number | birth | phone | seen
+				known = nil
+				for _, line := range strings.Split(d.Input, "\n") {
+					f := strings.Split(line, "|")
+					for i := range f {
+						f[i] = strings.TrimSpace(f[i])
+					}
+					k := reconcile.Known{Ref: f[0], Name: f[1], ID: f[2], Birth: date(f[3]), Phone: f[4]}
+					if f[5] != "" {
+						k.Seen = []reconcile.Evidence{{Dot: f[5], What: "pension_check"}}
+					}
+					known = append(known, k)
+				}
+				return ""
+			case "list":
+				return matchText(t, []byte(d.Input), known)
+			}
+			t.Fatalf("unknown command %s", d.Cmd)
+			return ""
+		})
+	})
+}
+
+func readList(t *testing.T, src []byte) (reconcile.Roster, error) {
+	t.Helper()
+	s, err := sheet.Open(bytes.NewReader(src), "", sheet.Usual)
+	if err != nil {
+		return reconcile.Roster{}, err
+	}
+	defer func() { _ = s.Close() }()
+	return reconcile.ReadRoster(s.Rows(), nil, today, true)
+}
+
+func matchText(t *testing.T, src []byte, known []reconcile.Known) string {
+	t.Helper()
+	r, err := readList(t, src)
+	if err != nil {
+		return "error: " + err.Error() + "\n"
+	}
+	return describe(reconcile.MatchRoster(r.Rows, known))
+}
+
+func describe(ms []reconcile.Match) string {
+	var b strings.Builder
+	for _, m := range ms {
+		if m.Row != nil {
+			fmt.Fprintf(&b, "row %d %s: ", m.Row.Row, m.Row.Name)
+		}
+		b.WriteString(string(m.Standing))
+		if m.Person != nil {
+			fmt.Fprintf(&b, " %s", m.Person.Ref)
+		}
+		if len(m.Agree) > 0 {
+			fmt.Fprintf(&b, ", agree in %v", m.Agree)
+		}
+		for _, d := range m.Differences {
+			fmt.Fprintf(&b, ", %s %s here %s", d.Field, d.Listed, d.Known)
+		}
+		if len(m.Candidates) > 0 {
+			fmt.Fprintf(&b, ", perhaps %v", m.Candidates)
+		}
+		if m.With > 0 {
+			fmt.Fprintf(&b, ", as row %d", m.With)
+		}
+		if m.Row != nil {
+			for _, p := range m.Row.Problems {
+				fmt.Fprintf(&b, "; %s", p)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// dirty is a workbook as it comes from a bureau: a merged title, a merged
+// header cell, full-width digits, blanks, a small x, a repeated row.
+func dirty(t *testing.T) []byte {
+	t.Helper()
+	x := excelize.NewFile()
+	name := x.GetSheetName(0)
+	rows := [][]any{
+		{"二〇二五年城乡居民养老保险资格认证名单"},
+		{"序号", "姓　名", "身份证号码", nil, "联系电话"},
+		{1, " 巴图 ", "99992219500307103x", nil, "13800000001"},
+		{2, "萨日娜", "９９９９２２１９４８１２０１１２２７", nil, "'13800000002"},
+		{3, "巴图", "99992219500307103X", nil, ""},
+		{4, "青格勒", float64(9.9992219450102118e+17), nil, ""},
+	}
+	for i, r := range rows {
+		for j, v := range r {
+			at, err := excelize.CoordinatesToCellName(j+1, i+1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f, ok := v.(float64); ok { // as an office program stores a number of 18 digits
+				err = x.SetCellDefault(name, at, fmt.Sprintf("%.16E", f))
+			} else {
+				err = x.SetCellValue(name, at, v)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, m := range [][2]string{{"A1", "E1"}, {"C2", "D2"}} {
+		if err := x.MergeCell(name, m[0], m[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b bytes.Buffer
+	if err := x.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestADirtyWorkbook(t *testing.T) {
+	r, err := readList(t, dirty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Rows) != 4 {
+		t.Fatalf("%d rows: %+v", len(r.Rows), r.Rows)
+	}
+	if got := r.Rows[0]; got.Name != "巴图" || got.Phone != "13800000001" || got.Row != 3 {
+		t.Errorf("row 3: %+v", got)
+	}
+	if got := r.Rows[3]; got.ID != "" || len(got.Problems) == 0 || !strings.Contains(got.Problems[0], "lost its last digits") {
+		t.Errorf("a number that lost its digits: %+v", got)
+	}
+}
+
+func TestAListInGB18030(t *testing.T) {
+	src, err := simplifiedchinese.GB18030.NewEncoder().String("姓名,出生日期\n巴图,1950年3月7日\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := readList(t, []byte(src))
+	if err != nil || len(r.Rows) != 1 || r.Rows[0].Name != "巴图" || r.Rows[0].Birth != date("1950-03-07") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// The order of the persons changes nothing; no person is given twice; nobody is
+// matched with fewer than two fields.
+func TestMatchProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SampledFrom([]string{"", "巴图", "萨日娜", "青格勒", "巴 图"})
+		ids := rapid.SampledFrom([]string{"", "A", "B", "C"})
+		births := rapid.SampledFrom([]string{"", "1950-03-07", "1948-12-01"})
+		phones := rapid.SampledFrom([]string{"", "1", "2"})
+		var known []reconcile.Known
+		for i := range rapid.IntRange(0, 6).Draw(t, "persons") {
+			known = append(known, reconcile.Known{
+				Ref: fmt.Sprintf("P%d", i), Name: names.Draw(t, "name"), ID: ids.Draw(t, "id"), Birth: date(births.Draw(t, "birth")), Phone: phones.Draw(t, "phone"),
+			})
+		}
+		var rows []reconcile.Listed
+		for i := range rapid.IntRange(0, 6).Draw(t, "rows") {
+			rows = append(rows, reconcile.Listed{
+				Row: i + 2, Name: names.Draw(t, "name"), ID: ids.Draw(t, "id"), Birth: date(births.Draw(t, "birth")), Phone: phones.Draw(t, "phone"),
+			})
+		}
+		got := reconcile.MatchRoster(rows, known)
+		shuffled := slices.Clone(known)
+		rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		if again := reconcile.MatchRoster(rows, shuffled); !reflect.DeepEqual(got, again) {
+			t.Fatalf("another order of persons: %s\n%s", describe(got), describe(again))
+		}
+		given := map[string]bool{}
+		for i, m := range got {
+			if i < len(rows) && (m.Row == nil || m.Row.Row != rows[i].Row) {
+				t.Fatalf("match %d is not of row %d", i, rows[i].Row)
+			}
+			switch m.Standing {
+			case reconcile.Confirmed, reconcile.Unseen, reconcile.Differs:
+				if len(m.Agree) < 2 || given[m.Person.Ref] {
+					t.Fatalf("%s", describe(got))
+				}
+				given[m.Person.Ref] = true
+			case reconcile.NotListed:
+				if given[m.Person.Ref] {
+					t.Fatalf("%s is listed and not listed:\n%s", m.Person.Ref, describe(got))
+				}
+			}
+		}
+	})
+}
