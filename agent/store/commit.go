@@ -19,7 +19,7 @@ import (
 const floor = 16 << 20
 
 // request is one thing for the committer to do: one of draft, receipts, enter, contact,
-// refill, findings.
+// refill, findings, feed.
 type request struct {
 	draft       *Draft
 	privateHash entry.Hash
@@ -29,6 +29,7 @@ type request struct {
 	contact     *Contact
 	refill      *refill
 	findings    *findingsRow
+	feed        *feedAct
 
 	// Answers, valid once done is closed.
 	saved   Saved
@@ -46,6 +47,8 @@ func (r *request) weight() int {
 		return r.refill.weight()
 	case r.findings != nil:
 		return maxFindingsRow
+	case r.feed != nil:
+		return r.feed.weight()
 	}
 	return 1 << 10 * (1 + len(r.receipts))
 }
@@ -196,17 +199,25 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	if p.contact != nil {
 		s.contact = *p.contact
 	}
+	s.takeFeeds(p)
 	s.mu.Unlock()
 	return nil
 }
 
+// row is a key and its value; nil: the key goes.
 type row struct{ key, value []byte }
 
 func (s *Store) write(rows []row) error {
 	txn := s.db.NewTransaction(true)
 	defer txn.Discard()
 	for _, r := range rows {
-		if err := txn.Set(r.key, r.value); err != nil {
+		var err error
+		if r.value == nil {
+			err = txn.Delete(r.key)
+		} else {
+			err = txn.Set(r.key, r.value)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -37,9 +37,18 @@
 //	11 CHAIN              the chain's tail: last seq, its head, its logical time
 //	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
 //	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings
+//	31 SCOPE gen(4) slot(1) key
+//	                      a row of a scope's feed as the hub has it: n, rev, kind, line, body
+//	34 SCOPE              how far the scope is: the generation that is shown and its number of
+//	                      rows, the hub's signed cursors, lines, a generation that is being loaded
 //
-// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts, 30 drafts
-// of captures, 31 base, 32 overlay, 33 due index, 34 feed cursors, 35 search
+// SCOPE is: length of the scope's name (1 byte), the name. A row stands once for
+// each scope that holds it, so leaving a scope and loading it anew touch no
+// other; of several, the one with the highest rev is shown. What the hub made of
+// the device's entries is rows of the device's own scope.
+//
+// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 30 drafts
+// of captures, 32 overlay, 33 due index, 35 search
 // index, 40 blobs, 41 blob chunks, 50 batches carried for others, 60 the
 // device's own audit. 21 is never used: Badger keeps its own rows there.
 //
@@ -54,5 +63,13 @@
 //
 // The nouns: [Store]; [ChainState], what is known of one chain; [Run],
 // consecutive entries for a batch; [Item], one entry for a list; [Settlement],
-// what a receipt changed; [Contact]; [Finding].
+// what a receipt changed; [Contact]; [Finding]; [Feed], how far a scope is, and
+// [Page], which takes it further; [BaseRow], what the hub has of something.
+//
+// # What the hub sends
+//
+// A page's rows and its cursor are one commit. What the commit makes the device
+// show otherwise is listed in plan.changed (rows) and plan.switched (whole
+// scopes): what must never be seen apart from it, such as the overlay, is planned
+// from these lists in plan.finish.
 package store

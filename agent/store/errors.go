@@ -35,6 +35,7 @@ const (
 	CodeHeadMismatch  Code = "head_mismatch"   // the hub has other content at the same seq
 	CodeReceiptAhead  Code = "receipt_ahead"   // the hub received more than this device has
 	CodeUnknownChain  Code = "receipt_unknown" // a receipt for a chain that this device never had
+	CodeBaseDamaged   Code = "base_damaged"    // rows that the hub sent are damaged or missing; they are loaded anew
 	CodeReceiptBroken Code = "receipt_invalid" // a receipt whose ranges make no sense
 )
 

@@ -47,6 +47,10 @@ func (s *Store) loadRows(txn *badger.Txn, found map[dot.Chain]*evidence) error {
 			it.Seek(append(chainKey(kindEntry, c), bytes.Repeat([]byte{0xff}, 9)...))
 			continue
 		}
+		if key[0] == kindBase {
+			it.Seek([]byte{kindBase + 1}) // they are counted in the background
+			continue
+		}
 		s.loadRow(it.Item(), key, found)
 		it.Next()
 	}
@@ -97,6 +101,12 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 			if open(&r) {
 				at(found, c).receipt = &r
 			}
+		}
+	case kindFeed:
+		// One that does not open is a scope that was never pulled.
+		var r feedRow
+		if scope, ok := parseFeed(key); ok && open(&r) {
+			s.feeds[scope] = &feedState{feedRow: r}
 		}
 	case kindSetting:
 		var r contactRow

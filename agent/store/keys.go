@@ -14,6 +14,8 @@ const (
 	kindTail    = 0x11
 	kindReceipt = 0x12
 	kindSetting = 0x20
+	kindBase    = 0x31
+	kindFeed    = 0x34
 )
 
 const (

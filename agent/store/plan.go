@@ -18,12 +18,18 @@ type plan struct {
 	appended map[dot.Chain]bool
 	settled  map[dot.Chain]bool
 	contact  *Contact
+
+	feeds    map[string]*feedState // scopes that changed; nil: forgotten
+	bases    map[string]bool       // base keys that were planned: whether a row stands there
+	changed  []scopedName          // rows that the device will show otherwise
+	switched []string              // scopes of which everything may be shown otherwise
 }
 
 func (s *Store) plan(batch []*request) *plan {
 	p := &plan{
 		s: s, rows: make([]row, 0, len(batch)+4),
 		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
+		feeds: make(map[string]*feedState), bases: make(map[string]bool),
 	}
 	full, choked := s.checkSpace()
 	now := s.o.Now()
@@ -41,6 +47,10 @@ func (s *Store) plan(batch []*request) *plan {
 			r.err = p.addRow(findingsKey, r.findings)
 		case r.contact != nil:
 			p.contact = r.contact
+		case r.feed != nil:
+			if err := p.feed(r.feed, now); err != nil { // half of it may be planned
+				return refuseAll(batch, err)
+			}
 		case !r.enter.IsZero():
 			p.enter(r.enter)
 		default:
@@ -48,12 +58,16 @@ func (s *Store) plan(batch []*request) *plan {
 		}
 	}
 	if err := p.finish(); err != nil {
-		for _, r := range batch {
-			r.err = err
-		}
-		return &plan{}
+		return refuseAll(batch, err)
 	}
 	return p
+}
+
+func refuseAll(batch []*request, err error) *plan {
+	for _, r := range batch {
+		r.err = err
+	}
+	return &plan{}
 }
 
 // settleFloor is the free space that receipts and settings still need: what
@@ -153,6 +167,14 @@ func (p *plan) finish() error {
 	}
 	for c := range maps.Keys(p.settled) {
 		if err := p.addRow(chainKey(kindReceipt, c), receiptRowOf(p.chains[c])); err != nil {
+			return err
+		}
+	}
+	for scope, f := range p.feeds {
+		if f == nil {
+			continue
+		}
+		if err := p.addRow(feedKey(scope), f.feedRow); err != nil {
 			return err
 		}
 	}

@@ -44,6 +44,8 @@ type Store struct {
 	queue     chan *request // to the committer; bounded
 	committed sync.WaitGroup
 
+	sweeping sync.Mutex // held by Sweep: one at a time
+
 	// Owned by the committer, after Open.
 	tails    *tailsFile
 	clock    *hlc.Clock
@@ -56,6 +58,7 @@ type Store struct {
 	mu       sync.RWMutex // guards what follows
 	chains   map[dot.Chain]*ChainState
 	contact  Contact
+	feeds    map[string]*feedState // by scope
 	findings []Finding
 	unkept   bool // findings changed since they were kept
 	fatal    error

@@ -87,6 +87,9 @@ func (s *Store) Verify(ctx context.Context, scope Scope, progress func(done, tot
 		return found, nil
 	}
 	s.replaceFindings(found)
+	if err := s.verifyFeeds(ctx); err != nil {
+		return found, fmt.Errorf("verify store %s: %w", s.dir, err)
+	}
 	if err := s.keepFindings(ctx); err != nil {
 		s.log.Warn("the findings are known to this run alone", "err", err)
 	}

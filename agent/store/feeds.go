@@ -1,0 +1,525 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"otor/internal/feed"
+)
+
+// Feed is how far the device has come with one scope.
+type Feed struct {
+	Scope string
+	// Cursors are the hub's signed cursors that the device passed, newest first;
+	// none at the beginning. At most [MaxCursors], the older ones further apart.
+	Cursors []HeldCursor
+	// Loading says that a new generation of the scope's rows is being loaded in
+	// place of the shown one. Cursors then is where the load is.
+	Loading bool
+	// Doubt says that rows which an earlier database of the hub sent must be
+	// asked for again, see [Store.Doubtful].
+	Doubt bool
+	// Rows is how many rows there are, those of what is gone counted.
+	Rows uint64
+	// AsOf is when the device last had all that the hub had, by its own clock; zero: never.
+	AsOf time.Time
+}
+
+// Position is the newest cursor's; the zero position at the beginning.
+func (f Feed) Position() feed.Position {
+	if len(f.Cursors) == 0 {
+		return feed.Position{}
+	}
+	return f.Cursors[0].Position()
+}
+
+// HeldCursor is a signed cursor, and what it says.
+type HeldCursor struct {
+	Signed []byte    `cbor:"1,keyasint"`
+	N      uint64    `cbor:"2,keyasint"`
+	Mark   feed.Mark `cbor:"3,keyasint"`
+}
+
+// Position is the cursor's.
+func (c HeldCursor) Position() feed.Position { return feed.Position{N: c.N, Mark: c.Mark} }
+
+// Page is a page of a scope's feed, which the caller has checked: the cursor is
+// signed by the hub and belongs to that scope.
+type Page struct {
+	Scope string
+	From  feed.Position // the cursor that it follows
+	Next  HeldCursor
+	Rows  []feed.Row
+	More  bool
+}
+
+// feedRow is the row under 34.
+type feedRow struct {
+	Gen     uint32       `cbor:"1,keyasint"` // of the rows that are shown; from 1
+	Rows    uint64       `cbor:"2,keyasint"`
+	Cursors []HeldCursor `cbor:"3,keyasint,omitempty"`
+	Line    uint32       `cbor:"4,keyasint"` // rises whenever the hub turned out to be put back
+	Turns   []turn       `cbor:"5,keyasint,omitempty"`
+	Next    *nextGen     `cbor:"6,keyasint,omitempty"`
+	Left    bool         `cbor:"7,keyasint,omitempty"` // not granted any more: its rows are being removed
+	AsOf    int64        `cbor:"8,keyasint,omitempty"` // Unix ms
+}
+
+// turn says that line Line began above N: what earlier lines brought above it is doubtful.
+type turn struct {
+	_    struct{} `cbor:",toarray"`
+	Line uint32
+	N    uint64
+}
+
+// nextGen is a generation that is being loaded.
+type nextGen struct {
+	Gen     uint32       `cbor:"1,keyasint"`
+	Rows    uint64       `cbor:"2,keyasint"`
+	Cursors []HeldCursor `cbor:"3,keyasint,omitempty"`
+}
+
+// feedState is a feedRow in memory, with what is not kept.
+type feedState struct {
+	feedRow
+	sick bool // rows are damaged or missing: load it anew
+}
+
+func (f *feedState) clone() *feedState {
+	own := *f
+	own.Cursors, own.Turns = slices.Clone(f.Cursors), slices.Clone(f.Turns)
+	if f.Next != nil {
+		next := *f.Next
+		next.Cursors = slices.Clone(f.Next.Cursors)
+		own.Next = &next
+	}
+	return &own
+}
+
+// doubts reports whether a row that came at n in a line must be asked for again.
+func (f *feedState) doubts(line uint32, n uint64) bool {
+	return slices.ContainsFunc(f.Turns, func(t turn) bool { return t.Line > line && n > t.N })
+}
+
+func (f *feedState) view(scope string) Feed {
+	out := Feed{Scope: scope, Cursors: slices.Clone(f.Cursors), Doubt: len(f.Turns) > 0, Rows: f.Rows, AsOf: when(f.AsOf)}
+	if f.Next != nil {
+		out.Loading, out.Cursors, out.Doubt = true, slices.Clone(f.Next.Cursors), false
+	}
+	return out
+}
+
+// Feed returns how far a scope is; the beginning for one that is not here.
+func (s *Store) Feed(scope string) Feed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if f := s.feeds[scope]; f != nil && !f.Left {
+		return f.view(scope)
+	}
+	return Feed{Scope: scope}
+}
+
+// Feeds returns how far each scope is that the device holds, by name.
+func (s *Store) Feeds() []Feed {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []Feed
+	for scope, f := range s.feeds {
+		if !f.Left {
+			out = append(out, f.view(scope))
+		}
+	}
+	slices.SortFunc(out, func(a, b Feed) int {
+		if a.Scope < b.Scope {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// ErrStale says that a page does not follow the cursor that the device has now:
+// it is late, or came twice. Nothing was changed.
+var ErrStale = errors.New("the page does not follow what was applied")
+
+// feedAct is what the committer is asked to do with a scope's feed.
+type feedAct struct {
+	page    *Page
+	resume  *HeldCursor
+	rebase  bool
+	fetched *fetched
+	scope   string // of the last three
+	grant   []string
+	asOf    []string
+	sweep   []row // deletions
+	forget  []string
+	failed  error // the answer, when nothing was to be done
+}
+
+type fetched struct {
+	asked []feed.Name
+	rows  []feed.Row
+	all   bool
+}
+
+func (a *feedAct) weight() int {
+	n := 1 << 10 * (1 + len(a.sweep)/8)
+	if a.page != nil {
+		n += rowsWeight(a.page.Rows)
+	}
+	if a.fetched != nil {
+		n += rowsWeight(a.fetched.rows)
+	}
+	return n
+}
+
+func rowsWeight(rows []feed.Row) (n int) {
+	for _, r := range rows {
+		n += r.Size() + len(r.Key) + sealOverhead + 64
+	}
+	return n
+}
+
+func (s *Store) feedAct(ctx context.Context, what string, a *feedAct) error {
+	r := &request{feed: a}
+	if err := s.send(ctx, r); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return a.failed
+}
+
+// ApplyPage puts a page's rows into the scope's base, and its cursor beside
+// them, in ONE commit: a device that had the cursor and not the rows would
+// never ask for them again. A page that does not follow what is there answers
+// [ErrStale]. Only what the hub sent is changed: overlay and entries stay.
+func (s *Store) ApplyPage(ctx context.Context, p Page) error {
+	return s.feedAct(ctx, "apply a page of "+p.Scope, &feedAct{page: &p})
+}
+
+// ResumeFeed goes back to a cursor that the device passed once, because the hub
+// was put back and knows none that is newer. What came above it stays shown,
+// and is doubtful until it has been asked for again.
+func (s *Store) ResumeFeed(ctx context.Context, scope string, at HeldCursor) error {
+	return s.feedAct(ctx, "resume "+scope, &feedAct{scope: scope, resume: &at})
+}
+
+// RebaseFeed begins to load the scope anew: into a new generation of rows that
+// takes the place of the shown one with its last page.
+func (s *Store) RebaseFeed(ctx context.Context, scope string) error {
+	return s.feedAct(ctx, "load "+scope+" anew", &feedAct{scope: scope, rebase: true})
+}
+
+// Fetched answers what [Store.Doubtful] asked: of the names asked for, rows are
+// those that the hub has now. all says that nothing else was doubtful.
+func (s *Store) Fetched(ctx context.Context, scope string, asked []feed.Name, rows []feed.Row, all bool) error {
+	return s.feedAct(ctx, "refetch rows of "+scope, &feedAct{scope: scope, fetched: &fetched{asked, rows, all}})
+}
+
+// GrantScopes says which scopes the device holds from now on: no page of any
+// other is applied. What it holds of others is not shown any more once this
+// returns, and removed by [Store.Sweep]. Entries and overlay stay.
+func (s *Store) GrantScopes(ctx context.Context, scopes []string) error {
+	s.mu.RLock()
+	change := false
+	for scope, f := range s.feeds {
+		change = change || !f.Left && !slices.Contains(scopes, scope)
+	}
+	for _, scope := range scopes {
+		if len(scope) == 0 || len(scope) > maxScope {
+			s.mu.RUnlock()
+			return fmt.Errorf("hold scope %q: a name has 1 to %d bytes", scope, maxScope)
+		}
+		f := s.feeds[scope]
+		change = change || f == nil || f.Left
+	}
+	s.mu.RUnlock()
+	if !change {
+		return nil
+	}
+	return s.feedAct(ctx, "leave scopes", &feedAct{grant: append([]string{}, scopes...)})
+}
+
+// maxScope bounds a scope's name in bytes: its length is one byte of a key.
+const maxScope = 255
+
+// ConfirmFeeds notes that the device has, at this moment, all that the hub has
+// of these scopes.
+func (s *Store) ConfirmFeeds(ctx context.Context, scopes []string) error {
+	if len(scopes) == 0 {
+		return nil
+	}
+	return s.feedAct(ctx, "note how old scopes are", &feedAct{asOf: scopes})
+}
+
+// feed plans one act.
+func (p *plan) feed(a *feedAct, now time.Time) (err error) {
+	switch {
+	case a.page != nil:
+		a.failed, err = p.page(a.page, now)
+	case a.resume != nil:
+		a.failed = p.resume(a.scope, *a.resume)
+	case a.rebase:
+		a.failed = p.rebase(a.scope)
+	case a.fetched != nil:
+		err = p.fetched(a.scope, a.fetched)
+	case a.grant != nil:
+		p.grant(a.grant)
+	case a.asOf != nil:
+		for _, scope := range a.asOf {
+			if f := p.held(scope); f != nil && f.Next == nil {
+				f.AsOf = now.UnixMilli()
+				p.feeds[scope] = f
+			}
+		}
+	default:
+		p.rows = append(p.rows, a.sweep...)
+		for _, scope := range a.forget {
+			p.rows = append(p.rows, row{key: feedKey(scope)})
+			p.feeds[scope] = nil
+		}
+	}
+	return err
+}
+
+// feedOf gives a copy of a scope's planned state, nil for one that is not here.
+// What is put into p.feeds, finish writes.
+func (p *plan) feedOf(scope string) *feedState {
+	if f, ok := p.feeds[scope]; ok {
+		return f
+	}
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	if f := p.s.feeds[scope]; f != nil {
+		return f.clone()
+	}
+	return nil
+}
+
+// held is feedOf for a scope that the device may hold.
+func (p *plan) held(scope string) *feedState {
+	if f := p.feedOf(scope); f != nil && !f.Left {
+		return f
+	}
+	return nil
+}
+
+func (p *plan) page(pg *Page, now time.Time) (stale, err error) {
+	f := p.held(pg.Scope)
+	if f == nil || f.view(pg.Scope).Position() != pg.From {
+		return fmt.Errorf("page of %s after %d: %w", pg.Scope, pg.From.N, ErrStale), nil
+	}
+	p.feeds[pg.Scope] = f
+	gen, count, cursors := f.Gen, &f.Rows, &f.Cursors
+	if f.Next != nil {
+		gen, count, cursors = f.Next.Gen, &f.Next.Rows, &f.Next.Cursors
+	}
+	for _, r := range pg.Rows {
+		if err := p.putBase(pg.Scope, gen, count, r, f.Line); err != nil {
+			return nil, err
+		}
+	}
+	*cursors = keepCursors(*cursors, pg.Next)
+	if !pg.More {
+		f.AsOf = now.UnixMilli()
+	}
+	if f.Next != nil && !pg.More {
+		f.Gen, f.Rows, f.Cursors, f.Turns, f.Next = f.Next.Gen, f.Next.Rows, f.Next.Cursors, nil, nil
+		p.switched = append(p.switched, pg.Scope)
+	}
+	return nil, nil
+}
+
+// putBase plans one row of a generation, and keeps count of its rows. That
+// something is gone is a row as well: if the hub turns out to have been put back
+// since, what went away must be asked for again.
+func (p *plan) putBase(scope string, gen uint32, count *uint64, r feed.Row, line uint32) error {
+	key := baseKey(scope, gen, r.Name())
+	had, err := p.hasBase(key)
+	if err != nil {
+		return err
+	}
+	if !had {
+		*count++
+	}
+	p.bases[string(key)] = true
+	p.changed = append(p.changed, scopedName{scope, r.Name()})
+	return p.addRow(key, baseRow{N: r.N, Rev: r.Rev, Kind: r.Kind, Line: line, Body: r.Body})
+}
+
+// dropBase plans that a row goes.
+func (p *plan) dropBase(scope string, gen uint32, count *uint64, n feed.Name) error {
+	key := baseKey(scope, gen, n)
+	had, err := p.hasBase(key)
+	if err != nil || !had {
+		return err
+	}
+	*count--
+	p.rows = append(p.rows, row{key: key})
+	p.bases[string(key)] = false
+	p.changed = append(p.changed, scopedName{scope, n})
+	return nil
+}
+
+// hasBase reports whether a row will be there before the next one is planned.
+func (p *plan) hasBase(key []byte) (bool, error) {
+	if had, ok := p.bases[string(key)]; ok {
+		return had, nil
+	}
+	had := false
+	err := p.s.view(func(txn *badger.Txn) error {
+		_, err := txn.Get(key)
+		if errors.Is(err, badger.ErrKeyNotFound) {
+			return nil
+		}
+		had = err == nil
+		return err
+	})
+	return had, err
+}
+
+func (p *plan) resume(scope string, at HeldCursor) error {
+	f := p.held(scope)
+	if f != nil && f.Next != nil { // the load itself is of a lost future: begin it again
+		return p.rebase(scope)
+	}
+	if f == nil {
+		return fmt.Errorf("resume %s: %w", scope, ErrStale)
+	}
+	i := slices.IndexFunc(f.Cursors, func(c HeldCursor) bool { return c.Position() == at.Position() })
+	if i < 0 {
+		return fmt.Errorf("resume %s at %d: %w", scope, at.N, ErrStale)
+	}
+	p.feeds[scope] = f
+	f.Line++
+	f.Turns = append(f.Turns, turn{Line: f.Line, N: at.N})
+	f.Cursors = append([]HeldCursor{at}, f.Cursors[i+1:]...)
+	return nil
+}
+
+func (p *plan) rebase(scope string) error {
+	f := p.held(scope)
+	if f == nil {
+		return fmt.Errorf("load %s anew: %w", scope, ErrStale)
+	}
+	p.feeds[scope] = f
+	next := f.Gen + 1
+	if f.Next != nil {
+		next = f.Next.Gen + 1
+	}
+	f.Next = &nextGen{Gen: next}
+	return nil
+}
+
+func (p *plan) fetched(scope string, got *fetched) error {
+	f := p.held(scope)
+	if f == nil || f.Next != nil {
+		return nil
+	}
+	p.feeds[scope] = f
+	for _, name := range got.asked {
+		key := baseKey(scope, f.Gen, name)
+		have, err := p.s.base(key)
+		if err == nil && !f.doubts(have.Line, have.N) || errors.Is(err, ErrNotFound) {
+			continue // a page was faster
+		}
+		i := slices.IndexFunc(got.rows, func(r feed.Row) bool { return r.Name() == name })
+		if i < 0 {
+			err = p.dropBase(scope, f.Gen, &f.Rows, name)
+		} else {
+			err = p.putBase(scope, f.Gen, &f.Rows, got.rows[i], f.Line)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if got.all {
+		f.Turns = nil
+	}
+	return nil
+}
+
+// grant begins what is granted, and marks what is not any more.
+func (p *plan) grant(scopes []string) {
+	p.s.mu.RLock()
+	gone := make(map[string]bool)
+	for scope := range p.s.feeds {
+		gone[scope] = !slices.Contains(scopes, scope)
+	}
+	p.s.mu.RUnlock()
+	for scope, left := range gone {
+		if f := p.held(scope); left && f != nil {
+			f.Left = true
+			p.feeds[scope] = f
+			p.switched = append(p.switched, scope)
+		}
+	}
+	for _, scope := range scopes {
+		f := p.feedOf(scope)
+		switch {
+		case f == nil:
+			p.feeds[scope] = &feedState{feedRow: feedRow{Gen: 1, Line: 1}}
+		case f.Left: // what is left of the old rows is swept
+			gen := f.Gen
+			if f.Next != nil {
+				gen = f.Next.Gen
+			}
+			p.feeds[scope] = &feedState{feedRow: feedRow{Gen: gen + 1, Line: f.Line}}
+		}
+	}
+}
+
+// takeFeeds makes what was committed visible. s.mu is held.
+func (s *Store) takeFeeds(p *plan) {
+	for scope, f := range p.feeds {
+		if f == nil {
+			delete(s.feeds, scope)
+			continue
+		}
+		if had := s.feeds[scope]; had != nil && had.sick {
+			if f.sick = !slices.Contains(p.switched, scope); !f.sick {
+				s.recovered(scope)
+			}
+		}
+		s.feeds[scope] = f
+	}
+}
+
+// recovered forgets the findings about a scope's rows: it holds others now.
+// s.mu is held.
+func (s *Store) recovered(scope string) {
+	before := len(s.findings)
+	s.findings = slices.DeleteFunc(s.findings, func(f Finding) bool {
+		return f.Code == CodeBaseDamaged && strings.HasSuffix(f.Which, " of "+scope)
+	})
+	s.unkept = s.unkept || len(s.findings) != before
+}
+
+// MaxCursors bounds the cursors that are kept of a scope.
+const MaxCursors = 16
+
+// keepCursors puts a cursor before the others. When there are too many, the one
+// goes whose neighbours are the closest for how long ago they are: so the newest
+// stand side by side and the oldest reach far back.
+func keepCursors(cs []HeldCursor, next HeldCursor) []HeldCursor {
+	cs = append([]HeldCursor{next}, cs...)
+	if len(cs) > 1 && cs[1].Position() == next.Position() { // signed anew, the same place
+		cs = append(cs[:1], cs[2:]...)
+	}
+	if len(cs) <= MaxCursors {
+		return cs
+	}
+	drop, least := 0, 2.0
+	for i := 1; i < len(cs)-1; i++ {
+		gap := float64(cs[i-1].N-cs[i+1].N) / float64(next.N-cs[i+1].N+1)
+		if gap <= least {
+			drop, least = i, gap
+		}
+	}
+	return slices.Delete(cs, drop, drop+1)
+}
