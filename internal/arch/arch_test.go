@@ -149,6 +149,7 @@ var controls = []control{
 	{"agent/link/server_test.go", "github.com/nats-io/nats-server/v2/server", "", ""},
 	{"hub/broker/server.go", "github.com/nats-io/nats-server/v2/server", "", ""},
 	{"agent/courier/age.go", "filippo.io/age", "", arch.RuleHome},
+	{"hub/ingest/cel.go", "cel.dev/cel-go/cel", "", arch.RuleHome},
 	{"agent/web/cobra.go", "github.com/spf13/cobra", "", arch.RuleHome},
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},

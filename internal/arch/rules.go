@@ -95,7 +95,7 @@ var bothSides = []string{"hub/demo", "internal/sim", "internal/e2e"}
 var roots = []string{"agent/device", "agent/bench", "hub/server", "hub/demo"}
 
 // Pure lists the kernel's records and rules.
-var Pure = under("internal/", "dot", "hlc", "vv", "entry", "lane", "batch", "receipt", "feed", "merge", "form", "bundle", "identity", "wire")
+var Pure = under("internal/", "dot", "hlc", "vv", "entry", "lane", "batch", "receipt", "feed", "merge", "form", "rules", "bundle", "identity", "wire")
 
 // impure lists what pure packages may not import, harmless what of it they may.
 var (
@@ -155,6 +155,7 @@ var Homes = []Home{
 	{"github.com/nats-io/nats.go", []string{"agent/link", "agent/station", "hub/broker", "internal/sim", "internal/e2e"}, false, oneBroker},
 	{"github.com/nats-io/nats-server", []string{"hub/broker", "agent/station"}, true, oneBroker},
 	{"filippo.io/age", []string{"internal/bundle"}, false, "what a courier carries is sealed and opened in one place"},
+	{"cel.dev/cel-go", []string{"internal/rules"}, false, "what an office's expressions may do, and at what cost, is decided in one place"},
 	{"github.com/spf13/cobra", []string{"agent", "hub", "internal/cli"}, false, "commands and flags are read in main and in what both mains share; a room takes a Config"},
 	{"pgregory.net/rapid", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
 	{"github.com/cockroachdb/datadriven", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},

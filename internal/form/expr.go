@@ -16,8 +16,8 @@ func MomentOf(t time.Time) Moment { return Moment{t} }
 // Expr is an expression of a form's author that both programs work out by
 // themselves, since it decides what is written into which entity. It is a small
 // part of XPath as XLSForm has it: ${question}, numbers, 'text', concat(...),
-// today(), now(), true(), false(), not(...), = != and or, + - *, and
-// parentheses. ${entity} is the entity that the record is about.
+// today(), now(), true(), false(), not(...), if(condition, then, else), = != and
+// or, + - *, and parentheses. ${entity} is the entity that the record is about.
 //
 // Everything else of XLSForm's expressions is worked out by the page that asks
 // the questions, and kept as text here.
@@ -26,7 +26,12 @@ type Expr struct {
 	root node
 }
 
-func (e *Expr) String() string { return e.text }
+func (e *Expr) String() string {
+	if e == nil {
+		return "the entity that the record is about"
+	}
+	return e.text
+}
 
 // Names lists the questions that the expression refers to, in its order.
 func (e *Expr) Names() []string {
@@ -51,6 +56,7 @@ const (
 	opToday
 	opNow
 	opNot
+	opIf
 	opEqual
 	opUnequal
 	opAnd
@@ -113,6 +119,11 @@ func (n *node) value(in scope) (any, error) {
 		return b.String(), nil
 	case opNot:
 		return !truth(args[0]), nil
+	case opIf:
+		if truth(args[0]) {
+			return args[1], nil
+		}
+		return args[2], nil
 	case opAnd:
 		return truth(args[0]) && truth(args[1]), nil
 	case opOr:

@@ -177,8 +177,10 @@ func (p *exprParser) call(depth int) (node, error) {
 		n = node{op: opLiteral, lit: false}
 	case "not":
 		n, want = node{op: opNot}, 1
+	case "if":
+		n, want = node{op: opIf}, 3
 	default:
-		return node{}, fmt.Errorf("the function %s is not worked out here: write one of concat, today, now, true, false, not", clip(name))
+		return node{}, fmt.Errorf("the function %s is not worked out here: write one of concat, today, now, true, false, not, if", clip(name))
 	}
 	if len(args) != want {
 		return node{}, fmt.Errorf("%s takes %d values, not %d", name, want, len(args))

@@ -37,7 +37,8 @@ type Saved struct {
 // questions that are saved, and the calculations that are, worked out here
 // unless the sheet has them. main is the id of the entity that the record is
 // about, and what ${entity} stands for; now is the moment of capture. Questions
-// without an answer write nothing. An error names the expression that cannot be
+// without an answer write nothing, calculations that come out empty neither, and
+// an entity of which no saved question was answered gets nothing at all. An error names the expression that cannot be
 // worked out; it is a [Problem].
 func (f *Form) Saved(main string, sheet map[string]any, now Moment) ([]Saved, error) {
 	var out []Saved
@@ -73,34 +74,46 @@ func (s *Save) saved(fields []Field, in scope, only bool) ([]Saved, error) {
 			return nil, err
 		}
 	}
+	c := collected{save: s, only: only}
+	if err := c.level(fields, in); err != nil || c.answered == 0 {
+		return nil, err
+	}
 	id := in.main
 	if s.ID != nil {
 		v, err := s.ID.value(in)
 		if err != nil {
 			return nil, err
 		}
-		if id = asText(v); !ValidEntityID(id) {
-			return nil, Problem{Field: s.Type, Code: Missing, Grave: true, Words: fmt.Sprintf("the id of the %s that this record is about cannot be made of the answers: %s", s.Type, s.ID)}
-		}
+		id = asText(v)
 	}
-	var out []Saved
-	if err := s.collect(fields, in, only, id, &out); err != nil {
-		return nil, err
+	if !ValidEntityID(id) {
+		return nil, Problem{Field: s.Type, Code: Missing, Grave: true, Words: fmt.Sprintf("the id of the %s that is written cannot be made of the answers: %s", s.Type, s.ID)}
 	}
-	return out, nil
+	for i := range c.out {
+		c.out[i].ID = id
+	}
+	return c.out, nil
 }
 
-func (s *Save) collect(fields []Field, in scope, only bool, id string, out *[]Saved) error {
+// collected is what one entity gets.
+type collected struct {
+	save     *Save
+	only     bool // there is no other entity
+	out      []Saved
+	answered int // of out, by a person
+}
+
+func (c *collected) level(fields []Field, in scope) error {
 	for i := range fields {
 		x := &fields[i]
 		if x.Kind == Group {
 			inner, _ := in.answers[len(in.answers)-1][x.Name].(map[string]any)
-			if err := s.collect(x.Fields, in.inside(x, inner), only, id, out); err != nil {
+			if err := c.level(x.Fields, in.inside(x, inner)); err != nil {
 				return err
 			}
 			continue
 		}
-		property, mine := s.property(x.SaveTo, only)
+		property, mine := c.save.property(x.SaveTo, c.only)
 		if !mine {
 			continue
 		}
@@ -108,9 +121,13 @@ func (s *Save) collect(fields []Field, in scope, only bool, id string, out *[]Sa
 		if err != nil {
 			return err
 		}
-		if v != nil {
-			*out = append(*out, Saved{Type: s.Type, ID: id, Property: property, Value: v, Edit: s.Edit})
+		if v == nil || x.Worked != nil && v == "" {
+			continue
 		}
+		if x.Worked == nil {
+			c.answered++
+		}
+		c.out = append(c.out, Saved{Type: c.save.Type, Property: property, Value: v, Edit: c.save.Edit})
 	}
 	return nil
 }

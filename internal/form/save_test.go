@@ -30,7 +30,7 @@ func saving(t *testing.T) *form.Form {
 		},
 		Fields: []form.Field{
 			{Name: "method", Kind: form.Text},
-			{Name: "who", Kind: form.Text},
+			{Name: "who", Kind: form.Text, SaveTo: "pension#person"},
 			{Name: "alive", Kind: form.Acknowledge},
 			{Name: "set", Kind: form.Group, Fields: []form.Field{
 				{Name: "phone", Kind: form.Text, SaveTo: "household#phone"},
@@ -76,17 +76,22 @@ func TestSaved(t *testing.T) {
 		{Type: "herd", ID: "H-1/camel", Property: "count", Value: int64(7)},
 		{Type: "herd", ID: "H-1/camel", Property: "method", Value: "estimated"}, // the sheet's own answer
 		{Type: "herd", ID: "H-1/camel", Property: "moved", Value: int64(-7)},
+		{Type: "pension", ID: "P007", Property: "person", Value: "P007"},
 		{Type: "pension", ID: "P007", Property: "checks", Value: "2025-09-18"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v, want\n%v", got, want)
 	}
 	sheet["alive"] = false
-	if got, _ = saving(t).Saved("H-1", sheet, moment); len(got) != len(want)-1 {
+	if got, _ = saving(t).Saved("H-1", sheet, moment); len(got) != len(want)-2 {
 		t.Errorf("a condition that does not hold: %v", got)
 	}
 	if got, err = saving(t).Saved("H-1", nil, moment); len(got) != 0 || err != nil {
 		t.Errorf("nothing answered: %v, %v", got, err)
+	}
+	sheet["alive"], sheet["who"] = true, ""
+	if got, _ = saving(t).Saved("H-1", map[string]any{"alive": true, "method": "x"}, moment); len(got) != 0 {
+		t.Errorf("calculations alone: %v", got)
 	}
 	sheet["rows"] = []any{map[string]any{"species": "two words", "count": int64(1)}}
 	if _, err = saving(t).Saved("H-1", sheet, moment); err == nil || !strings.Contains(err.Error(), "the id of the herd") {
@@ -109,15 +114,18 @@ func TestExpr(t *testing.T) {
 		"${none} + 1":                     nil,
 		"4000000000 * 4":                  16000000000.0,
 		"-'x'":                            "error",
+		"if(1 = 1, 'a', -'x')":            "error",
+		"if('' = ${none}, 'a', 'b')":      "a",
 	} {
 		f, err := form.New(form.Form{ID: "x", Version: 1, Lane: dot.Record, Saves: []form.Save{{Type: "t"}}, Fields: []form.Field{
 			{Name: "none", Kind: form.Text},
+			{Name: "some", Kind: form.Text, SaveTo: "some"},
 			{Name: "v", Kind: form.Calculate, Worked: mustExpr(t, text), SaveTo: "v"},
 		}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.Saved("H-9", nil, moment)
+		got, err := f.Saved("H-9", map[string]any{"some": "answer"}, moment)
 		switch {
 		case want == "error":
 			if err == nil {
@@ -126,15 +134,15 @@ func TestExpr(t *testing.T) {
 		case err != nil:
 			t.Errorf("%s: %v", text, err)
 		case want == nil:
-			if len(got) != 0 {
+			if len(got) != 1 {
 				t.Errorf("%s: %v", text, got)
 			}
-		case len(got) != 1 || got[0].Value != want:
+		case len(got) != 2 || got[1].Value != want:
 			t.Errorf("%s: %v, want %v", text, got, want)
 		}
 	}
 	for _, text := range []string{
-		"", "1 +", "(1", "${", "${}", "'x", "1 2", "count(1)", "today(1)", "not()", "concat(1", "@", "1..2",
+		"", "1 +", "(1", "${", "${}", "'x", "1 2", "count(1)", "today(1)", "not()", "if(1, 2)", "concat(1", "@", "1..2",
 		strings.Repeat("(", 40) + "1" + strings.Repeat(")", 40), strings.Repeat(" ", 2000),
 	} {
 		if _, err := form.ParseExpr(text); err == nil {

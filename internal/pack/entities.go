@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"otor/internal/form"
+	"otor/internal/merge"
 )
 
 // Entity is a type of long-lived thing that records are about.
@@ -20,6 +21,14 @@ type Entity struct {
 	// "gacha:{gacha}", with the values of its fields, or of the fields of what
 	// they name: "gacha:{household.gacha}". None: it is the office's alone.
 	Lives []string
+
+	merged *merge.Type
+}
+
+// MergeType says by which rules entities of a type are merged and shown.
+func (p *Pack) MergeType(typ string) (*merge.Type, bool) {
+	e, ok := p.Entity(typ)
+	return e.merged, ok
 }
 
 // Field returns what is said of a field.
@@ -49,7 +58,6 @@ type Property struct {
 // What entities.toml may say.
 var (
 	fieldTypes = []string{"text", "integer", "decimal", "boolean", "date", "datetime", "list"}
-	mergeRules = []string{"latest", "greatest", "least", "count", "set", "ask"}
 	masks      = []string{"all", "last4", "id"}
 )
 
@@ -107,7 +115,7 @@ func (l *loader) entity(typ string, t entityTable, lines map[string]int) {
 			l.fault(entitiesFile, at, "field %q: %s", clip(name), idRule)
 		}
 		l.oneOf(at, name, "type", p.Type, fieldTypes)
-		l.oneOf(at, name, "rule", p.Rule, mergeRules)
+		l.oneOf(at, name, "rule", p.Rule, merge.RuleNames())
 		if p.Mask != "" {
 			l.oneOf(at, name, "mask", p.Mask, masks)
 		}
@@ -115,7 +123,33 @@ func (l *loader) entity(typ string, t entityTable, lines map[string]int) {
 		e.Fields = append(e.Fields, Property{Name: name, Type: p.Type, Rule: p.Rule, Ref: p.Ref, Unit: p.Unit, Mask: p.Mask})
 	}
 	l.groups(&e, lines)
+	e.merged = l.mergeType(&e, line)
 	l.pack.Entities = append(l.pack.Entities, e)
+}
+
+// mergeType makes the type that package merge goes by. What it refuses was
+// reported before, but for names that only it knows to be wrong.
+func (l *loader) mergeType(e *Entity, line int) *merge.Type {
+	fields := make([]merge.Field, 0, len(e.Fields))
+	for _, p := range e.Fields {
+		rule, ok := merge.ParseRule(p.Rule)
+		if !ok {
+			return nil
+		}
+		f := merge.Field{Name: p.Name, Rule: rule}
+		for g, members := range e.Groups {
+			if slices.Contains(members, p.Name) {
+				f.Group = g
+			}
+		}
+		fields = append(fields, f)
+	}
+	before := len(l.faults)
+	t, err := merge.NewType(e.Type, fields)
+	if err != nil && before == len(l.faults) {
+		l.fault(entitiesFile, line, "%v", err)
+	}
+	return t
 }
 
 func (l *loader) oneOf(line int, field, key, got string, allowed []string) {

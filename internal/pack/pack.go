@@ -5,7 +5,10 @@
 // without a programmer:
 //
 //	pack.toml                 id, version, title, languages, scopes, approved_by
-//	entities.toml             the entity types and what they are called
+//	entities.toml             the entity types: fields, merge rules, where they live
+//	rules.toml                local policy, derived values, what is to be noticed
+//	i18n/<language>.toml      words for entity fields, derived values and choices
+//	fixtures/<type>.csv       reference data, also as fixtures/<name>.ndjson
 //	forms/<id>/survey.csv     the questions       (XLSForm sheets,
 //	forms/<id>/choices.csv    their choices        one CSV file
 //	forms/<id>/settings.csv   the form itself      for each sheet)
@@ -49,6 +52,7 @@ import (
 	"strings"
 
 	"otor/internal/form"
+	"otor/internal/rules"
 )
 
 // Limits of a pack, against a folder that is no pack.
@@ -69,6 +73,16 @@ type Pack struct {
 	ApprovedBy string
 	Entities   []Entity // by type
 	Forms      *form.Registry
+	Values     []Value   // local policy, by name
+	Derived    []Derived // in the order of rules.toml
+	Rules      *rules.Set
+	RuleWords  RuleWords
+	// Escalations say who must know of an incident, and how soon.
+	Escalations []Escalation
+	// Words are the catalogues of i18n/: words by language and key.
+	Words map[string]map[string]string
+	// Fixtures are the reference data that come with the pack.
+	Fixtures []Fixture
 }
 
 // Scope is a kind of scope that devices are granted, such as gacha or team.
@@ -108,6 +122,9 @@ func Load(dir fs.FS) (*Pack, error) {
 	l.entities()
 	forms := l.forms()
 	l.saves(forms)
+	l.rules(forms)
+	l.catalogues()
+	l.fixtures()
 	if len(l.faults) == 0 {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {

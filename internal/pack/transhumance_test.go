@@ -158,8 +158,8 @@ func TestTranshumanceIsLoadedOnce(t *testing.T) {
 		t.Error("two packs")
 	}
 	if p.ID != "transhumance" || p.Version != 1 || !slices.Equal(p.Languages, []string{"zh", "en"}) ||
-		len(p.Scopes) != 4 || !strings.Contains(p.ApprovedBy, "demonstration") {
-		t.Errorf("pack %+v", p)
+		len(p.Scopes) != 5 || !strings.Contains(p.ApprovedBy, "demonstration") {
+		t.Errorf("pack %s version %d in %v, scopes %v, approved by %s", p.ID, p.Version, p.Languages, p.Scopes, p.ApprovedBy)
 	}
 }
 
