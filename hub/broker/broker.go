@@ -63,7 +63,10 @@ type Config struct {
 	// CredentialTTL is how long devices' ordinary credentials last; [MaxTTL]
 	// when 0, and at most.
 	CredentialTTL time.Duration
-	Log           *slog.Logger
+	// Revoked are keys of users that the hub's database calls revoked. Those that
+	// DIR/keys does not know of yet are revoked BEFORE the server listens.
+	Revoked []string
+	Log     *slog.Logger
 	Now           func() time.Time // time.Now when nil
 }
 
@@ -152,7 +155,7 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 
 // start brings up the server, the workers' connections and the streams.
 func (b *Broker) start(ctx context.Context, host string, port int) error {
-	revoked, err := b.keys.readRevocations()
+	revoked, err := b.keys.revokeAlso(b.cfg.Revoked, b.cfg.Now())
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,19 @@ type keyring struct {
 // ErrKeys marks a key folder of which a part is missing or damaged.
 var ErrKeys = errors.New("open the hub's keys")
 
+// HubKey reads the hub's signing key from its folder, which gets its keys when
+// it has none yet. It errs as [Open] does.
+func HubKey(dir string, now time.Time) (identity.SigningKey, error) {
+	if err := durable.MkdirAll(dir, 0o700); err != nil {
+		return identity.SigningKey{}, fmt.Errorf("open the hub's folder: %w", err)
+	}
+	k, err := openKeys(filepath.Join(dir, "keys"), now)
+	if err != nil {
+		return identity.SigningKey{}, err
+	}
+	return k.hub, nil
+}
+
 // openKeys reads the key folder, or makes it when there is none.
 func openKeys(dir string, now time.Time) (*keyring, error) {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
@@ -183,4 +196,25 @@ func (k *keyring) writeRevocations(r revocations) error {
 		return err
 	}
 	return durable.WriteFile(filepath.Join(k.dir, revokedFile), append(b, '\n'), 0o600)
+}
+
+// revokeAlso reads the revocations and adds those that they lack.
+func (k *keyring) revokeAlso(keys []string, now time.Time) (revocations, error) {
+	r, err := k.readRevocations()
+	if err != nil {
+		return nil, err
+	}
+	before := len(r)
+	for _, key := range keys {
+		if _, known := r[key]; !known {
+			r[key] = now.Unix()
+		}
+	}
+	if len(r) == before {
+		return r, nil
+	}
+	if err := k.writeRevocations(r); err != nil {
+		return nil, fmt.Errorf("revoke what the database calls revoked: %w", err)
+	}
+	return r, nil
 }

@@ -15,7 +15,7 @@ import (
 
 // openCopy opens a copy of the database, as a hub opens its own.
 func openCopy(ctx context.Context, path string) (store.Store, error) {
-	return sqlite.Open(ctx, path, sqlite.Options{})
+	return sqlite.Open(ctx, path, sqlite.Options{Scratch: true})
 }
 
 // backupOrder is the body of POST backup.

@@ -19,6 +19,8 @@
 //   - [Watermark]: how far a chain lies in a verified backup.
 //   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
+//   - [Fact]: a row of the ledger of what the hub itself authored.
+//   - [Doubt]: a device whose revocation the hub may have forgotten.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
 package store
@@ -305,6 +307,15 @@ type Store interface {
 	// an unknown device; revoking again keeps the first time.
 	Revoke(ctx context.Context, d dot.Device, at int64) ([]Key, error)
 
+	// Facts lists the ledger's facts by number, those that were there when it is
+	// ranged over, and holds no transaction open between them. An error comes
+	// last, with a zero fact.
+	Facts(ctx context.Context, q FactQuery) iter.Seq2[Fact, error]
+	// Doubts lists the devices that an operator has yet to confirm, by name.
+	Doubts(ctx context.Context) ([]Doubt, error)
+	// Revoked lists the keys of revoked devices.
+	Revoked(ctx context.Context) ([]Key, error)
+
 	// Ingest runs fn in ONE transaction, alone among Ingest calls that touch the
 	// same lane, and commits durably when fn returns nil. An error or a panic of
 	// fn, a failed call of Tx, or the end of ctx before the commit leaves nothing.
@@ -417,6 +428,24 @@ type Tx interface {
 	Publish(at int64, changes ...FeedChange) error
 	// SetScopes replaces what a device is granted. ErrNotFound for an unknown device.
 	SetScopes(d dot.Device, scopes []string) error
+	// LastFact gives the ledger's last fact, a zero one when there is none, and
+	// locks the ledger until the transaction ends.
+	LastFact() (Fact, error)
+	// AddFact adds a fact, whose number must be the next; ErrExists when its id is there.
+	AddFact(f Fact) error
+	// Invite, Redeem and Revoke do what the Store's own do.
+	Invite(in Invitation, again bool) error
+	Redeem(e Enrolment) (Key, error)
+	Revoke(d dot.Device, at int64) ([]Key, error)
+	// Enrol stores a key under the incarnation that it names, and spends the code
+	// if it is known: an enrolment that was decided before. The same key again
+	// changes nothing; ErrExists when the incarnation has another one, ErrNotFound
+	// when the device was never invited.
+	Enrol(k Key, codeHash [32]byte) error
+	// Doubt puts every device that is enrolled and not revoked in doubt, and
+	// returns how many that are; Trust ends it for one, ErrNotFound when there is none.
+	Doubt(since int64, why string) (int, error)
+	Trust(d dot.Device) error
 
 	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
 	AddFork(f Fork) (isNew bool, err error)

@@ -28,6 +28,7 @@ const (
 	ForEnrol   Domain = "otor/1/enrol"
 	ForDoor    Domain = "otor/1/door"
 	ForCursor  Domain = "otor/1/cursor"
+	ForFact    Domain = "otor/1/fact"
 )
 
 // SignatureSize is the length of a signature in bytes.

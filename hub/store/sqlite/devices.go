@@ -63,34 +63,36 @@ func device(c *conn, id dot.Device, into *store.Device) (found bool, err error) 
 
 // Invite opens a one-time code.
 func (s *Store) Invite(ctx context.Context, in store.Invitation, again bool) error {
+	return s.write(ctx, "invite "+string(in.Device), func(w *writer) error { return w.invite(in, again) })
+}
+
+func (w *writer) invite(in store.Invitation, again bool) error {
 	if _, err := dot.ParseDevice(string(in.Device)); err != nil {
-		return fmt.Errorf("invite: %w", err)
-	}
-	return s.write(ctx, "invite "+string(in.Device), func(w *writer) error {
-		var d store.Device
-		found, err := device(w.conn, in.Device, &d)
-		switch {
-		case err != nil:
-			return err
-		case d.RevokedAt != 0:
-			return store.ErrRevoked
-		case d.EnrolledAt != 0 && !again:
-			return fmt.Errorf("enrolled already: %w", store.ErrExists)
-		}
-		if !found || len(in.Scopes) > 0 {
-			if err := saveScopes(w, in); err != nil {
-				return err
-			}
-		}
-		if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(in.AddedAt, 1), string(in.Device)); err != nil {
-			return err
-		}
-		err = w.exec("INSERT INTO codes (hash, device, added_at, expires_at) VALUES (?, ?, ?, ?)", in.CodeHash[:], string(in.Device), in.AddedAt, in.ExpiresAt)
-		if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
-			return fmt.Errorf("this code was given out before: %w", store.ErrExists)
-		}
 		return err
-	})
+	}
+	var d store.Device
+	found, err := device(w.conn, in.Device, &d)
+	switch {
+	case err != nil:
+		return err
+	case d.RevokedAt != 0:
+		return store.ErrRevoked
+	case d.EnrolledAt != 0 && !again:
+		return fmt.Errorf("enrolled already: %w", store.ErrExists)
+	}
+	if !found || len(in.Scopes) > 0 {
+		if err := saveScopes(w, in); err != nil {
+			return err
+		}
+	}
+	if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(in.AddedAt, 1), string(in.Device)); err != nil {
+		return err
+	}
+	err = w.exec("INSERT INTO codes (hash, device, added_at, expires_at) VALUES (?, ?, ?, ?)", in.CodeHash[:], string(in.Device), in.AddedAt, in.ExpiresAt)
+	if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+		return fmt.Errorf("this code was given out before: %w", store.ErrExists)
+	}
+	return err
 }
 
 func saveScopes(w *writer, in store.Invitation) error {
@@ -113,39 +115,44 @@ func scopesJSON(scopes []string) (string, error) {
 // Redeem spends a code. Writing transactions follow one another, so of two
 // that bring the same code the second finds it used.
 func (s *Store) Redeem(ctx context.Context, e store.Enrolment) (key store.Key, err error) {
-	err = s.write(ctx, "redeem an enrolment code", func(w *writer) error {
-		var name string
-		var expires, used, replaced int64
-		found, err := w.one("SELECT device, expires_at, used_at, replaced_at FROM codes WHERE hash = ?", []any{e.CodeHash[:]}, func(r *sqlite3.Stmt) error {
-			name, expires, used, replaced = r.ColumnText(0), r.ColumnInt64(1), r.ColumnInt64(2), r.ColumnInt64(3)
-			return nil
-		})
-		switch {
-		case err != nil:
-			return err
-		case !found:
-			return store.ErrNotFound
-		case used != 0:
-			return fmt.Errorf("code of %s: %w", name, store.ErrCodeUsed)
-		case replaced != 0:
-			return fmt.Errorf("code of %s: a newer one replaced it: %w", name, store.ErrCodeExpired)
-		case e.At >= expires:
-			return fmt.Errorf("code of %s: %w", name, store.ErrCodeExpired)
-		}
-		var d store.Device
-		if found, err = device(w.conn, dot.Device(name), &d); err != nil || !found {
-			return errors.Join(err, errMissing(found, "device "+name))
-		}
-		if d.RevokedAt != 0 {
-			return fmt.Errorf("device %s: %w", name, store.ErrRevoked)
-		}
-		key = store.Key{Device: d.ID, Incarnation: d.Incarnation + 1, SignKey: e.SignKey, NatsKey: e.NatsKey, EnrolledAt: e.At}
-		return enrol(w, e, key)
+	err = s.write(ctx, "redeem an enrolment code", func(w *writer) (err error) {
+		key, err = w.redeem(e)
+		return err
 	})
 	if err != nil {
 		return store.Key{}, err
 	}
 	return key, nil
+}
+
+func (w *writer) redeem(e store.Enrolment) (key store.Key, err error) {
+	var name string
+	var expires, used, replaced int64
+	found, err := w.one("SELECT device, expires_at, used_at, replaced_at FROM codes WHERE hash = ?", []any{e.CodeHash[:]}, func(r *sqlite3.Stmt) error {
+		name, expires, used, replaced = r.ColumnText(0), r.ColumnInt64(1), r.ColumnInt64(2), r.ColumnInt64(3)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return key, err
+	case !found:
+		return key, store.ErrNotFound
+	case used != 0:
+		return key, fmt.Errorf("code of %s: %w", name, store.ErrCodeUsed)
+	case replaced != 0:
+		return key, fmt.Errorf("code of %s: a newer one replaced it: %w", name, store.ErrCodeExpired)
+	case e.At >= expires:
+		return key, fmt.Errorf("code of %s: %w", name, store.ErrCodeExpired)
+	}
+	var d store.Device
+	if found, err = device(w.conn, dot.Device(name), &d); err != nil || !found {
+		return key, errors.Join(err, errMissing(found, "device "+name))
+	}
+	if d.RevokedAt != 0 {
+		return key, fmt.Errorf("device %s: %w", name, store.ErrRevoked)
+	}
+	key = store.Key{Device: d.ID, Incarnation: d.Incarnation + 1, SignKey: e.SignKey, NatsKey: e.NatsKey, EnrolledAt: e.At}
+	return key, w.enrol(key, e.CodeHash)
 }
 
 func errMissing(found bool, what string) error {
@@ -155,46 +162,39 @@ func errMissing(found bool, what string) error {
 	return fmt.Errorf("%w: %s is missing", errDamagedRow, what)
 }
 
-// enrol spends the code and stores the key under its new incarnation.
-func enrol(w *writer, e store.Enrolment, k store.Key) error {
-	if err := w.exec("UPDATE codes SET used_at = ? WHERE hash = ?", max(e.At, 1), e.CodeHash[:]); err != nil {
+// enrol spends the code and stores the key under its incarnation.
+func (w *writer) enrol(k store.Key, codeHash [32]byte) error {
+	if err := w.exec("UPDATE codes SET used_at = ? WHERE hash = ? AND used_at = 0", max(k.EnrolledAt, 1), codeHash[:]); err != nil {
 		return err
 	}
-	if err := w.exec("INSERT INTO device_keys (device, incarnation, sign_key, nats_key, enrolled_at) VALUES (?, ?, ?, ?, ?)",
-		string(k.Device), int64(k.Incarnation), k.SignKey[:], k.NatsKey, k.EnrolledAt); err != nil {
+	err := w.exec("INSERT INTO device_keys (device, incarnation, sign_key, nats_key, enrolled_at) VALUES (?, ?, ?, ?, ?)",
+		string(k.Device), int64(k.Incarnation), k.SignKey[:], k.NatsKey, k.EnrolledAt)
+	if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) || errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
+		return w.sameKey(k)
+	}
+	if err != nil {
 		return err
 	}
-	return w.exec("UPDATE devices SET enrolled_at = ?, incarnation = ? WHERE name = ?", e.At, int64(k.Incarnation), string(k.Device))
+	return w.exec("UPDATE devices SET enrolled_at = ?1, incarnation = max(incarnation, ?2) WHERE name = ?3", k.EnrolledAt, int64(k.Incarnation), string(k.Device))
+}
+
+// sameKey is content when the key that is there is this one.
+func (w *writer) sameKey(k store.Key) error {
+	have, found, err := keyOf(w.conn, k.Device, k.Incarnation)
+	if err != nil {
+		return err
+	}
+	if !found || have.SignKey != k.SignKey || have.NatsKey != k.NatsKey {
+		return fmt.Errorf("incarnation %d of %s has another key: %w", k.Incarnation, k.Device, store.ErrExists)
+	}
+	return nil
 }
 
 // Revoke ends a device for good.
 func (s *Store) Revoke(ctx context.Context, d dot.Device, at int64) (keys []store.Key, err error) {
-	err = s.write(ctx, "revoke "+string(d), func(w *writer) error {
-		err := w.exec("UPDATE devices SET revoked_at = CASE WHEN revoked_at = 0 THEN ? ELSE revoked_at END WHERE name = ?", max(at, 1), string(d))
-		if err != nil {
-			return err
-		}
-		if w.db.Changes() == 0 {
-			return store.ErrNotFound
-		}
-		if err := w.exec("UPDATE device_keys SET revoked_at = ? WHERE device = ? AND revoked_at = 0", max(at, 1), string(d)); err != nil {
-			return err
-		}
-		if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(at, 1), string(d)); err != nil {
-			return err
-		}
-		return w.each("SELECT incarnation, sign_key, nats_key, enrolled_at, revoked_at FROM device_keys WHERE device = ? ORDER BY incarnation",
-			[]any{string(d)}, func(r *sqlite3.Stmt) error {
-				k := store.Key{
-					Device: d, Incarnation: dot.Incarnation(r.ColumnInt64(0)), //nolint:gosec // was one when it was stored
-					NatsKey: r.ColumnText(2), EnrolledAt: r.ColumnInt64(3), RevokedAt: r.ColumnInt64(4),
-				}
-				if err := digest(r, 1, k.SignKey[:]); err != nil {
-					return err
-				}
-				keys = append(keys, k)
-				return nil
-			})
+	err = s.write(ctx, "revoke "+string(d), func(w *writer) (err error) {
+		keys, err = w.revoke(d, at)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -202,20 +202,70 @@ func (s *Store) Revoke(ctx context.Context, d dot.Device, at int64) (keys []stor
 	return keys, nil
 }
 
+func (w *writer) revoke(d dot.Device, at int64) (keys []store.Key, err error) {
+	err = w.exec("UPDATE devices SET revoked_at = CASE WHEN revoked_at = 0 THEN ? ELSE revoked_at END WHERE name = ?", max(at, 1), string(d))
+	if err != nil {
+		return nil, err
+	}
+	if w.db.Changes() == 0 {
+		return nil, store.ErrNotFound
+	}
+	if err := w.exec("UPDATE device_keys SET revoked_at = ? WHERE device = ? AND revoked_at = 0", max(at, 1), string(d)); err != nil {
+		return nil, err
+	}
+	if err := w.exec("UPDATE codes SET replaced_at = ? WHERE device = ? AND used_at = 0 AND replaced_at = 0", max(at, 1), string(d)); err != nil {
+		return nil, err
+	}
+	if err := w.exec("DELETE FROM doubts WHERE device = ?", string(d)); err != nil {
+		return nil, err
+	}
+	err = w.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation", []any{string(d)}, func(r *sqlite3.Stmt) error {
+		k, err := scanKey(r)
+		keys = append(keys, k)
+		return err
+	})
+	return keys, err
+}
+
+const keyColumns = "device, incarnation, sign_key, nats_key, enrolled_at, revoked_at FROM device_keys"
+
+func scanKey(r *sqlite3.Stmt) (store.Key, error) {
+	k := store.Key{
+		Device: dot.Device(r.ColumnText(0)), Incarnation: dot.Incarnation(r.ColumnInt64(1)), //nolint:gosec // was one when it was stored
+		NatsKey: r.ColumnText(3), EnrolledAt: r.ColumnInt64(4), RevokedAt: r.ColumnInt64(5),
+	}
+	return k, digest(r, 2, k.SignKey[:])
+}
+
+// Revoked lists the keys of revoked devices.
+func (s *Store) Revoked(ctx context.Context) (keys []store.Key, err error) {
+	err = s.read(ctx, "list revoked keys", func(c *conn) error {
+		return c.each("SELECT "+keyColumns+" WHERE revoked_at <> 0 ORDER BY device, incarnation", nil, func(r *sqlite3.Stmt) error {
+			k, err := scanKey(r)
+			keys = append(keys, k)
+			return err
+		})
+	})
+	return keys, err
+}
+
 // Key reads the key of one life of a device; [store.ErrNotFound] when there is none.
 func (s *Store) Key(ctx context.Context, d dot.Device, i dot.Incarnation) (k store.Key, err error) {
 	err = s.read(ctx, fmt.Sprintf("key of %s/%d", d, i), func(c *conn) error {
-		found, err := c.one("SELECT sign_key, nats_key, enrolled_at, revoked_at FROM device_keys WHERE device = ? AND incarnation = ?",
-			[]any{string(d), int64(i)}, func(r *sqlite3.Stmt) error {
-				k = store.Key{Device: d, Incarnation: i, NatsKey: r.ColumnText(1), EnrolledAt: r.ColumnInt64(2), RevokedAt: r.ColumnInt64(3)}
-				return digest(r, 0, k.SignKey[:])
-			})
+		var found bool
+		k, found, err = keyOf(c, d, i)
 		if err == nil && !found {
 			return store.ErrNotFound
 		}
 		return err
 	})
 	return k, err
+}
+
+func keyOf(c *conn, d dot.Device, i dot.Incarnation) (k store.Key, found bool, err error) {
+	found, err = c.one("SELECT "+keyColumns+" WHERE device = ? AND incarnation = ?", []any{string(d), int64(i)},
+		func(r *sqlite3.Stmt) (err error) { k, err = scanKey(r); return err })
+	return k, found, err
 }
 
 // NoteContact stores a hello.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/ncruces/go-sqlite3"
@@ -61,7 +62,7 @@ var (
 // [store.ErrForeign], [store.ErrNewer] or [store.ErrDamaged] where one of them is the case.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	s := &Store{
-		log: opts.Log, lock: nil,
+		log: opts.Log, scratch: opts.Scratch,
 		writer: make(chan *writer, 1), readers: make(chan *conn, maxReaders), closing: make(chan struct{}),
 	}
 	if s.log == nil {
@@ -247,12 +248,19 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 		return err
 	}
 	newest, version := slices.Max(known), slices.Max(append(applied, 0))
-	if version > newest {
-		return fmt.Errorf("%w: %s has tables of version %d, this program knows up to %d; run the newer hub, or restore a backup from before the upgrade",
-			store.ErrNewer, s.path, version, newest)
+	for _, v := range applied {
+		if v != 0 && !slices.Contains(known, v) { // a newer program's may have a lower number
+			return fmt.Errorf("%w: %s has tables of version %d, which this program does not know; run the newer hub, or restore a backup from before the upgrade",
+				store.ErrNewer, s.path, v)
+		}
 	}
 	if !slices.ContainsFunc(known, func(v int64) bool { return !slices.Contains(applied, v) }) {
 		return nil
+	}
+	if len(applied) > 0 && !s.scratch {
+		if err := s.copyBefore(ctx, c, version); err != nil {
+			return fmt.Errorf("copy %s before its tables are changed: %w", s.path, err)
+		}
 	}
 	db, err := driver.Open(s.path)
 	if err != nil {
@@ -274,6 +282,73 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 		return fmt.Errorf("migrate %s from version %d to %d: %w", s.path, version, newest, err)
 	}
 	s.log.InfoContext(ctx, "database migrated", "path", s.path, "from", version, "to", newest, "steps", len(done))
+	return nil
+}
+
+// migrationVersions lists the steps that this program knows.
+func migrationVersions() ([]int64, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int64, len(names))
+	for i, name := range names {
+		if out[i], err = goose.NumericComponent(name); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// appliedVersions lists the steps that a database has taken. It is read without
+// goose, which wants a connection of its own and asks several times.
+func appliedVersions(c *conn) ([]int64, error) {
+	var known int64
+	if err := scanInt(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'", &known); err != nil || known == 0 {
+		return nil, err
+	}
+	var out []int64
+	err := c.each("SELECT version_id FROM goose_db_version WHERE is_applied = 1", nil, func(st *sqlite3.Stmt) error {
+		out = append(out, st.ColumnInt64(0))
+		return nil
+	})
+	return out, err
+}
+
+// copyBefore keeps the database as it was before its tables are changed, beside
+// it, so that the older program can be put back. Copies of earlier changes go.
+func (s *Store) copyBefore(ctx context.Context, c *conn, version int64) error {
+	name := fmt.Sprintf("%s.before-%d", s.path, version)
+	tmp := name + ".new"
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := newFile(tmp); err != nil {
+		return err
+	}
+	if err := errors.Join(copyTo(ctx, c, tmp), syncFile(tmp)); err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	if err := os.Rename(tmp, name); err != nil {
+		return err
+	}
+	if err := durable.SyncDir(filepath.Dir(name)); err != nil {
+		return err
+	}
+	dir := filepath.Dir(s.path)
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		old := filepath.Join(dir, n.Name())
+		if old != name && strings.HasPrefix(old, s.path+".before-") {
+			if err := os.Remove(old); err != nil {
+				return err
+			}
+		}
+	}
+	s.log.InfoContext(ctx, "database copied before its tables are changed", "path", name)
 	return nil
 }
 

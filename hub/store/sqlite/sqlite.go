@@ -42,13 +42,16 @@ const maxReaders = 4
 // Options are settings of a [Store].
 type Options struct {
 	Log *slog.Logger // nil: silent
+	// Scratch says that the file is a copy already: none is kept when its tables are changed.
+	Scratch bool
 }
 
 // Store is the hub's database in one SQLite file. It is safe for concurrent use.
 type Store struct {
-	path string
-	log  *slog.Logger
-	lock *flock.Flock
+	path    string
+	log     *slog.Logger
+	lock    *flock.Flock
+	scratch bool
 
 	// writer holds the writing connection while nobody uses it.
 	writer chan *writer
