@@ -1,7 +1,11 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -57,17 +61,19 @@ func printMade(app *cli.App, m backup.Made) error {
 }
 
 func newRestore(app *cli.App) *cobra.Command {
-	accept := false
+	accept, journal := false, ""
 	cmd := &cobra.Command{
 		Use: "restore BACKUP", Short: "Put a backup into an empty data folder (--data)", Args: cli.OneArg("BACKUP"),
 		Long: "Verifies the backup and puts its database and keys into the data folder, which must be empty or not there.\n" +
+			"The journal (--journal, or the one beside the data folder) then brings back what the hub has decided since: enrolments,\n" +
+			"revocations and the like. Without a journal devices may only send until hub device confirm.\n" +
 			"Start the hub there afterwards: devices send again what the backup lacks, by themselves; hub findings lists it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := filepath.Abs(args[0])
 			if err != nil {
 				return err
 			}
-			r, err := server.Restore(cmd.Context(), from, app.Data, accept)
+			r, err := server.Restore(cmd.Context(), from, app.Data, journal, accept, app.Log)
 			if err != nil {
 				return err
 			}
@@ -77,11 +83,12 @@ func newRestore(app *cli.App) *cobra.Command {
 			return printRestored(app, r)
 		},
 	}
+	cmd.Flags().StringVar(&journal, "journal", "", "`folder` of the hub's journal (default: beside --data, if there is one)")
 	cmd.Flags().BoolVar(&accept, "accept-loss", false, "restore although devices may have dropped what the backup does not hold")
 	return cmd
 }
 
-func printRestored(app *cli.App, r backup.Restored) error {
+func printRestored(app *cli.App, r server.Recovered) error {
 	made := r.Made
 	if at, err := time.Parse(time.RFC3339, r.Made); err == nil {
 		made = app.Clock(&at)
@@ -92,8 +99,33 @@ func printRestored(app *cli.App, r backup.Restored) error {
 			err = app.Printf("accepted as lost unless a device still has it: %s\n", l)
 		}
 	}
+	if n := total(r.Replayed); err == nil && n > 0 {
+		err = app.Printf("The journal in %s brought back %d facts: %s.\n", r.Journal, n, counts(r.Replayed))
+	}
+	if err == nil && total(r.Replayed) == 0 {
+		err = app.Printf("NO JOURNAL brought back what the hub has decided after this backup: enrolments, revocations.\n")
+	}
+	if err == nil && len(r.InDoubt) > 0 {
+		err = app.Printf("%d devices may send, and are told nothing until you confirm them. See hub device list, revoke\n"+
+			"those that were revoked since (hub device revoke NAME), then: hub device confirm\n", len(r.InDoubt))
+	}
 	if err == nil && !r.ArchiveKnown {
 		err = app.Printf("No archive.json stands beside the backup, so nothing says what devices were told is archived.\n")
 	}
 	return err
+}
+
+func total(by map[string]int) (n int) {
+	for _, k := range by {
+		n += k
+	}
+	return n
+}
+
+func counts(by map[string]int) string {
+	var words []string
+	for _, k := range slices.Sorted(maps.Keys(by)) {
+		words = append(words, fmt.Sprintf("%d %s", by[k], k))
+	}
+	return strings.Join(words, ", ")
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func newDevice(app *cli.App) *cobra.Command {
-	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app))
+	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app), newDeviceConfirm(app))
 }
 
 // addition is what `device add` is asked for.
@@ -150,7 +150,7 @@ func newDeviceList(app *cli.App) *cobra.Command {
 				rows := [][]string{{"DEVICE", "STATE", "LIFE", "SCOPES", "ENROLLED", "LAST SEEN", "CODE UNTIL"}}
 				for _, d := range ds {
 					rows = append(rows, []string{
-						string(d.Device), d.State, fmt.Sprint(d.Incarnation), strings.Join(d.Scopes, ","),
+						string(d.Device), stateOf(d), fmt.Sprint(d.Incarnation), strings.Join(d.Scopes, ","),
 						app.Clock(d.EnrolledAt), app.Clock(d.LastSeen), app.Clock(d.CodeExpiresAt),
 					})
 				}
@@ -180,6 +180,48 @@ func newDeviceRevoke(app *cli.App) *cobra.Command {
 					}{d, "revoked"})
 				}
 				return app.Printf("Device %s is revoked: it can no longer connect. What it still sends is set aside.\n", d)
+			})
+		},
+	}
+}
+
+// stateOf names a device's state in a list.
+func stateOf(d server.Enrolled) string {
+	if d.InDoubt != "" {
+		return d.State + ", in doubt"
+	}
+	return d.State
+}
+
+func newDeviceConfirm(app *cli.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "confirm [NAME...]", Short: "Say that devices were not revoked in what a restored hub forgot",
+		Long: "A hub that was restored without its journal does not know whom it has revoked since. Devices may then send,\n" +
+			"and are told nothing. Look through hub device list, revoke those that were revoked, and confirm the others:\n" +
+			"by name, or all that are in doubt.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var devices []dot.Device
+			for _, a := range args {
+				d, err := parseName(a)
+				if err != nil {
+					return err
+				}
+				devices = append(devices, d)
+			}
+			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
+				done, err := o.Confirm(cmd.Context(), devices)
+				if err != nil {
+					return err
+				}
+				if app.JSON {
+					return app.PrintJSON(struct {
+						Confirmed []dot.Device `json:"confirmed"`
+					}{done})
+				}
+				if len(done) == 0 {
+					return app.Printf("No device is in doubt.\n")
+				}
+				return app.Printf("%d devices are confirmed.\n", len(done))
 			})
 		},
 	}

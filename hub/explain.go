@@ -5,6 +5,8 @@ import (
 
 	"otor/hub/backup"
 	"otor/hub/broker"
+	"otor/hub/ledger"
+	"otor/hub/ledger/journal"
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/pack"
@@ -22,7 +24,9 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Credential
 		case "backup_unverified":
 			exit = cli.Integrity
-		case "backup_busy", "disk_full":
+		case "ledger_damaged":
+			exit = cli.Integrity
+		case "backup_busy", "disk_full", "journal_unwritable", "pending":
 			exit = cli.Storage
 		}
 		return &cli.Error{Exit: exit, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
@@ -51,6 +55,14 @@ var kinds = []struct {
 	{backup.ErrUnverified, cli.Integrity, "backup_unverified", "take another backup"},
 	{backup.ErrBusy, cli.Storage, "backup_busy", "wait until it is done"},
 	{backup.ErrNotEmpty, cli.Refused, "not_empty", "move it aside, or name another --data folder"},
+	{journal.ErrMissing, cli.Usage, "journal_missing", "put its disk in place; if it is lost for good, name an empty folder with --journal: the hub fills it from the database"},
+	{journal.ErrInUse, cli.Storage, "journal_in_use", "stop the other hub, or name another --journal folder"},
+	{journal.ErrDamaged, cli.Integrity, "journal_damaged", "keep the folder; if the database is whole (hub ledger verify), name an empty folder with --journal: the hub fills it from the database"},
+	{ledger.ErrForeign, cli.Integrity, "journal_foreign", "name this hub's own --journal folder; to begin a new hub, move the old journal aside"},
+	{ledger.ErrForked, cli.Integrity, "journal_forked", "name the --journal folder that this hub has used since it was restored"},
+	{ledger.ErrPending, cli.Storage, "pending", "do not repeat it; it comes into effect with the next act or the next start of the hub"},
+	{journal.ErrFull, cli.Storage, "journal_full", "free some space on the journal's disk; nothing was done"},
+	{ledger.ErrJournal, cli.Storage, "journal_unwritable", "look after the journal's disk; nothing was done, so try again afterwards"},
 	{store.ErrLocked, cli.Storage, "locked", "stop it, or name another --data folder"},
 	{store.ErrFull, cli.Storage, "disk_full", "free some space and start the hub again; nothing that was acknowledged is lost"},
 	{store.ErrReadOnly, cli.Storage, "read_only", "give the hub's user the right to write in its folder"},

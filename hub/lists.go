@@ -197,8 +197,14 @@ func printFleet(app *cli.App, f console.Fleet) error {
 	if err := app.Table(rows); err != nil {
 		return err
 	}
-	return app.Printf("\n%d unattributed, %d transport duplicates, epoch %s, as of %s\n",
+	err := app.Printf("\n%d unattributed, %d transport duplicates, epoch %s, as of %s\n",
 		f.Unattributed, f.TransportDuplicates, f.Epoch, app.Clock(&f.AsOf))
+	for _, w := range f.Warnings {
+		if err == nil {
+			err = app.Printf("WARNING: %s\n", w)
+		}
+	}
+	return err
 }
 
 // printRegained says what still comes back after a restore.

@@ -33,6 +33,9 @@ type office interface {
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]
 	Backup(ctx context.Context, dir string, keep int) (backup.Made, error)
+	Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error)
+	Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[server.FactLine, error]
+	CheckLedger(ctx context.Context) (server.LedgerCheck, error)
 }
 
 var (
@@ -47,6 +50,7 @@ type choices struct {
 	pack       string
 	demo       bool
 	maxStore   byteSize
+	journal    string
 
 	// make lets a command make the hub's folder when there is none.
 	make bool
@@ -57,6 +61,7 @@ func (c *choices) addresses(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.nats, "nats-listen", server.DefaultNats, "`host:port` for devices; port 0 picks a free one")
 	f.StringVar(&c.http, "http", server.DefaultHTTP, "`host:port` for operators' pages and enrolment; port 0 picks a free one")
+	f.StringVar(&c.journal, "journal", "", "`folder` of the journal of what the hub decides; on another disk (default: where it was, else beside --data)")
 	f.StringSliceVar(&c.hosts, "hosts", nil, "`names` and addresses by which devices reach the hub, the first one goes into codes")
 }
 
@@ -70,7 +75,7 @@ func (c *choices) config(app *cli.App) (server.Config, error) {
 		return server.Config{}, err
 	}
 	return server.Config{
-		Dir: app.Data, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
+		Dir: app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
 		Zone: app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
 	}, nil
 }

@@ -53,6 +53,9 @@ type Target struct {
 	// put one there whole.
 	Reserve func(path string) error
 	Place   func(from, path string) error
+	// Note, which may be nil, writes into the folder that a backup was put there,
+	// BEFORE its database is.
+	Note func(data string, m Manifest) error
 }
 
 // Restored says what a restore came to.
@@ -106,7 +109,7 @@ func Restore(ctx context.Context, to Target, backup, data string, acceptLoss boo
 	if len(out.Accepted) > 0 && !acceptLoss {
 		return out, &LossError{Backup: backup, Lost: out.Accepted}
 	}
-	if err := to.put(backup, data); err != nil {
+	if err := to.put(backup, data, m); err != nil {
 		return out, fmt.Errorf("restore into %s: %w", data, err)
 	}
 	return out, nil
@@ -114,7 +117,7 @@ func Restore(ctx context.Context, to Target, backup, data string, acceptLoss boo
 
 // put copies the parts in an order in which a crash leaves nothing that a hub
 // would start with: the place is reserved, then the keys come, then the database.
-func (to Target) put(backup, data string) error {
+func (to Target) put(backup, data string, m Manifest) error {
 	if err := durable.MkdirAll(data, 0o700); err != nil {
 		return err
 	}
@@ -124,6 +127,11 @@ func (to Target) put(backup, data string) error {
 	}
 	if err := copyKeys(filepath.Join(backup, keysFolder), filepath.Join(data, keysFolder), make(map[string]string)); err != nil {
 		return err
+	}
+	if to.Note != nil {
+		if err := to.Note(data, m); err != nil {
+			return err
+		}
 	}
 	return to.Place(filepath.Join(backup, databaseFile), path)
 }

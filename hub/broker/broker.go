@@ -67,7 +67,7 @@ type Config struct {
 	// DIR/keys does not know of yet are revoked BEFORE the server listens.
 	Revoked []string
 	Log     *slog.Logger
-	Now           func() time.Time // time.Now when nil
+	Now     func() time.Time // time.Now when nil
 }
 
 // Store sizes in bytes.

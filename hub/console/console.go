@@ -45,6 +45,7 @@ type Fleet struct {
 	Devices             []DeviceRow `json:"devices"`
 	Unattributed        uint64      `json:"unattributed"`         // batches or entries without a valid known signer
 	TransportDuplicates uint64      `json:"transport_duplicates"` // copies that were received again and not counted
+	Warnings            []string    `json:"warnings,omitempty"`   // what an operator should know about the hub itself
 }
 
 // DeviceRow is the account of one device over all its lanes.

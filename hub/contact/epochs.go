@@ -50,6 +50,11 @@ type EpochStore interface {
 // What is noted as missing by it concerns the liar's own lanes. Each
 // certificate there is can be shown with effect once: the child is above it.
 type Epochs struct {
+	// OnChild, which may be nil, is told that an epoch began because the database
+	// had been put back. It is set before the first Hear, and called before that
+	// Hear returns.
+	OnChild func(ctx context.Context, child receipt.EpochCertificate)
+
 	store  EpochStore
 	key    identity.SigningKey
 	log    *slog.Logger
@@ -163,7 +168,13 @@ func (e *Epochs) succeed(ctx context.Context, d dot.Device, now, shown receipt.E
 		e.log.Warn("the database was put back to an older copy: a new epoch begins and devices send again what is missing",
 			"proved_by", string(d), "epoch", child.Epoch.String(), "parent", child.Parent.String(), "lineage", child.Lineage, "missing", words(lost))
 	}
-	return e.adopt(next, minted)
+	if err := e.adopt(next, minted); err != nil {
+		return err
+	}
+	if minted && e.OnChild != nil {
+		e.OnChild(ctx, next)
+	}
+	return nil
 }
 
 // shown is the certificate that the hello shows; zero when it shows none that

@@ -18,6 +18,9 @@ type Opened struct {
 	// the database was put back to an older copy, or a crash came between the two.
 	Replayed map[string]int
 	Cut      int64 // bytes of a record that a crash left unfinished
+	// Refused counts those of the replayed ones whose effect the database would
+	// not take; they stand in the ledger all the same.
+	Refused int
 }
 
 // Caught is the number of facts that were replayed.
@@ -153,6 +156,12 @@ func (l *Ledger) replay(ctx context.Context, f Fact, after bool, done map[string
 		}
 		return tx.AddFact(f.Fact)
 	})
+	if refused(err) {
+		// One fact that does not fit must not keep the hub from starting.
+		l.cfg.Log.ErrorContext(ctx, "a fact of the journal has no effect on this database", "number", f.Number, "kind", f.Kind, "subject", f.Subject, "err", err)
+		l.opened.Refused++
+		err = l.cfg.Store.Ingest(ctx, func(tx store.Tx) error { return tx.AddFact(f.Fact) })
+	}
 	if err != nil {
 		return fmt.Errorf("bring fact %d (%s %s) of the journal into effect: %w", f.Number, f.Kind, f.Subject, err)
 	}
@@ -162,4 +171,15 @@ func (l *Ledger) replay(ctx context.Context, f Fact, after bool, done map[string
 		return nil
 	}
 	return l.after(ctx, kind, f)
+}
+
+// refused reports whether the database's state, not some trouble, keeps a fact
+// from having its effect.
+func refused(err error) bool {
+	for _, e := range []error{store.ErrExists, store.ErrNotFound, store.ErrRevoked, store.ErrCodeUsed, store.ErrCodeExpired} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }

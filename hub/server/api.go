@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"os"
 	"strconv"
@@ -50,6 +51,11 @@ type invitation struct {
 	Again  bool     `json:"again,omitempty"`
 }
 
+// confirmation is the body of POST confirm.
+type confirmation struct {
+	Devices []dot.Device `json:"devices"` // none: all that are in doubt
+}
+
 // Handler serves the office under /api/v1/office/. It does not check who asks.
 func (o *Office) Handler(bell *webui.Bell) http.Handler {
 	mux := http.NewServeMux()
@@ -80,6 +86,18 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 		bell.Ring()
 		answer(w, struct{}{}, err)
 	})
+	mux.HandleFunc("POST "+officePath+"confirm", func(w http.ResponseWriter, r *http.Request) {
+		var in confirmation
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&in); err != nil {
+			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not the JSON of a confirmation", Which: err.Error()})
+			return
+		}
+		v, err := o.Confirm(r.Context(), in.Devices)
+		bell.Ring()
+		answer(w, v, err)
+	})
+	get("ledger/check", func(r *http.Request) (any, error) { return o.CheckLedger(r.Context()) })
+	mux.HandleFunc("GET "+officePath+"ledger", o.serveFacts)
 	mux.HandleFunc("POST "+officePath+"backup", func(w http.ResponseWriter, r *http.Request) {
 		var in backupOrder
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {
@@ -125,9 +143,14 @@ func (o *Office) serveEntries(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, err)
 		return
 	}
+	streamLines(w, o.Entries(r.Context(), q))
+}
+
+// streamLines answers with one JSON object a line.
+func streamLines[T any](w http.ResponseWriter, lines iter.Seq2[T, error]) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	enc := json.NewEncoder(w)
-	for line, err := range o.Entries(r.Context(), q) {
+	for line, err := range lines {
 		if err != nil {
 			// The status is out already: the client sees the stream end without its last line.
 			panic(http.ErrAbortHandler)

@@ -2,14 +2,23 @@ package server
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"syscall"
+	"time"
 
 	"otor/hub/backup"
+	"otor/hub/broker"
+	"otor/hub/ledger"
+	"otor/hub/ledger/journal"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
+	"otor/internal/dot"
 	"otor/internal/webui"
 )
 
@@ -36,7 +45,18 @@ func (o *Office) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 	if errors.Is(err, syscall.ENOSPC) {
 		err = errors.Join(store.ErrFull, err)
 	}
-	return made, err
+	if err != nil {
+		return made, err
+	}
+	// A journal that has this fact is newer than the backup: by it a restore knows
+	// that the journal was not put back together with the database.
+	_, err = o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindBackedUp, Subject: filepath.Base(made.Path), Body: backedUpFact{
+		Path: made.Path, Number: made.Number, Entries: made.Entries, Epoch: o.epochs.Epoch().String(),
+	}}, nil)
+	if err != nil {
+		made.Warning = strings.TrimPrefix(fmt.Sprintf("%s; the backup is good, but it could not be recorded: %v", made.Warning, err), "; ")
+	}
+	return made, nil
 }
 
 // Backup does what [Office.Backup] does.
@@ -44,7 +64,64 @@ func (c *Client) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 	return ask[backup.Made](ctx, c, http.MethodPost, "backup", nil, backupOrder{dir, keep})
 }
 
-// Restore puts a backup into an empty data folder.
-func Restore(ctx context.Context, from, data string, acceptLoss bool) (backup.Restored, error) {
-	return backup.Restore(ctx, backup.Target{Open: openCopy, Reserve: sqlite.Reserve, Place: sqlite.Place}, from, data, acceptLoss)
+// Recovered says what a restore came to.
+type Recovered struct {
+	backup.Restored
+	Journal  string         `json:"journal"`  // its folder
+	Replayed map[string]int `json:"replayed"` // facts that it brought back, by kind
+	// InDoubt are devices of which the hub does not know whether it has revoked
+	// them since: they may send and are told nothing until they are confirmed.
+	InDoubt []dot.Device `json:"in_doubt"`
+}
+
+// Restore puts a backup into an empty data folder, and then brings back from the
+// journal what the hub has decided since. asked is the journal's folder, which
+// must have one; when it is empty that is the one beside data, if it is there.
+func Restore(ctx context.Context, from, data, asked string, acceptLoss bool, log *slog.Logger) (out Recovered, err error) {
+	if asked != "" {
+		there, err := journal.Exists(asked)
+		if err != nil {
+			return out, err
+		}
+		if !there {
+			return out, fmt.Errorf("%w in %s: leave --journal out to restore without it; devices then may only send until they are confirmed", journal.ErrMissing, asked)
+		}
+	}
+	target := backup.Target{Open: openCopy, Reserve: sqlite.Reserve, Place: sqlite.Place, Note: func(data string, m backup.Manifest) error {
+		r := restoration{Backup: from, Made: m.Made.Format(time.RFC3339)}
+		if _, err := rand.Read(r.ID[:]); err != nil {
+			return err
+		}
+		return writeNote(filepath.Join(data, restoreNote), r)
+	}}
+	if out.Restored, err = backup.Restore(ctx, target, from, data, acceptLoss); err != nil {
+		return out, err
+	}
+	if err := out.replay(ctx, data, asked, log); err != nil {
+		return out, fmt.Errorf("the backup is in %s, but what was decided since is not: %w", data, err)
+	}
+	return out, nil
+}
+
+// replay opens database and journal as a hub's start does.
+func (r *Recovered) replay(ctx context.Context, data, asked string, log *slog.Logger) (err error) {
+	s := &Server{cfg: Config{Dir: data, Journal: asked, Log: log}}
+	s.cfg.fill()
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := s.openStore(ctx); err != nil {
+		return err
+	}
+	key, err := broker.HubKey(data, time.Now())
+	if err != nil {
+		return err
+	}
+	if err := s.openLedger(ctx, key); err != nil {
+		return err
+	}
+	r.Journal, r.Replayed, r.InDoubt = s.ledger.Dir(), s.ledger.Opened().Replayed, []dot.Device{}
+	doubts, err := s.store.Doubts(ctx, "")
+	for _, d := range doubts {
+		r.InDoubt = append(r.InDoubt, d.Device)
+	}
+	return err
 }

@@ -144,33 +144,44 @@ func (c *Client) Findings(ctx context.Context, closed bool) ([]FindingLine, erro
 	return ask[[]FindingLine](ctx, c, http.MethodGet, "findings", url.Values{"all": {strconv.FormatBool(closed)}}, nil)
 }
 
+// Confirm does what [Office.Confirm] does.
+func (c *Client) Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error) {
+	return ask[[]dot.Device](ctx, c, http.MethodPost, "confirm", nil, confirmation{devices})
+}
+
 // Entries does what [Office.Entries] does.
 func (c *Client) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[EntryLine, error] {
-	return func(yield func(EntryLine, error) bool) {
-		v := url.Values{"after": {strconv.FormatInt(q.After, 10)}, "limit": {strconv.Itoa(q.Limit)}}
-		if q.Device != "" {
-			v.Set("device", string(q.Device))
-		}
-		if q.Verdict != "" {
-			v.Set("verdict", string(q.Verdict))
-		}
-		if q.Lane != 0 {
-			v.Set("lane", q.Lane.String())
-		}
-		resp, err := c.do(ctx, http.MethodGet, "entries", v, nil)
+	v := url.Values{"after": {strconv.FormatInt(q.After, 10)}, "limit": {strconv.Itoa(q.Limit)}}
+	if q.Device != "" {
+		v.Set("device", string(q.Device))
+	}
+	if q.Verdict != "" {
+		v.Set("verdict", string(q.Verdict))
+	}
+	if q.Lane != 0 {
+		v.Set("lane", q.Lane.String())
+	}
+	return askLines[EntryLine](ctx, c, "entries", v)
+}
+
+// askLines asks for what is answered with one JSON object a line.
+func askLines[T any](ctx context.Context, c *Client, path string, q url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var line T
+		resp, err := c.do(ctx, http.MethodGet, path, q, nil)
 		if err != nil {
-			yield(EntryLine{}, err)
+			yield(line, err)
 			return
 		}
 		defer func() { _ = resp.Body.Close() }()
 		dec := json.NewDecoder(bufio.NewReader(resp.Body))
 		for {
-			var line EntryLine
+			var line T
 			switch err := dec.Decode(&line); {
 			case err == io.EOF: //nolint:errorlint // Decode returns it bare
 				return
 			case err != nil:
-				yield(EntryLine{}, fmt.Errorf("list entries: %w", err))
+				yield(line, fmt.Errorf("list %s: %w", path, err))
 				return
 			}
 			if !yield(line, nil) {

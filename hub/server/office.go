@@ -12,6 +12,8 @@ import (
 	"otor/hub/console"
 	"otor/hub/contact"
 	"otor/hub/enrol"
+	"otor/hub/ledger"
+	"otor/hub/ledger/journal"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -23,12 +25,15 @@ import (
 // Office is what people and programs ask of the hub. Its types are the JSON of
 // the commands of the same names.
 type Office struct {
+	dir     string
 	store   store.Store
+	ledger  *ledger.Ledger
 	epochs  *contact.Epochs
 	now     func() time.Time
 	zone    *time.Location
 	pin     identity.Pin
-	revoke  func(natsPub string) error
+	hubKey  identity.PublicKey
+	cutOff  func(context.Context, dot.Device) error // ends a revoked device's keys
 	address func() string
 	keeper  *backup.Keeper
 }
@@ -43,7 +48,7 @@ type Invited struct {
 
 // Invite adds a device and opens a one-time code for it.
 func (o *Office) Invite(ctx context.Context, d dot.Device, scopes []string, ttl time.Duration, again bool) (Invited, error) {
-	code, expires, err := enrol.Invite(ctx, o.store, enrol.Invitation{
+	code, expires, err := enrol.Invite(ctx, registry{o.store, o.ledger}, enrol.Invitation{
 		Device: d, Scopes: scopes, TTL: ttl, Again: again, Pin: o.pin,
 	}, o.now(), rand.Reader)
 	if err != nil {
@@ -55,16 +60,44 @@ func (o *Office) Invite(ctx context.Context, d dot.Device, scopes []string, ttl 
 // Revoke ends a device's credentials for good and cuts its connections. What
 // it still sends is set aside, not thrown away.
 func (o *Office) Revoke(ctx context.Context, d dot.Device) error {
-	keys, err := o.store.Revoke(ctx, d, o.now().UnixMilli())
+	known, err := o.store.Device(ctx, d)
+	if err == nil && known.RevokedAt == 0 {
+		_, err = o.ledger.Record(ctx, ledger.Act{
+			By: byOperator, Kind: kindRevoked, Subject: string(d), Body: revokedFact{Device: d, At: o.now().UnixMilli()},
+		}, nil)
+	} else if err == nil {
+		err = o.cutOff(ctx, d) // once more, should the server not have been told
+	}
 	if err != nil {
 		return fmt.Errorf("revoke %s: %w", d, err)
 	}
-	for _, k := range keys {
-		if err := o.revoke(k.NatsKey); err != nil {
-			return fmt.Errorf("revoke %s: %w", d, err)
+	return nil
+}
+
+// Confirm says that devices were not revoked in what the hub forgot; without
+// names that is all which are in doubt. It returns those.
+func (o *Office) Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error) {
+	done := []dot.Device{}
+	if len(devices) == 0 {
+		all, err := o.store.Doubts(ctx, "")
+		if err != nil {
+			return done, err
+		}
+		for _, d := range all {
+			devices = append(devices, d.Device)
 		}
 	}
-	return nil
+	for _, d := range devices {
+		_, err := o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindConfirmed, Subject: string(d), Body: confirmedFact{Device: d}}, nil)
+		if errors.Is(err, store.ErrNotFound) {
+			err = &webui.Refusal{Code: "not_in_doubt", What: fmt.Sprintf("device %s is not in doubt", d), Which: string(d), Do: "see who is: hub device list"}
+		}
+		if err != nil {
+			return done, err
+		}
+		done = append(done, d)
+	}
+	return done, nil
 }
 
 // Enrolled is a line of the list of devices.
@@ -78,6 +111,9 @@ type Enrolled struct {
 	RevokedAt     *time.Time      `json:"revoked_at"`
 	CodeExpiresAt *time.Time      `json:"code_expires_at"`
 	LastSeen      *time.Time      `json:"last_seen"`
+	// InDoubt says why the device may send and is told nothing until an operator
+	// confirms that it was not revoked.
+	InDoubt string `json:"in_doubt,omitempty"`
 }
 
 // Devices lists the devices by name.
@@ -86,12 +122,21 @@ func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
 	if err != nil {
 		return nil, err
 	}
+	doubts, err := o.store.Doubts(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	why := make(map[dot.Device]string, len(doubts))
+	for _, d := range doubts {
+		why[d.Device] = d.Why
+	}
 	out := make([]Enrolled, 0, len(ds))
 	for _, d := range ds {
 		e := Enrolled{
 			Device: d.ID, Scopes: d.Scopes, State: "invited", Incarnation: d.Incarnation, AddedAt: o.at(d.AddedAt),
 			EnrolledAt: o.maybe(d.EnrolledAt), RevokedAt: o.maybe(d.RevokedAt),
 			CodeExpiresAt: o.maybe(d.CodeExpiresAt), LastSeen: o.maybe(d.Contact.At),
+			InDoubt: why[d.ID],
 		}
 		switch {
 		case d.RevokedAt != 0:
@@ -127,6 +172,10 @@ func (o *Office) maybe(ms int64) *time.Time {
 // Fleet is the account of all devices.
 func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epochs.Epoch().String(), Devices: []console.DeviceRow{}}
+	var err error
+	if f.Warnings, err = o.warnings(ctx); err != nil {
+		return f, err
+	}
 	devices, err := o.store.Devices(ctx)
 	if err != nil {
 		return f, err
@@ -356,6 +405,12 @@ func asRefusal(err error) (*webui.Refusal, bool) {
 		return &webui.Refusal{Code: "backup_unverified", What: err.Error(), Do: "look after the disks; the backups before are as they were"}, true
 	case errors.Is(err, backup.ErrBusy):
 		return &webui.Refusal{Code: "backup_busy", What: err.Error(), Do: "wait until it is done"}, true
+	case errors.Is(err, ledger.ErrPending):
+		return &webui.Refusal{Code: "pending", What: err.Error(), Do: "do not repeat it; it comes into effect with the next act or the next start of the hub"}, true
+	case errors.Is(err, ledger.ErrJournal):
+		return &webui.Refusal{Code: "journal_unwritable", What: err.Error(), Do: "look after the journal's disk; nothing was done, so try again afterwards"}, true
+	case errors.Is(err, journal.ErrDamaged), errors.Is(err, ledger.ErrForked), errors.Is(err, store.ErrDamaged):
+		return &webui.Refusal{Code: "ledger_damaged", What: err.Error(), Do: "keep copies of database and journal; see operations, the journal"}, true
 	case errors.Is(err, store.ErrFull):
 		return &webui.Refusal{Code: "disk_full", What: err.Error(), Do: "free some space; a backup needs twice the database's size for a while"}, true
 	case errors.Is(err, store.ErrExists):

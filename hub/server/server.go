@@ -30,6 +30,7 @@ import (
 	"otor/hub/contact"
 	"otor/hub/enrol"
 	"otor/hub/ingest"
+	"otor/hub/ledger"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
@@ -47,11 +48,13 @@ type Config struct {
 	HTTP       string   // host:port, default 127.0.0.1:8480
 	Hosts      []string // names and addresses by which devices reach the hub
 	MaxStore   int64    // bytes of both streams
-	Forms      *form.Registry
-	Now        func() time.Time
-	Zone       *time.Location // where dates are reckoned and times shown
-	Demo       bool           // accept fictional resident numbers
-	SkewFlag   time.Duration  // clock errors from here on are findings; default 5 min
+	// Journal is the folder of the journal; empty: where it was, else beside Dir.
+	Journal  string
+	Forms    *form.Registry
+	Now      func() time.Time
+	Zone     *time.Location // where dates are reckoned and times shown
+	Demo     bool           // accept fictional resident numbers
+	SkewFlag time.Duration  // clock errors from here on are findings; default 5 min
 	// CredentialTTL is how long devices' credentials last unless a contact renews
 	// them; default and at most 30 days.
 	CredentialTTL time.Duration
@@ -75,6 +78,7 @@ type Server struct {
 	cfg     Config
 	broker  *broker.Broker
 	store   store.Store
+	ledger  *ledger.Ledger
 	ingest  *ingest.Ingest
 	author  *ingest.Author
 	desk    *contact.Desk
@@ -88,6 +92,7 @@ type Server struct {
 	closers []func() error
 
 	troubled atomic.Bool // a finding about ingest may be open
+	suspect  atomic.Bool // an epoch began that is not recorded yet
 }
 
 // Open acquires everything the hub needs, in order; on an error what was
@@ -103,29 +108,54 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := durable.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open hub folder %s: %w", cfg.Dir, err)
 	}
-	st, err := sqlite.Open(ctx, filepath.Join(cfg.Dir, "hub.db"), sqlite.Options{Log: cfg.Log})
-	if err != nil {
+	if err := s.openStore(ctx); err != nil {
 		return nil, err
 	}
-	s.store = st
-	s.closers = append(s.closers, st.Close)
 	if s.token, err = ownToken(cfg.Dir); err != nil {
 		return nil, err
 	}
+	key, err := broker.HubKey(cfg.Dir, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openLedger(ctx, key); err != nil {
+		return nil, err
+	}
+	revoked, err := s.revokedKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
 	s.broker, err = broker.Open(ctx, broker.Config{
-		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, CredentialTTL: cfg.CredentialTTL, Log: cfg.Log,
+		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, CredentialTTL: cfg.CredentialTTL,
+		Revoked: revoked, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.broker.Close)
-	if s.epochs, err = contact.OpenEpochs(ctx, st, s.broker.HubKey(), cfg.Now().UnixMilli(), control().NoChild, cfg.Log); err != nil {
+	if s.epochs, err = contact.OpenEpochs(ctx, s.store, s.broker.HubKey(), cfg.Now().UnixMilli(), control().NoChild, cfg.Log); err != nil {
 		return nil, err
+	}
+	s.epochs.OnChild = s.childBegan
+	if cert, _ := s.epochs.Certificate(); cert.Lineage > 0 {
+		if err := s.noteEpoch(ctx, cert); err != nil { // a crash may have come between
+			return nil, err
+		}
 	}
 	if err := s.wire(); err != nil {
 		return nil, err
 	}
 	return s, s.openHTTP(ctx)
+}
+
+func (s *Server) openStore(ctx context.Context) error {
+	st, err := sqlite.Open(ctx, filepath.Join(s.cfg.Dir, "hub.db"), sqlite.Options{Log: s.cfg.Log})
+	if err != nil {
+		return err
+	}
+	s.store = st
+	s.closers = append(s.closers, st.Close)
+	return nil
 }
 
 func (cfg *Config) fill() {
@@ -168,7 +198,7 @@ func (s *Server) wire() error {
 		keeper: &backup.Keeper{
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
-		store: s.store, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, revoke: s.broker.Revoke,
+		dir: s.cfg.Dir, store: s.store, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), cutOff: s.cutOffDevice,
 		address: s.PublicURL,
 	}
 	return nil
@@ -179,7 +209,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	ca, _ := s.broker.CA()
 	_, epoch := s.epochs.Certificate()
 	enrolment := enrol.NewHandler(enrol.Config{
-		Store: s.store, Issuer: s.broker, NatsURLs: s.broker.URLs(), CA: ca,
+		Store: registry{s.store, s.ledger}, Issuer: s.broker, NatsURLs: s.broker.URLs(), CA: ca,
 		HubKey: s.broker.HubKey().Public(), Epoch: epoch, Log: s.cfg.Log, Now: s.cfg.Now,
 	})
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.HTTP)
@@ -207,6 +237,11 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.removeRunFile()
+	epoch, _ := s.epochs.Certificate()
+	_, err := s.ledger.Record(ctx, ledger.Act{By: byHub, Kind: kindOpened, Body: openedFact{Version: s.cfg.Version, Epoch: epoch.Epoch.String()}}, nil)
+	if err != nil {
+		return fmt.Errorf("record that the hub starts: %w", err)
+	}
 	if err := s.broker.Serve(wire.HelloAny, s.hello); err != nil {
 		return err
 	}

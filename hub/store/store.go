@@ -311,8 +311,9 @@ type Store interface {
 	// ranged over, and holds no transaction open between them. An error comes
 	// last, with a zero fact.
 	Facts(ctx context.Context, q FactQuery) iter.Seq2[Fact, error]
-	// Doubts lists the devices that an operator has yet to confirm, by name.
-	Doubts(ctx context.Context) ([]Doubt, error)
+	// Doubts lists the devices that an operator has yet to confirm, by name; or
+	// that one device if it is among them.
+	Doubts(ctx context.Context, only dot.Device) ([]Doubt, error)
 	// Revoked lists the keys of revoked devices.
 	Revoked(ctx context.Context) ([]Key, error)
 

@@ -78,9 +78,9 @@ func (s *Store) factPage(ctx context.Context, q store.FactQuery, last int64) (pa
 }
 
 // Doubts lists the devices that an operator has yet to confirm.
-func (s *Store) Doubts(ctx context.Context) (out []store.Doubt, err error) {
+func (s *Store) Doubts(ctx context.Context, only dot.Device) (out []store.Doubt, err error) {
 	err = s.read(ctx, "list doubts", func(c *conn) error {
-		return c.each("SELECT device, since, why FROM doubts ORDER BY device", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT device, since, why FROM doubts WHERE ?1 = '' OR device = ?1 ORDER BY device", []any{string(only)}, func(r *sqlite3.Stmt) error {
 			out = append(out, store.Doubt{Device: dot.Device(r.ColumnText(0)), Since: r.ColumnInt64(1), Why: r.ColumnText(2)})
 			return nil
 		})

@@ -62,6 +62,7 @@ func checks() []check {
 	all = append(all, holeChecks...)
 	all = append(all, queryChecks...)
 	all = append(all, rollbackChecks...)
+	all = append(all, factChecks...)
 	all = append(all, feedChecks...)
 	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)
