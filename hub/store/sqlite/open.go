@@ -352,36 +352,6 @@ func (s *Store) copyBefore(ctx context.Context, c *conn, version int64) error {
 	return nil
 }
 
-// migrationVersions lists the steps that this program knows.
-func migrationVersions() ([]int64, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
-	if err != nil {
-		return nil, err
-	}
-	out := make([]int64, len(names))
-	for i, name := range names {
-		if out[i], err = goose.NumericComponent(name); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
-}
-
-// appliedVersions lists the steps that a database has taken. It is read without
-// goose, which wants a connection of its own and asks several times.
-func appliedVersions(c *conn) ([]int64, error) {
-	var known int64
-	if err := scanInt(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'", &known); err != nil || known == 0 {
-		return nil, err
-	}
-	var out []int64
-	err := c.each("SELECT version_id FROM goose_db_version WHERE is_applied = 1", nil, func(st *sqlite3.Stmt) error {
-		out = append(out, st.ColumnInt64(0))
-		return nil
-	})
-	return out, err
-}
-
 // scanInt reads a single number. The statement is not kept.
 func scanInt(c *conn, sql string, into *int64) error {
 	st, _, err := c.db.Prepare(sql)
