@@ -25,7 +25,7 @@ func (p Profiles) Run(id string, fn func() error) (err error) {
 	if !p.Wanted() {
 		return fn()
 	}
-	f, err := os.Create(p.file(id))
+	f, err := os.Create(p.File(id))
 	if err != nil {
 		return fmt.Errorf("profile of %s: %w", id, err)
 	}
@@ -37,7 +37,8 @@ func (p Profiles) Run(id string, fn func() error) (err error) {
 	return fn()
 }
 
-func (p Profiles) file(id string) string {
+// File names the figure's file.
+func (p Profiles) File(id string) string {
 	if p.Single {
 		return p.Path
 	}

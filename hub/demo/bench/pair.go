@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -52,7 +53,12 @@ var (
 const deviceID dot.Device = "D-101"
 
 // openPair makes a hub and a device in dir. adjust may change the device's seams.
-func openPair(ctx context.Context, dir string, forms *form.Registry, log *slog.Logger, adjust func(*device.Config)) (_ *pair, err error) {
+func openPair(ctx context.Context, dir string, forms *form.Registry, log *slog.Logger, adjust func(*device.Config)) (*pair, error) {
+	return openPairOn(ctx, "127.0.0.1", dir, forms, log, adjust)
+}
+
+// openPairOn is openPair for a hub that devices reach at a host.
+func openPairOn(ctx context.Context, host, dir string, forms *form.Registry, log *slog.Logger, adjust func(*device.Config)) (_ *pair, err error) {
 	hubCtx, stop := context.WithCancel(ctx)
 	p := &pair{id: deviceID, stop: stop}
 	p.clock.set(start)
@@ -62,7 +68,7 @@ func openPair(ctx context.Context, dir string, forms *form.Registry, log *slog.L
 		}
 	}()
 	p.hub, err = server.Open(ctx, server.Config{
-		Dir: filepath.Join(dir, "hub"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Forms: forms, Zone: zone, Demo: true,
+		Dir: filepath.Join(dir, "hub"), NatsListen: net.JoinHostPort(host, "0"), HTTP: net.JoinHostPort(host, "0"), Forms: forms, Zone: zone, Demo: true,
 		Now: p.clock.now, Version: release.Version, Log: log,
 	})
 	if err != nil {
