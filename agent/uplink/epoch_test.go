@@ -1,8 +1,11 @@
 package uplink_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"otor/agent/uplink"
 	"otor/internal/batch"
@@ -128,4 +131,40 @@ func TestLateReceiptsAreForgotten(t *testing.T) {
 	if r := drain(t, h); r.Sent != 5 || !h.has(records, 5) {
 		t.Errorf("%+v; the hub has %v", r, h.received)
 	}
+}
+
+// TestACallBringsAHello: a session answers each run of the hub once.
+func TestACallBringsAHello(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		box := newOutbox()
+		h := newHub(t, box)
+		u := newUplink(box, h, nil)
+		done := make(chan error, 1)
+		go func() {
+			_, err := u.Session(ctx, false)
+			done <- err
+		}()
+		call := func(run uint64, within uint32, wait time.Duration, want int) {
+			t.Helper()
+			b, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: run, Within: within}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.TakeReceipts(b)
+			time.Sleep(wait)
+			synctest.Wait()
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if h.hellos != want {
+				t.Errorf("%d hellos after a call of run %d, want %d", h.hellos, run, want)
+			}
+		}
+		synctest.Wait()
+		call(7, 0, time.Millisecond, 2)
+		call(7, 0, time.Minute, 2)
+		call(8, 60, 61*time.Second, 3)
+		cancel()
+		<-done
+	})
 }

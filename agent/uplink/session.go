@@ -52,6 +52,7 @@ type session struct {
 	epoch     receipt.Epoch          // of the last welcome
 	asked     map[receipt.Epoch]bool // other epochs, of which receipts came: a hello asked about each once
 	lastNews  time.Time              // the hub said what it has
+	calledFor time.Time              // when to answer a call with a hello; zero: none is open
 	told      map[dot.Chain]lane.Set // sent of disputed chains: no receipt will come
 	patience  time.Duration          // with a hub that says nothing about what it has in custody
 	result    Result
@@ -81,7 +82,7 @@ func (s *session) run(ctx context.Context, once bool) error {
 		return err
 	}
 	for {
-		if s.again.Swap(false) {
+		if s.again.Swap(false) || s.called() {
 			if err := s.hello(ctx); err != nil {
 				return err
 			}
@@ -170,6 +171,15 @@ func (s *session) greeting(known receipt.EpochCertificate) wire.Hello {
 		h.Epoch = known.Epoch[:]
 	}
 	return h
+}
+
+// called reports whether it is time to answer a call.
+func (s *session) called() bool {
+	if s.calledFor.IsZero() || time.Now().Before(s.calledFor) {
+		return false
+	}
+	s.calledFor = time.Time{}
+	return true
 }
 
 // welcomed takes a welcome from epoch e.
@@ -334,6 +344,9 @@ func (s *session) wait(ctx context.Context, more bool) error {
 	if more && time.Now().Before(s.notBefore) {
 		pause = time.Until(s.notBefore)
 	}
+	if !s.calledFor.IsZero() {
+		pause = min(pause, time.Until(s.calledFor))
+	}
 	timer := time.NewTimer(max(pause, time.Millisecond))
 	defer timer.Stop()
 	select {
@@ -344,6 +357,9 @@ func (s *session) wait(ctx context.Context, more bool) error {
 		return nil
 	case rs := <-s.receipts:
 		return s.settle(ctx, rs)
+	case c := <-s.calls:
+		s.calledFor = time.Now().Add(s.cfg.Within(time.Duration(c.Within) * time.Second))
+		return nil
 	case <-s.wake:
 		return nil
 	case <-timer.C:

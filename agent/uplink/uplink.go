@@ -32,6 +32,7 @@ package uplink
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -113,6 +114,9 @@ type Config struct {
 	MaxInFlight int
 	// MaxEntries bounds the entries of one frame. 0: as many as the format allows.
 	MaxEntries int
+	// Within draws a moment before a time has passed, for what many devices are
+	// asked to do at once. nil: at random.
+	Within func(most time.Duration) time.Duration
 	// Rate bounds what is sent, in bytes of frames a second, for links that are
 	// paid for or shared. 0: as much as the link takes.
 	Rate int
@@ -144,7 +148,9 @@ type Uplink struct {
 	pace     *pace
 	wake     chan struct{}
 	receipts chan []receipt.Receipt
+	calls    chan wire.Call // the latest one
 
+	heard atomic.Uint64 // the run of the hub that called last
 	again          atomic.Bool
 	sent, received atomic.Uint64
 }
@@ -154,7 +160,13 @@ func New(cfg Config) *Uplink {
 	if cfg.MaxInFlight == 0 {
 		cfg.MaxInFlight = defaultInFlight
 	}
-	return &Uplink{cfg: cfg, pace: newPace(cfg.Rate), wake: make(chan struct{}, 1), receipts: make(chan []receipt.Receipt, 64)}
+	if cfg.Within == nil {
+		cfg.Within = func(most time.Duration) time.Duration { return rand.N(most + 1) }
+	}
+	return &Uplink{
+		cfg: cfg, pace: newPace(cfg.Rate), wake: make(chan struct{}, 1), receipts: make(chan []receipt.Receipt, 64),
+		calls: make(chan wire.Call, 1),
+	}
 }
 
 // Wake tells the session that there may be something new to send.
@@ -172,6 +184,12 @@ func (u *Uplink) TakeReceipts(b []byte) {
 	if err != nil {
 		u.cfg.Log.Warn("receipts not understood", "err", err)
 		return
+	}
+	if c := news.Call; c != nil && u.heard.Swap(c.Run) != c.Run {
+		select {
+		case u.calls <- *c:
+		default: // the session has not taken up an earlier one, which does as well
+		}
 	}
 	if rs := u.open(news.Receipts); len(rs) > 0 {
 		select {

@@ -260,6 +260,7 @@ func (s *Server) Run(ctx context.Context) error {
 			return s.broker.Consume(ctx, stream, broker.Slice{}, s.take)
 		})
 	}
+	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error {
 		if err := s.http.Serve(s.listen); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve the console: %w", err)
@@ -288,6 +289,22 @@ func (s *Server) Close() error {
 	}
 	s.closers = nil
 	return errors.Join(errs...)
+}
+
+// call asks devices whose connections outlived an earlier run of the hub to say
+// hello. With the server inside the hub there are none, and it costs nothing.
+func (s *Server) call(ctx context.Context) {
+	run := uint64(s.cfg.Now().UnixMicro()) //nolint:gosec // after 1970, or any other number
+	for _, pause := range contact.CallAgain() {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return
+		}
+		if err := contact.Call(ctx, s.store.Devices, run, s.broker.Publish); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("not every device was called; a hello comes with its next connection", "err", err)
+		}
+	}
 }
 
 // hello answers a device's hello.

@@ -75,7 +75,8 @@ func (w *world) calm(ctx context.Context) error {
 		l.ledger.arm(never)
 		l.ledger.setAway(false)
 	}
-	for begun := time.Now(); ; {
+	quietly := w.dice.is(0.5) // once all is well the hub is put back behind connections that stand
+	for begun, first := time.Now(), true; ; first = false {
 		w.hub.downUntil = time.Time{}
 		for _, d := range w.devices {
 			d.downUntil = time.Time{}
@@ -85,7 +86,7 @@ func (w *world) calm(ctx context.Context) error {
 			return err
 		}
 		for _, d := range w.devices {
-			if begun.Equal(time.Now()) && w.dice.is(0.75) {
+			if first && w.dice.is(0.75) {
 				d.hangUp() // custody ends with a connection
 			}
 			d.connect(ctx)
@@ -102,6 +103,13 @@ func (w *world) calm(ctx context.Context) error {
 				return err
 			}
 			left = "a copy is under way"
+		}
+		if left == "" && quietly && w.hub.backup != nil {
+			quietly, begun = false, time.Now()
+			if err := w.putBack(false); err != nil {
+				return err
+			}
+			continue
 		}
 		if left == "" {
 			return nil
@@ -153,6 +161,11 @@ func (w *world) left() string {
 		}
 		if n := uplink.Remaining((&outbox{d, d.proc.store}).Chains()); n > 0 {
 			return fmt.Sprintf("%s has %d entries waiting", d.id, n)
+		}
+		for _, st := range d.proc.store.Chains() {
+			if !w.has(st.Chain, st.Received) {
+				return fmt.Sprintf("%s takes %s %s for received, and the hub has less", d.id, st.Chain, st.Received)
+			}
 		}
 	}
 	return ""

@@ -117,6 +117,7 @@ func (d *device) start(ctx context.Context) error {
 		Outbox: &outbox{d, st}, Port: d.net, Key: d.key, Hub: d.w.hub.key.Public(), Now: d.clock.now, Log: d.w.log,
 		Greet: func() wire.Hello { return wire.Hello{Version: "sim"} }, Welcomed: d.welcomed(st),
 		Epoch:      func() []byte { return st.Contact().Epoch },
+		Within:     newDice(d.w.cfg.Seed, fmt.Sprintf("moments of %s %d", d.id, d.lives)).upTo,
 		MaxEntries: 1 + d.dice.IntN(30), MaxInFlight: 1 + d.dice.IntN(16),
 	})
 	ctx, p.stop = context.WithCancel(ctx)

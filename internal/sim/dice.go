@@ -42,6 +42,9 @@ func (d dice) within(least, most time.Duration) time.Duration {
 	return least + time.Duration(d.Int64N(int64(most-least)+1))
 }
 
+// upTo draws a duration of at most so much.
+func (d dice) upTo(most time.Duration) time.Duration { return d.within(0, most) }
+
 // about draws a duration of which most are short and some long, at most 8 times mean.
 func (d dice) about(mean time.Duration) time.Duration {
 	return time.Duration(min(d.ExpFloat64(), 8)*float64(mean)) + time.Duration(d.Int64N(1000)) + 1

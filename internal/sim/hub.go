@@ -114,7 +114,32 @@ func (h *hub) start(ctx context.Context) error {
 	h.w.records.serve(true)
 	l.loops.Go(func() { l.work(ctx, "alert", h.w.alerts) })
 	l.loops.Go(func() { l.work(ctx, "record", h.w.records) })
+	d := newDice(h.w.cfg.Seed, fmt.Sprintf("calls of %d", h.lives))
+	l.loops.Go(func() { l.call(ctx, uint64(h.lives), d) })
 	return nil
+}
+
+// call asks devices to say hello, as the hub's server does.
+func (l *life) call(ctx context.Context, run uint64, d dice) {
+	if l.hub.w.cfg.Control == NoCall {
+		return
+	}
+	for _, pause := range contact.CallAgain() {
+		if !sleep(ctx, pause+d.within(time.Millisecond, time.Second)) {
+			return
+		}
+		err := contact.Call(ctx, l.ledger.Devices, run, func(subject string, b []byte) error {
+			for _, dev := range l.hub.w.devices {
+				if wire.ReceiptFor(dev.id) == subject {
+					dev.net.receipts(b, d)
+				}
+			}
+			return nil
+		})
+		if err != nil && ctx.Err() == nil && l.ledger.alive() {
+			l.hub.w.violate("devices were not called: %v", err)
+		}
+	}
 }
 
 func (h *hub) setLife(l *life) {

@@ -26,10 +26,12 @@ const (
 	ReceiptFirst Control = "receipt-first"
 	// NoChild: a hub that was put back to an older copy never takes notice.
 	NoChild Control = "no-child"
+	// NoCall: a hub that starts asks nobody to say hello.
+	NoCall Control = "no-call"
 )
 
 // Controls lists those that break something.
-func Controls() []Control { return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild} }
+func Controls() []Control { return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall} }
 
 // Config is what a run is made of.
 type Config struct {

@@ -41,16 +41,19 @@ func (w *world) backUp() error {
 	return nil
 }
 
-// putBack stops the hub and puts the backup in place of its database. The
-// stream's server stops with it, so that every device says hello again. What the
-// operators wrote since is gone: their journal is another's affair. What
-// devices wrote must come back by itself.
-func (w *world) putBack() error {
+// putBack stops the hub and puts the backup in place of its database. When the
+// stream's server stops with it every device says hello again; when that is
+// another's, connections stand, and the hub must call. What the operators wrote
+// since is gone: their journal is another's affair. What devices wrote must come
+// back by itself.
+func (w *world) putBack(unplug bool) error {
 	h := w.hub
 	if h.backup == nil {
 		return nil
 	}
-	w.unplug()
+	if unplug {
+		w.unplug()
+	}
 	if h.life != nil {
 		h.life.ledger.crash()
 		if err := h.bury(w.dice.about(10 * time.Second)); err != nil {

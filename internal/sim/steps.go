@@ -38,7 +38,7 @@ func (w *world) step(ctx context.Context) error {
 		{4, func() error { return w.hub.note(ctx) }},
 		{1, func() error { return w.loseStream() }},
 		{3, w.backUp},
-		{2, w.putBack},
+		{2, func() error { return w.putBack(w.dice.is(0.6)) }},
 	})
 	if err := next.do(); err != nil {
 		return err

@@ -72,10 +72,22 @@ func (r *Refusal) Error() string {
 	return s
 }
 
-// ReceiptNews is what the hub publishes after it committed: signed receipts.
+// ReceiptNews is what the hub publishes after it committed: signed receipts;
+// and when it has started: a call.
 type ReceiptNews struct {
 	Receipts [][]byte `cbor:"1,keyasint"`
+	Call     *Call    `cbor:"2,keyasint,omitempty"`
 }
+
+// Call asks a device whose connection outlived the hub to say hello: the hub may
+// have been put back to an older copy of its database meanwhile.
+type Call struct {
+	Run    uint64 `cbor:"1,keyasint"`           // names the hub's run; a device answers each once
+	Within uint32 `cbor:"2,keyasint,omitempty"` // seconds; at a moment among them that the device draws
+}
+
+// MaxWithin bounds a call's seconds.
+const MaxWithin = 3600
 
 var encMode, decMode = func() (cbor.EncMode, cbor.DecMode) {
 	em, err := cbor.CoreDetEncOptions().EncMode()
@@ -122,6 +134,14 @@ func Unmarshal[M Message](b []byte) (M, error) {
 		}
 	}
 	return m, nil
+}
+
+// check refuses what no hub says.
+func (n ReceiptNews) check() error {
+	if n.Call != nil && (n.Call.Run == 0 || n.Call.Within > MaxWithin) {
+		return fmt.Errorf("call of run %d within %d s, at most %d", n.Call.Run, n.Call.Within, MaxWithin)
+	}
+	return nil
 }
 
 // check refuses lanes and seqs that no chain can have, so that no receiver has

@@ -149,7 +149,8 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "door hello", doorHellos()...)
 	out = add(t, out, "door answer", doorAnswers()...)
 	out = add(t, out, "refill", refills()...)
-	return add(t, out, "refill page", refillPages()...)
+	out = add(t, out, "refill page", refillPages()...)
+	return add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: 1758157200000, Within: 12}})
 }
 
 func committed(t testing.TB) []vector {
