@@ -173,9 +173,10 @@ func (s *session) greeting(known receipt.EpochCertificate) wire.Hello {
 	return h
 }
 
-// called reports whether it is time to answer a call.
+// called reports whether it is time to answer a call. What has come in is taken
+// up first: the hello then says so.
 func (s *session) called() bool {
-	if s.calledFor.IsZero() || time.Now().Before(s.calledFor) {
+	if len(s.outcomes)+len(s.receipts) > 0 || s.calledFor.IsZero() || time.Now().Before(s.calledFor) {
 		return false
 	}
 	s.calledFor = time.Time{}
@@ -346,6 +347,17 @@ func (s *session) wait(ctx context.Context, more bool) error {
 	}
 	if !s.calledFor.IsZero() {
 		pause = min(pause, time.Until(s.calledFor))
+	}
+	select { // what came in while the session was busy, in this order
+	case o := <-s.outcomes:
+		s.published(o)
+		return nil
+	default:
+	}
+	select {
+	case rs := <-s.receipts:
+		return s.settle(ctx, rs)
+	default:
 	}
 	timer := time.NewTimer(max(pause, time.Millisecond))
 	defer timer.Stop()
