@@ -150,7 +150,7 @@ type Uplink struct {
 	receipts chan []receipt.Receipt
 	calls    chan wire.Call // the latest one
 
-	heard atomic.Uint64 // the run of the hub that called last
+	heard          atomic.Uint64 // the run of the hub that called last
 	again          atomic.Bool
 	sent, received atomic.Uint64
 }

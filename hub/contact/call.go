@@ -17,7 +17,9 @@ import (
 // CallAgain is how long after the start, and after the call before, devices are
 // called again: a call that met nobody listening is not kept anywhere. Those that
 // heard one do not answer it twice.
-func CallAgain() []time.Duration { return []time.Duration{0, time.Minute, 5 * time.Minute, 30 * time.Minute} }
+func CallAgain() []time.Duration {
+	return []time.Duration{0, time.Minute, 5 * time.Minute, 30 * time.Minute}
+}
 
 // hellosASecond is how many hellos calls may bring a second.
 const hellosASecond = 50

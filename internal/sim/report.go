@@ -31,7 +31,9 @@ const (
 )
 
 // Controls lists those that break something.
-func Controls() []Control { return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall} }
+func Controls() []Control {
+	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall}
+}
 
 // Config is what a run is made of.
 type Config struct {

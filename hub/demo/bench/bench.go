@@ -45,7 +45,7 @@ type Options struct {
 	Entries int    // of P3's backlog; 100,000 when 0
 	// SlowRuns are those of P5, each of about 15 s; 21 when 0.
 	SlowRuns int
-	Log     *slog.Logger
+	Log      *slog.Logger
 }
 
 const (

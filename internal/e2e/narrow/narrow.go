@@ -6,12 +6,12 @@
 // bridge of this package reads each packet from one side and writes it to the
 // other. It needs root on Linux and touches nothing but namespaces of its own.
 //
-//	near ── veth ── middle (the bridge) ── veth ── far
+//		near ── veth ── middle (the bridge) ── veth ── far
 //
-//   - [Run] makes the namespaces, runs a command in the far one, and removes them.
-//   - [Join] is what that command begins with: it starts the bridge.
-//   - [Net.DialContext] connects from the near namespace to [FarAddr] in the far one.
-//   - [Net.Counts] says what went over the line.
+//	  - [Run] makes the namespaces, runs a command in the far one, and removes them.
+//	  - [Join] is what that command begins with: it starts the bridge.
+//	  - [Net.DialContext] connects from the near namespace to [FarAddr] in the far one.
+//	  - [Net.Counts] says what went over the line.
 package narrow
 
 import (
