@@ -151,6 +151,7 @@ var controls = []control{
 	{"agent/courier/age.go", "filippo.io/age", "", arch.RuleHome},
 	{"hub/ingest/cel.go", "cel.dev/cel-go/cel", "", arch.RuleHome},
 	{"agent/web/cobra.go", "github.com/spf13/cobra", "", arch.RuleHome},
+	{"hub/console/pdf.go", "github.com/signintech/gopdf", "", arch.RuleHome},
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},
 	{"internal/durable/rapid.go", "pgregory.net/rapid", "", arch.RuleHome},

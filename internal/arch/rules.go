@@ -146,6 +146,7 @@ const (
 var Homes = []Home{
 	{"github.com/dgraph-io/badger", []string{"agent/store"}, false, "the key layout, the fsync and the checks on reading are one decision, made in one place"},
 	{"modernc.org/sqlite", []string{"hub/store/sqlite", "internal/e2e"}, false, oneDatabase},
+	{"github.com/signintech/gopdf", []string{"internal/paper"}, false, "a font of megabytes stands behind it: only what prints takes it in"},
 	{"github.com/pquerna/otp", []string{"hub/access"}, false, "who gets in is decided in one place"},
 	{"github.com/ncruces/go-sqlite3", []string{"hub/store/sqlite", "internal/e2e"}, false, oneDatabase},
 	{"github.com/jackc/pgx", []string{"hub/store/postgres", "internal/e2e"}, false, oneDatabase},
