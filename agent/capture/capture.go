@@ -80,6 +80,8 @@ type Request struct {
 	Fields   map[string]any
 	Position *entry.Position
 	Corrects *dot.Dot // the earlier entry that this one corrects
+	// FormDraft is the id of the device's draft that this record completes, "" for none.
+	FormDraft string
 }
 
 // Result says where a record was saved.
@@ -134,7 +136,7 @@ func (c *Capture) Begin(ctx context.Context, r Request) (wait func() (Result, er
 	}
 	_, zone := wall.Zone()
 	saved := c.c.Store.Submit(ctx, entry.Draft{
-		Lane: f.Lane, Private: encoded,
+		Lane: f.Lane, Private: encoded, FormDraft: r.FormDraft,
 		Public: entry.Public{
 			Wall: wall.UnixMilli(), Zone: zone / 60, Offset: c.c.Offset(), Actor: r.Actor,
 			Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: r.refs(f), Position: r.Position, Corrects: r.Corrects,

@@ -28,6 +28,7 @@ type request struct {
 	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
 	contact     *Contact
 	refill      *refill
+	formDraft   *FormDraft // to keep; without content: to drop
 	findings    *findingsRow
 	feed        *feedAct
 
@@ -43,6 +44,8 @@ func (r *request) weight() int {
 	switch {
 	case r.draft != nil:
 		return len(r.draft.Private) + 2<<10
+	case r.formDraft != nil:
+		return len(r.formDraft.Content) + 1<<10
 	case r.refill != nil:
 		return r.refill.weight()
 	case r.findings != nil:
@@ -71,6 +74,11 @@ func (s *Store) Submit(ctx context.Context, d Draft) (wait func() (Saved, error)
 	}
 	if !d.Lane.Valid() {
 		return failed(fmt.Errorf("append entry: unknown %s", d.Lane))
+	}
+	if d.FormDraft != "" {
+		if err := checkFormDraftID(d.FormDraft); err != nil {
+			return failed(err)
+		}
 	}
 	if limit := entry.MaxFor(d.Lane); len(d.Private) > limit {
 		return failed(tooLarge(d.Lane, len(d.Private)))
@@ -200,6 +208,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 		s.contact = *p.contact
 	}
 	s.takeFeeds(p)
+	p.settleDrafts()
 	s.mu.Unlock()
 	return nil
 }

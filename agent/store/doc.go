@@ -37,6 +37,8 @@
 //	11 CHAIN              the chain's tail: last seq, its head, its logical time
 //	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
 //	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings
+//	30 id                 a form draft (a form that is being filled in): content and when it was
+//	                      saved; once completed, the entry's dot and hash
 //	31 SCOPE gen(4) slot(1) key
 //	                      a row of a scope's feed as the hub has it: n, rev, kind, line, body
 //	34 SCOPE              how far the scope is: the generation that is shown and its number of
@@ -47,8 +49,7 @@
 // other; of several, the one with the highest rev is shown. What the hub made of
 // the device's entries is rows of the device's own scope.
 //
-// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 30 drafts
-// of captures, 32 overlay, 33 due index, 35 search
+// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 32 overlay, 33 due index, 35 search
 // index, 40 blobs, 41 blob chunks, 50 batches carried for others, 60 the
 // device's own audit. 21 is never used: Badger keeps its own rows there.
 //

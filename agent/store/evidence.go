@@ -108,6 +108,11 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 		if scope, ok := parseFeed(key); ok && open(&r) {
 			s.feeds[scope] = &feedState{feedRow: r}
 		}
+	case kindFormDraft:
+		var r formDraftRow
+		if open(&r) {
+			s.loadFormDraft(string(key[1:]), r)
+		}
 	case kindSetting:
 		var r contactRow
 		var f findingsRow

@@ -16,6 +16,8 @@ const (
 	kindSetting = 0x20
 	kindBase    = 0x31
 	kindFeed    = 0x34
+
+	kindFormDraft = 0x30
 )
 
 const (

@@ -27,7 +27,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	s := &Store{
 		dir: dir, o: o, log: o.Log, queue: make(chan *request, queueSize),
 		chains: make(map[dot.Chain]*ChainState), watchers: make(map[chan struct{}]struct{}),
-		feeds: make(map[string]*feedState),
+		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState),
 	}
 	defer func() {
 		if err != nil {

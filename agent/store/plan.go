@@ -19,10 +19,11 @@ type plan struct {
 	settled  map[dot.Chain]bool
 	contact  *Contact
 
-	feeds    map[string]*feedState // scopes that changed; nil: forgotten
-	bases    map[string]bool       // base keys that were planned: whether a row stands there
-	changed  []scopedName          // rows that the device will show otherwise
-	switched []string              // scopes of which everything may be shown otherwise
+	feeds    map[string]*feedState  // scopes that changed; nil: forgotten
+	bases    map[string]bool        // base keys that were planned: whether a row stands there
+	changed  []scopedName           // rows that the device will show otherwise
+	switched []string               // scopes of which everything may be shown otherwise
+	drafts   map[string]*draftState // changed form drafts; nil: dropped
 }
 
 func (s *Store) plan(batch []*request) *plan {
@@ -30,17 +31,20 @@ func (s *Store) plan(batch []*request) *plan {
 		s: s, rows: make([]row, 0, len(batch)+4),
 		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
 		feeds: make(map[string]*feedState), bases: make(map[string]bool),
+		drafts: make(map[string]*draftState),
 	}
 	full, choked := s.checkSpace()
 	now := s.o.Now()
 	for _, r := range batch {
-		if r.err = choked; r.draft != nil || r.refill != nil {
+		if r.err = choked; r.draft != nil || r.refill != nil || r.formDraft != nil && r.formDraft.Content != nil {
 			r.err = full
 		}
 		switch {
 		case r.err != nil:
 		case r.draft != nil:
 			r.saved, r.err = p.append(r, now)
+		case r.formDraft != nil:
+			r.err = p.formDraft(r.formDraft, now)
 		case r.refill != nil:
 			p.refill(r.refill)
 		case r.findings != nil:
@@ -107,6 +111,12 @@ func (p *plan) state(c dot.Chain) *ChainState {
 
 // append gives a draft its dot, its logical time and its place in the chain.
 func (p *plan) append(r *request, now time.Time) (Saved, error) {
+	id := r.draft.FormDraft
+	if id != "" {
+		if st, ok := p.draftState(id); ok && st.completed != nil {
+			return *st.completed, nil // asked again after a lost reply
+		}
+	}
 	c := dot.Chain{Device: p.s.o.Device, Incarnation: p.s.o.Incarnation, Lane: r.draft.Lane}
 	st := p.state(c)
 	if st.endUnknown {
@@ -143,7 +153,11 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 
 	st.Last, st.Head, st.LastHLC = pub.Dot.Seq, e.after(), pub.HLC
 	p.chains[c], p.appended[c] = st, true
-	return Saved{Dot: pub.Dot, Hash: raw.Hash(), Head: st.Head, HLC: pub.HLC, SavedAt: now, Size: raw.Size()}, nil
+	saved := Saved{Dot: pub.Dot, Hash: raw.Hash(), Head: st.Head, HLC: pub.HLC, SavedAt: now, Size: raw.Size()}
+	if id != "" {
+		err = p.complete(id, saved)
+	}
+	return saved, err
 }
 
 // origin says for one lane why this incarnation began and where the one before it ended.

@@ -55,14 +55,15 @@ type Store struct {
 	door   sync.RWMutex // held for reading while sending to queue
 	closed bool         // owner: door
 
-	mu       sync.RWMutex // guards what follows
-	chains   map[dot.Chain]*ChainState
-	contact  Contact
-	feeds    map[string]*feedState // by scope
-	findings []Finding
-	unkept   bool // findings changed since they were kept
-	fatal    error
-	watchers map[chan struct{}]struct{}
+	mu         sync.RWMutex          // guards what follows
+	formDrafts map[string]draftState // by id
+	chains     map[dot.Chain]*ChainState
+	contact    Contact
+	feeds      map[string]*feedState // by scope
+	findings   []Finding
+	unkept     bool // findings changed since they were kept
+	fatal      error
+	watchers   map[chan struct{}]struct{}
 }
 
 // ChainState is what the store knows of one chain, without reading it.

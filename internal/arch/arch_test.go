@@ -152,6 +152,8 @@ var controls = []control{
 	{"hub/ingest/cel.go", "cel.dev/cel-go/cel", "", arch.RuleHome},
 	{"agent/web/cobra.go", "github.com/spf13/cobra", "", arch.RuleHome},
 	{"hub/console/pdf.go", "github.com/signintech/gopdf", "", arch.RuleHome},
+	{"internal/pack/workbook.go", "github.com/xuri/excelize/v2", "", arch.RuleHome},
+	{"internal/form/xlsform/xlsx.go", "github.com/xuri/excelize/v2", "", ""},
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},
 	{"internal/durable/rapid.go", "pgregory.net/rapid", "", arch.RuleHome},

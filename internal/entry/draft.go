@@ -15,6 +15,9 @@ type Draft struct {
 	Public Public
 	// Private is the encoded private part.
 	Private []byte
+	// FormDraft is the id of the device's form draft that this entry completes, ""
+	// for none. It is no part of the entry.
+	FormDraft string
 }
 
 // Saved says what became of a draft once it was durable.
