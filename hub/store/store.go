@@ -391,6 +391,8 @@ type Store interface {
 // then commits nothing, whatever fn returns. That SegmentAt finds nothing is an
 // answer and spoils nothing.
 type Tx interface {
+	NoticeTx
+
 	// Lane reads a lane and locks it until the transaction ends. An unknown
 	// chain gives an empty lane with the genesis head.
 	Lane(c dot.Chain) (Lane, error)

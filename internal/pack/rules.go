@@ -55,15 +55,17 @@ type rulesTable struct {
 		Value  string `toml:"value"`
 	} `toml:"derive"`
 	Key []struct {
-		ID     string            `toml:"id"`
-		Kind   string            `toml:"kind"`
-		Window string            `toml:"window"`
-		Words  map[string]string `toml:"words"`
-		Of     []struct {
-			Form string `toml:"form"`
-			Each string `toml:"each"`
-			When string `toml:"when"`
-			Key  string `toml:"key"`
+		ID       string            `toml:"id"`
+		Kind     string            `toml:"kind"`
+		Window   string            `toml:"window"`
+		Suspends string            `toml:"suspends"`
+		Words    map[string]string `toml:"words"`
+		Of       []struct {
+			Form   string `toml:"form"`
+			Each   string `toml:"each"`
+			When   string `toml:"when"`
+			Key    string `toml:"key"`
+			Entity string `toml:"entity"`
 		} `toml:"of"`
 	} `toml:"key"`
 	Flag       []remarkTable `toml:"flag"`
@@ -151,7 +153,7 @@ func (r *ruling) lineOf(f rules.Fault) int {
 	table := indexed(f.Kind, f.Index)
 	switch f.Kind {
 	case "key":
-		if f.Field == "when" || f.Field == "key" {
+		if f.Field == "when" || f.Field == "key" || f.Field == "entity" {
 			of := indexed("key.of", r.ofs[f.Index]+f.Of)
 			return cmpLine(r.lines, of+"."+f.Field, r.lines[of])
 		}
@@ -224,7 +226,7 @@ func (r *ruling) keys() {
 		table := indexed("key", i)
 		line := r.lines[table]
 		r.id(line, k.ID, k.Words)
-		out := rules.KeyRule{ID: k.ID, Kind: rules.KeyKind(k.Kind)}
+		out := rules.KeyRule{ID: k.ID, Kind: rules.KeyKind(k.Kind), Suspends: k.Suspends}
 		if k.Window != "" {
 			out.Window = r.duration(cmpLine(r.lines, table+".window", line), k.ID, k.Window)
 		}
@@ -240,7 +242,7 @@ func (r *ruling) keys() {
 					r.fault(rulesFile, at, "rule %s: form %s has no repeat %q", k.ID, f.ID, clip(of.Each))
 				}
 			}
-			out.Of = append(out.Of, rules.KeyOf{Form: of.Form, Each: of.Each, When: of.When, Key: of.Key})
+			out.Of = append(out.Of, rules.KeyOf{Form: of.Form, Each: of.Each, When: of.When, Key: of.Key, Entity: of.Entity})
 		}
 		before += len(k.Of)
 		r.src.Keys = append(r.src.Keys, out)

@@ -28,6 +28,8 @@ type Place struct{ Lon, Lat float64 }
 type Mark struct {
 	Rule string
 	Key  string
+	// Entity is the id of the entity whose movement is suspended if the record is a twin.
+	Entity string
 }
 
 // Remark is a flag or a review that a rule makes about a record.
@@ -64,11 +66,11 @@ func (s *Set) Notice(read Reader, r Record) (marks []Mark, remarks []Remark, err
 	for _, k := range s.keys[r.Form] {
 		for _, row := range r.rows(k.of.Each) {
 			vars["row"] = row
-			key, err := k.mark(b, vars)
+			m, err := k.mark(b, vars)
 			if err != nil {
 				errs = append(errs, fmt.Errorf("rule %s: %w", k.rule.ID, err))
-			} else if key != "" {
-				marks = append(marks, Mark{k.rule.ID, key})
+			} else if m.Key != "" {
+				marks = append(marks, m)
 			}
 		}
 	}
@@ -83,15 +85,26 @@ func (s *Set) Notice(read Reader, r Record) (marks []Mark, remarks []Remark, err
 	return marks, remarks, errors.Join(errs...)
 }
 
-func (k *keyOf) mark(b *book, vars map[string]any) (string, error) {
+// mark says what a record, or a row of it, counts for; without a key for nothing.
+func (k *keyOf) mark(b *book, vars map[string]any) (Mark, error) {
+	m := Mark{Rule: k.rule.ID}
 	if k.when != nil {
 		if v, err := k.when.run(b, vars); err != nil || v != true {
-			return "", err
+			return m, err
 		}
 	}
 	v, err := k.key.run(b, vars)
-	key, _ := v.(string)
-	return key, err
+	if err != nil {
+		return m, err
+	}
+	m.Key, _ = v.(string)
+	if k.entity != nil {
+		if v, err = k.entity.run(b, vars); err != nil {
+			return Mark{}, err
+		}
+		m.Entity, _ = v.(string)
+	}
+	return m, nil
 }
 
 // vars are the variables of the record's expressions.
@@ -145,6 +158,9 @@ func (c *compiler) keys(s *Set) {
 		if k.Kind != Duplicate && k.Kind != Twin {
 			c.fault("kind", "unknown kind %q: write duplicate or twin", k.Kind)
 		}
+		if _, known := c.src.Fields[k.Suspends]; k.Suspends != "" && !known {
+			c.fault("suspends", "unknown entity type %q: declare it in entities.toml", k.Suspends)
+		}
 		for j, of := range k.Of {
 			c.at.Of = j
 			out := keyOf{rule: k, of: of}
@@ -152,6 +168,12 @@ func (c *compiler) keys(s *Set) {
 				out.when = c.program("when", of.When, "answers", "entry", "row")
 			}
 			out.key = c.program("key", of.Key, "answers", "entry", "row")
+			if (of.Entity == "") != (k.Suspends == "") || k.Suspends != "" && k.Kind != Twin {
+				c.fault("entity", "what is suspended needs kind = \"twin\", suspends with a type, and entity with an id: write all or none")
+			}
+			if of.Entity != "" {
+				out.entity = c.program("entity", of.Entity, "answers", "entry", "row")
+			}
 			s.keys[of.Form] = append(s.keys[of.Form], out)
 		}
 	}

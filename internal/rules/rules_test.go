@@ -38,9 +38,9 @@ func farm(t testing.TB) (*rules.Set, rules.Rows) {
 			},
 			Keys: []rules.KeyRule{
 				{ID: "case", Kind: rules.Duplicate, Of: []rules.KeyOf{{Form: "apply", Key: "entry.entity + '/' + string(answers.year)"}}},
-				{ID: "twin", Kind: rules.Twin, Window: 6 * time.Hour, Of: []rules.KeyOf{
-					{Form: "use", When: "part(answers.ref, values.pattern) != ''", Key: "answers.item + part(answers.ref, values.pattern)"},
-					{Form: "treat", Each: "given", When: "row.from != null", Key: "row.item + entry.entity"},
+				{ID: "twin", Kind: rules.Twin, Window: 6 * time.Hour, Suspends: "herd", Of: []rules.KeyOf{
+					{Form: "use", When: "part(answers.ref, values.pattern) != ''", Key: "answers.item + part(answers.ref, values.pattern)", Entity: "answers.item"},
+					{Form: "treat", Each: "given", When: "row.from != null", Key: "row.item + entry.entity", Entity: "row.item"},
 				}},
 			},
 			Remarks: []rules.RemarkRule{
@@ -90,15 +90,20 @@ func TestNotice(t *testing.T) {
 		{rules.Record{Form: "visit"}, nil, nil, false},
 		{
 			rules.Record{Form: "apply", Entity: "H-1", Actor: "U1", Time: at, Answers: map[string]any{"year": int64(2025)}, Place: &rules.Place{101.742, 39.182}},
-			[]rules.Mark{{"case", "H-1/2025"}}, nil, false,
+			[]rules.Mark{{Rule: "case", Key: "H-1/2025"}},
+			nil, false,
 		},
 		{
 			rules.Record{Form: "apply", Entity: "H-1", Actor: "U2", Time: at, Answers: map[string]any{"year": int64(2025)}, Place: &rules.Place{gx, gy}},
-			[]rules.Mark{{"case", "H-1/2025"}}, []rules.Remark{{"gcj", false}, {"moved", true}}, false,
+			[]rules.Mark{{Rule: "case", Key: "H-1/2025"}},
+			[]rules.Remark{{"gcj", false}, {"moved", true}},
+			false,
 		},
 		{ // an answer that is missing and not known to be asked: the rule fails, the others are told
 			rules.Record{Form: "apply", Entity: "H-1", Actor: "U2", Time: at},
-			nil, []rules.Remark{{"moved", true}}, true,
+			nil,
+			[]rules.Remark{{"moved", true}},
+			true,
 		},
 		{
 			rules.Record{Form: "use", Asked: []string{"ref"}, Answers: map[string]any{"item": "IOD"}},
@@ -106,13 +111,15 @@ func TestNotice(t *testing.T) {
 		},
 		{
 			rules.Record{Form: "use", Answers: map[string]any{"item": "IOD", "ref": "for H-1"}},
-			[]rules.Mark{{"twin", "IODH-1"}}, nil, false,
+			[]rules.Mark{{"twin", "IODH-1", "IOD"}},
+			nil, false,
 		},
 		{
 			rules.Record{Form: "treat", Entity: "H-1", AskedOf: map[string][]string{"given": {"from"}}, Answers: map[string]any{"given": []any{
 				map[string]any{"item": "IOD", "from": "S1"}, map[string]any{"item": "X"}, map[string]any{"item": "Y", "from": "S2"},
 			}}},
-			[]rules.Mark{{"twin", "IODH-1"}, {"twin", "YH-1"}}, nil, false,
+			[]rules.Mark{{"twin", "IODH-1", "IOD"}, {"twin", "YH-1", "Y"}},
+			nil, false,
 		},
 	} {
 		marks, remarks, err := s.Notice(rows, tc.r)
@@ -189,7 +196,7 @@ func TestRunawayIsStopped(t *testing.T) {
 	s := compile(t, rules.Source{
 		Fields: map[string][]string{}, Remarks: []rules.RemarkRule{{ID: "deep", Forms: []string{"f"}, When: "answers.a.all(x, x == x)"}},
 	})
-	short, long := make([]any, 20), make([]any, 200_000)
+	short, long := make([]any, 20), make([]any, 60_000)
 	for i := range long {
 		long[i] = "x"
 		if i < len(short) {
@@ -201,7 +208,7 @@ func TestRunawayIsStopped(t *testing.T) {
 		t.Errorf("a short list: %v, %v", remarks, err)
 	}
 	if _, _, err = s.Notice(rules.Rows{}, rules.Record{Form: "f", Answers: map[string]any{"a": long}}); err == nil {
-		t.Error("it went through a list of 200,000")
+		t.Error("it went through a list of 60,000")
 	}
 }
 

@@ -36,7 +36,10 @@ type KeyRule struct {
 	Kind KeyKind
 	// Window is how far apart they may be; 0: any time.
 	Window time.Duration
-	Of     []KeyOf
+	// Suspends is, for [Twin], the type of the entities whose movements are
+	// suspended; KeyOf.Entity says which entity. Empty: none are.
+	Suspends string
+	Of       []KeyOf
 }
 
 // KeyKind says what becomes of records with the same key.
@@ -57,6 +60,8 @@ type KeyOf struct {
 	Each string // a repeat: once for each of its rows, which row then is. "" for once
 	When string // expression; "" always
 	Key  string // expression; no text or an empty one: the record is not looked at
+	// Entity is an expression: the id of the entity whose movement a twin suspends.
+	Entity string
 }
 
 // RemarkRule is a flag or a review: an expression that is true of a record which
@@ -73,7 +78,7 @@ type Fault struct {
 	Kind  string // derive, key or remark
 	Index int    // in its list of the Source
 	Of    int    // within KeyRule.Of
-	Field string // the key of the expression: value, when, key
+	Field string // the key of the expression: value, when, key, entity
 	Words string
 }
 
@@ -94,9 +99,9 @@ type derived struct {
 }
 
 type keyOf struct {
-	rule      *KeyRule
-	of        KeyOf
-	when, key *program
+	rule              *KeyRule
+	of                KeyOf
+	when, key, entity *program
 }
 
 type remark struct {
@@ -169,6 +174,7 @@ func (s *Set) want() {
 		for _, k := range ks {
 			add(k.when)
 			add(k.key)
+			add(k.entity)
 		}
 	}
 	for _, rs := range s.remarks {

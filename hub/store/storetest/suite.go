@@ -64,6 +64,7 @@ func checks() []check {
 	all = append(all, rollbackChecks...)
 	all = append(all, factChecks...)
 	all = append(all, feedChecks...)
+	all = append(all, noticeChecks...)
 	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)
 }

@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+)
+
+// PutMark adds a mark or changes what it repeats.
+func (t *tx) PutMark(m store.Mark) error {
+	return t.do("put a mark as part of", m.Dot.Chain, func() error {
+		if m.Rule == "" || m.Key == "" || m.Dot.IsZero() {
+			return fmt.Errorf("a mark has a rule, a key and an entry")
+		}
+		of := ""
+		if !m.Of.IsZero() {
+			of = m.Of.String()
+		}
+		return t.w.exec("INSERT INTO marks (rule, key, entry, at, of_entry) VALUES (?, ?, ?, ?, ?)"+
+			" ON CONFLICT (rule, key, entry) DO UPDATE SET of_entry = excluded.of_entry", m.Rule, m.Key, m.Dot.String(), m.Time, of)
+	})
+}
+
+// Marks lists the marks under a key.
+func (t *tx) Marks(rule, key string) (out []store.Mark, err error) {
+	err = t.do("read marks as part of", dot.Chain{}, func() error {
+		return t.w.each("SELECT arrived, entry, at, of_entry FROM marks WHERE rule = ? AND key = ?", []any{rule, key}, func(s *sqlite3.Stmt) (err error) {
+			m := store.Mark{Rule: rule, Key: key, Arrived: s.ColumnInt64(0), Time: s.ColumnInt64(2)}
+			if m.Dot, err = dot.Parse(s.ColumnText(1)); err != nil {
+				return fmt.Errorf("%w: mark %d: %w", errDamagedRow, m.Arrived, err)
+			}
+			if of := s.ColumnText(3); of != "" {
+				if m.Of, err = dot.Parse(of); err != nil {
+					return fmt.Errorf("%w: mark %d: %w", errDamagedRow, m.Arrived, err)
+				}
+			}
+			out = append(out, m)
+			return nil
+		})
+	})
+	slices.SortFunc(out, store.Mark.Compare)
+	return out, err
+}
+
+// Reasons lists the judgements that speak of an entry.
+func (t *tx) Reasons(d dot.Dot) (out []store.Judgement, err error) {
+	err = t.do("read reasons as part of", d.Chain, func() error {
+		return t.w.each("SELECT verdict, code, words FROM reasons WHERE entry = ? ORDER BY verdict, code", []any{d.String()}, func(s *sqlite3.Stmt) error {
+			out = append(out, store.Judgement{Verdict: store.Verdict(s.ColumnText(0)), Code: s.ColumnText(1), Words: s.ColumnText(2)})
+			return nil
+		})
+	})
+	return out, err
+}
+
+// SetReasons replaces the judgements that speak of an entry.
+func (t *tx) SetReasons(d dot.Dot, reasons []store.Judgement) error {
+	return t.do("write reasons as part of", d.Chain, func() error {
+		if err := t.w.exec("DELETE FROM reasons WHERE entry = ?", d.String()); err != nil {
+			return err
+		}
+		for _, r := range reasons {
+			if err := t.w.exec("INSERT INTO reasons (entry, verdict, code, words) VALUES (?, ?, ?, ?)", d.String(), string(r.Verdict), r.Code, r.Words); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
