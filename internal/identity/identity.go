@@ -29,6 +29,8 @@ const (
 	ForDoor    Domain = "otor/1/door"
 	ForCursor  Domain = "otor/1/cursor"
 	ForFact    Domain = "otor/1/fact"
+	// ForStatement is what operators hand out.
+	ForStatement Domain = "otor/1/statement"
 )
 
 // SignatureSize is the length of a signature in bytes.
