@@ -49,6 +49,7 @@ var kinds = []struct {
 	{store.ErrLocked, cli.Storage, "locked", "stop it first, or use another --data folder"},
 	{store.ErrFull, cli.Storage, "disk_full", "delete photos or files; nothing that was saved is lost"},
 	{store.ErrReadOnly, cli.Storage, "read_only", "make the folder writable for this user, or use another --data folder"},
+	{store.ErrFails, cli.Storage, "disk_fails", "check the disk or memory card, then start again; nothing that was saved is lost"},
 	{store.ErrDamaged, cli.Integrity, "store_damaged", "keep the folder as it is, copy it aside, and run: agent doctor"},
 	{store.ErrWrongKey, cli.Integrity, "wrong_key", "put back the identity.json that belongs to this folder"},
 	{store.ErrNotFound, cli.Refused, "not_found", "agent log lists the entries that there are"},
@@ -85,7 +86,7 @@ const (
 
 func exitOfRefusal(code string) cli.Exit {
 	switch code {
-	case codeDiskFull, "locked", "read_only":
+	case codeDiskFull, "locked", "read_only", "disk_fails":
 		return cli.Storage
 	case codeRefused:
 		return cli.Credential

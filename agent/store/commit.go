@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/failpoint"
 	"otor/internal/receipt"
 )
 
@@ -88,8 +90,8 @@ func (s *Store) Submit(ctx context.Context, d Draft) (wait func() (Saved, error)
 		return failed(err)
 	}
 	return func() (Saved, error) {
-		<-r.done
-		return r.saved, r.err
+		err := s.outcome(r)
+		return r.saved, err
 	}
 }
 
@@ -181,6 +183,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	if len(p.rows) == 0 {
 		return nil
 	}
+	failpoint.At(failpoint.Planned)
 	err := s.write(p.rows)
 	if errors.Is(err, badger.ErrTxnTooBig) && len(batch) > 1 {
 		half := len(batch) / 2
@@ -192,6 +195,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	if err != nil {
 		return s.fail(err)
 	}
+	failpoint.At(failpoint.Committed)
 	// Durable from here on: first the tails outside, then what readers see.
 	for c := range p.appended {
 		st := p.chains[c]
@@ -199,6 +203,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 			s.log.Warn("the tail beside the database is behind", "chain", c, "err", err)
 		}
 	}
+	failpoint.At(failpoint.Noted)
 	s.mu.Lock()
 	for c, st := range p.chains {
 		st.Lost = s.chains[c].Lost // readers may have noticed more meanwhile
@@ -241,6 +246,8 @@ func (s *Store) fail(err error) error {
 		err = fmt.Errorf("%w: %w", errFull(s.dir, 0), err)
 	case isReadOnly(err):
 		err = fmt.Errorf("%w: %s: %w", ErrReadOnly, s.dir, err)
+	case errors.Is(err, syscall.EIO):
+		err = errFails(s.dir, err)
 	default:
 		err = fmt.Errorf("commit to store %s: %w: restart the program", s.dir, err)
 	}

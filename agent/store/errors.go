@@ -13,6 +13,7 @@ var (
 	ErrLocked   = errors.New("the store is in use")
 	ErrFull     = errors.New("the disk is full")
 	ErrReadOnly = errors.New("the store cannot be written")
+	ErrFails    = errors.New("the disk fails")
 	ErrDamaged  = errors.New("the store is damaged")
 	ErrWrongKey = errors.New("the key does not open the store")
 	ErrTooLarge = errors.New("the entry is too large")

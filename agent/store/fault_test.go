@@ -201,3 +201,25 @@ func TestStoreModel(t *testing.T) {
 		}
 	})
 }
+
+// TestCutAtTheFirstStart: the power went after the database's files were made
+// and before anything was in them.
+func TestCutAtTheFirstStart(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(files(t, dir, "*.sst"), files(t, dir, "*.mem")...) {
+		remove(t, name)
+	}
+	remove(t, filepath.Join(dir, "tails-1"))
+	if err := os.WriteFile(filepath.Join(dir, "db", "MANIFEST"), append([]byte("Bdgr"), 0, 0, 0, 8), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, options())
+	if f := s.Findings(); len(f) != 0 {
+		t.Fatal(f)
+	}
+	put(t, s, dot.Record, 1)
+}

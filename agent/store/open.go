@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -28,6 +29,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		dir: dir, o: o, log: o.Log, queue: make(chan *request, queueSize),
 		chains: make(map[dot.Chain]*ChainState), watchers: make(map[chan struct{}]struct{}),
 		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState),
+		jammed: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
@@ -69,7 +71,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 
 // explain gives a file error its words.
 func (s *Store) explain(err error) error {
-	for _, known := range []error{ErrLocked, ErrFull, ErrReadOnly, ErrDamaged, ErrWrongKey} {
+	for _, known := range []error{ErrLocked, ErrFull, ErrReadOnly, ErrFails, ErrDamaged, ErrWrongKey} {
 		if errors.Is(err, known) {
 			return err
 		}
@@ -78,6 +80,8 @@ func (s *Store) explain(err error) error {
 	case isNoSpace(err):
 		free, _ := diskFree(s.dir) // 0 when even that cannot be read
 		return fmt.Errorf("%w: %w", errFull(s.dir, free), err)
+	case errors.Is(err, syscall.EIO):
+		return errFails(s.dir, err)
 	case isReadOnly(err):
 		return fmt.Errorf("%w: %s: %w: make the folder writable for this user, or use another --data folder", ErrReadOnly, s.dir, err)
 	default:
@@ -110,14 +114,14 @@ func (s *Store) openBadger() (err error) {
 			err = damaged(s.dbDir(), fmt.Sprint(r), "keep the folder, move it away and enrol again")
 		}
 	}()
-	lines := &badgerLog{log: s.log}
+	lines := &badgerLog{log: s.log, stuck: s.jam}
 	s.db, err = badger.Open(badgerOptions(s.dbDir(), s.o, lines))
 	if errors.Is(err, badger.ErrTruncateNeeded) {
 		return fmt.Errorf("%w: %s was not closed in order and must be opened for writing once", ErrReadOnly, s.dir)
 	}
 	if err != nil {
 		s.db = nil
-		if isNoSpace(err) || isReadOnly(err) {
+		if isNoSpace(err) || isReadOnly(err) || errors.Is(err, syscall.EIO) {
 			return err
 		}
 		return damaged(s.dbDir(), err.Error(), "keep the folder, move it away and enrol again")
@@ -167,7 +171,7 @@ func (s *Store) load() error {
 	}
 	found := make(map[dot.Chain]*evidence)
 	err = s.view(func(txn *badger.Txn) error {
-		if err := s.loadFormat(txn); err != nil {
+		if err := s.loadFormat(txn, len(outside) == 0 && len(unused) == 0); err != nil {
 			return err
 		}
 		return s.loadRows(txn, found)
@@ -192,14 +196,16 @@ func (s *Store) load() error {
 	return nil
 }
 
-// loadFormat checks that the key is the right one, and marks a new store.
-func (s *Store) loadFormat(txn *badger.Txn) error {
+// loadFormat checks that the key is the right one, and marks a new store. The
+// power may go after Badger made its files and before the mark is there: then
+// there is no row at all, and no tails file, which is made after it.
+func (s *Store) loadFormat(txn *badger.Txn, noTails bool) error {
 	item, err := txn.Get(formatKey)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		if s.o.ReadOnly {
 			return nil
 		}
-		if !s.fresh {
+		if !s.fresh && !(noTails && empty(txn)) {
 			s.note(Finding{Code: CodeRowDamaged, Which: fmt.Sprintf("row %x", formatKey), What: "it is missing", Do: "nothing: it was written again"})
 		}
 		value, err := s.box.sealRow(formatKey, formatRow{formatVersion, s.o.Device})
@@ -224,4 +230,14 @@ func (s *Store) loadFormat(txn *badger.Txn) error {
 		return fmt.Errorf("store %s belongs to device %s and not to %s: use another --data folder", s.dir, f.Device, s.o.Device)
 	}
 	return nil
+}
+
+// empty reports whether the database has no row.
+func empty(txn *badger.Txn) bool {
+	opts := badger.DefaultIteratorOptions
+	opts.PrefetchValues = false
+	it := txn.NewIterator(opts)
+	defer it.Close()
+	it.Rewind()
+	return !it.Valid()
 }

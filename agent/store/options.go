@@ -122,6 +122,26 @@ type badgerLog struct {
 
 	mu      sync.Mutex
 	ignored []string // owner: mu
+	failed  int      // owner: mu; flushes that went wrong, one after the other
+	stuck   func(line string)
+}
+
+// patience is how many flushes may fail, one a second, before the database
+// counts as stuck: Badger itself would try for ever, and let nobody go on.
+const patience = 3
+
+// noteFlush hears Badger say that it could not write a table.
+func (l *badgerLog) noteFlush(line string) {
+	if !strings.HasPrefix(line, "error flushing memtable") {
+		return
+	}
+	l.mu.Lock()
+	l.failed++
+	n := l.failed
+	l.mu.Unlock()
+	if n == patience && l.stuck != nil {
+		l.stuck(line)
+	}
 }
 
 func (l *badgerLog) Errorf(format string, args ...any) {
@@ -132,6 +152,7 @@ func (l *badgerLog) Errorf(format string, args ...any) {
 		l.mu.Unlock()
 	}
 	l.log.Error("badger", "line", line)
+	l.noteFlush(line)
 }
 
 func (l *badgerLog) Warningf(format string, args ...any) {

@@ -42,6 +42,7 @@ type Store struct {
 	kept  []Finding // what earlier openings found; used by Open alone
 
 	queue     chan *request // to the committer; bounded
+	jammed    chan struct{} // closed by jam
 	committed sync.WaitGroup
 
 	sweeping sync.Mutex // held by Sweep: one at a time
@@ -189,7 +190,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	s.door.Unlock()
 	close(s.queue)
-	s.committed.Wait()
+	s.unlessJammed(s.committed.Wait)
 	// Badger writes its log into a table now, through a memory map: on a full
 	// disk that would kill the process.
 	err := errors.Join(s.makeRoom(openFloor), s.release())
@@ -206,7 +207,7 @@ func (s *Store) release() error {
 		errs = append(errs, s.tails.close())
 	}
 	if s.db != nil {
-		errs = append(errs, s.db.Close())
+		errs = append(errs, s.closeBadger())
 	}
 	if s.lock != nil {
 		errs = append(errs, s.lock.Unlock())
@@ -219,8 +220,7 @@ func (s *Store) send(ctx context.Context, r *request) error {
 	if err := s.post(ctx, r); err != nil {
 		return err
 	}
-	<-r.done
-	return r.err
+	return s.outcome(r)
 }
 
 // post hands a request to the committer. A request that was handed over is

@@ -6,6 +6,7 @@ package server
 // otorcontrol alone.
 type Control struct {
 	NoDedup bool // copies are not recognised
+	NoSync  bool // the database leaves syncing out
 	NoChild bool // a hub that was put back to an older copy keeps its epoch
 }
 

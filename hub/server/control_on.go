@@ -7,6 +7,6 @@ import "os"
 func init() {
 	control = func() Control {
 		what := os.Getenv("OTOR_CONTROL")
-		return Control{NoDedup: what == "no-dedup", NoChild: what == "no-child"}
+		return Control{NoDedup: what == "no-dedup", NoSync: what == "no-sync", NoChild: what == "no-child"}
 	}
 }

@@ -35,6 +35,7 @@ import (
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
 	"otor/internal/durable"
+	"otor/internal/failpoint"
 	"otor/internal/form"
 	"otor/internal/receipt"
 	"otor/internal/webui"
@@ -149,7 +150,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 }
 
 func (s *Server) openStore(ctx context.Context) error {
-	st, err := sqlite.Open(ctx, filepath.Join(s.cfg.Dir, "hub.db"), sqlite.Options{Log: s.cfg.Log})
+	st, err := sqlite.Open(ctx, filepath.Join(s.cfg.Dir, "hub.db"), sqlite.Options{Log: s.cfg.Log, NoSync: control().NoSync})
 	if err != nil {
 		return err
 	}
@@ -314,6 +315,7 @@ func (s *Server) hello(ctx context.Context, d dot.Device, data []byte) []byte {
 		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)
 		return nil
 	}
+	failpoint.At(failpoint.Greeted)
 	b, err := wire.Marshal(w)
 	if err != nil {
 		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)

@@ -9,6 +9,7 @@ import (
 	"otor/hub/ingest"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/failpoint"
 	"otor/internal/wire"
 )
 
@@ -39,7 +40,9 @@ func (s *Server) take(ctx context.Context, ds []broker.Delivery) []broker.Dispos
 		for i := range out {
 			out[i] = broker.Ack()
 		}
+		failpoint.At(failpoint.Ingested)
 		s.announce(results)
+		failpoint.At(failpoint.Announced)
 		return out
 	}
 	for i, a := range arrivals {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"otor/agent/enrol"
 	"otor/agent/web"
 	"otor/internal/cli"
 	"otor/internal/dot"
@@ -117,4 +118,14 @@ func (a *Agent) PutAndKill(t testing.TB, lines string, after int, flags ...strin
 	p.Await(t, after)
 	p.Kill()
 	return p.Printed()
+}
+
+// NATS is where the agent looks for its hub, host:port.
+func (a *Agent) NATS(t testing.TB) string {
+	t.Helper()
+	id, err := enrol.Load(a.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimPrefix(id.NatsURLs[0], "tls://")
 }

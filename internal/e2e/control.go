@@ -12,13 +12,19 @@ import (
 	"testing"
 	"time"
 
+	"otor/internal/cli"
 	"otor/internal/dot"
 )
+
+// controls is held while a control is built.
+var controls sync.Mutex
 
 // Control builds a program with the tag otorcontrol, under which OTOR_CONTROL
 // can make it break a promise. It is made once a run.
 func Control(t testing.TB, name string) string {
 	t.Helper()
+	controls.Lock() // trials run side by side
+	defer controls.Unlock()
 	file := filepath.Join(programs, "control-"+name)
 	if _, err := os.Stat(file); err == nil {
 		return file
@@ -33,6 +39,7 @@ func Control(t testing.TB, name string) string {
 // Stream is a put whose input is given at once and whose dots are noted as they come.
 type Stream struct {
 	run *process
+	err strings.Builder // its stderr
 
 	mu      sync.Mutex
 	printed []dot.Dot
@@ -47,7 +54,7 @@ func StartPut(t testing.TB, file string, env []string, dir, lines string, flags 
 		cmd.Path = file
 	}
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(lines), os.Stderr
+	cmd.Stdin, cmd.Stderr = strings.NewReader(lines), &p.err
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -72,7 +79,12 @@ func StartPut(t testing.TB, file string, env []string, dir, lines string, flags 
 		}
 		_ = cmd.Wait() // it was killed
 	}()
-	t.Cleanup(p.Kill)
+	t.Cleanup(func() {
+		p.Kill()
+		if s := p.err.String(); t.Failed() && s != "" {
+			t.Logf("stderr of put: %s", s[max(0, len(s)-2<<10):])
+		}
+	})
 	return p
 }
 
@@ -98,3 +110,26 @@ func (p *Stream) Process() *os.Process { return p.run.cmd.Process }
 
 // Kill ends put as a crash would, and waits until all that it printed was read.
 func (p *Stream) Kill() { p.run.kill() }
+
+// Ended waits until the command has ended by itself, and all that it printed was read.
+func (p *Stream) Ended(t testing.TB) {
+	t.Helper()
+	select {
+	case <-p.run.ended:
+	case <-time.After(Patience):
+		t.Fatal("put did not end")
+	}
+}
+
+// HasEnded reports whether the command has ended, and all that it printed was read.
+func (p *Stream) HasEnded() bool {
+	select {
+	case <-p.run.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// Exit is the exit code of a command that has ended; -1 when a signal ended it.
+func (p *Stream) Exit() cli.Exit { return cli.Exit(p.run.cmd.ProcessState.ExitCode()) }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"otor/hub/console"
 	"otor/hub/server"
@@ -109,3 +110,24 @@ func (h *Hub) Status(t testing.TB) console.Fleet {
 	t.Helper()
 	return Decode[console.Fleet](t, h.Do(t, "status", "--json").Want(t, cli.OK))
 }
+
+// TryStart starts the hub once, and returns why it ended before it was ready.
+func (h *Hub) TryStart(t testing.TB) (err error) {
+	t.Helper()
+	args := append([]string{"serve", "--json", "--data", h.Dir, "--http", h.http, "--nats-listen", h.nats}, h.Flags...)
+	h.run, _, err = start(t, launch{h.logs, "hub", h.Program, h.Env}, args...)
+	return err
+}
+
+// Ended waits so long for the hub to end by itself, and reports whether it did.
+func (h *Hub) Ended(most time.Duration) bool {
+	select {
+	case <-h.run.ended:
+		return true
+	case <-time.After(most):
+		return false
+	}
+}
+
+// ListenLike makes a hub listen where devices know another one of the same keys.
+func (h *Hub) ListenLike(nats string) { h.nats = nats }

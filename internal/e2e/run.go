@@ -30,20 +30,26 @@ func Build(m *testing.M) (code int) {
 	dir, err := os.MkdirTemp("", "otor-e2e-")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
-		programs = dir
-		for _, name := range []string{"agent", "hub"} {
-			cmd := exec.CommandContext(context.Background(), "go", "build", "-o", program(name), "otor/"+name)
-			cmd.Stderr = os.Stderr
-			if err = cmd.Run(); err != nil {
-				break
-			}
-		}
+		err = BuildIn(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "build the programs:", err)
 		return 1
 	}
 	return m.Run()
+}
+
+// BuildIn builds both programs into dir, for a program that is no test.
+func BuildIn(dir string) error {
+	programs = dir
+	for _, name := range []string{"agent", "hub"} {
+		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", program(name), "otor/"+name)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func program(name string) string {

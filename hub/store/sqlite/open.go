@@ -72,7 +72,7 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	if s.path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(ctx, opts); err != nil {
 		return nil, fmt.Errorf("open database: %w", explain(ctx, s.path, err))
 	}
 	for range maxReaders {
@@ -81,7 +81,7 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context) (err error) {
+func (s *Store) open(ctx context.Context, opts Options) (err error) {
 	if err := durable.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return err
 	}
@@ -102,6 +102,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	if c, err = openConn(s.path, writerPragmas); err != nil {
 		return err
+	}
+	if opts.NoSync {
+		if err := c.exec("PRAGMA synchronous = OFF"); err != nil {
+			return err
+		}
 	}
 	if err := claim(c, s.path); err != nil {
 		return err

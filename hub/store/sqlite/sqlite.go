@@ -44,6 +44,9 @@ type Options struct {
 	Log *slog.Logger // nil: silent
 	// Scratch says that the file is a copy already: none is kept when its tables are changed.
 	Scratch bool
+	// NoSync leaves syncing out: what was committed is lost on a power cut. It is
+	// the negative control of the crash tests and has no other use.
+	NoSync bool
 }
 
 // Store is the hub's database in one SQLite file. It is safe for concurrent use.

@@ -1,0 +1,12 @@
+package chaos
+
+// Rows lists the kinds of harm, in the order of the fault matrix.
+func Rows() []Row {
+	rows := []Row{
+		{Name: "kill-agent", Fault: "kill -9 of the agent", Least: killsIn, Controls: []string{taken}, Trial: killAgent},
+		{Name: "kill-hub", Fault: "kill -9 of the hub", Least: hubKill, Controls: []string{noDedup}, Trial: killHub},
+		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []string{deaf}, Trial: damageAgent},
+		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []string{deaf}, Trial: damageHub},
+	}
+	return append(rows, mountRows()...)
+}

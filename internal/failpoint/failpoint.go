@@ -1,0 +1,28 @@
+// Package failpoint names places in the programs at which a crash test wants
+// them to die: between two things that belong together.
+//
+// In an ordinary build [At] does nothing. In one with the tag otorcontrol the
+// environment says where to die, as OTOR_DIE=committed:3, at the third time that
+// this place is passed; the process then kills itself as kill -9 does.
+package failpoint
+
+// Point is a place.
+type Point string
+
+// The places.
+const (
+	Planned   Point = "planned"   // agent: the transaction is made, nothing is written
+	Committed Point = "committed" // agent: it is on the disk, and nobody was told
+	Noted     Point = "noted"     // agent: the tail beside the database is written as well
+	Ingested  Point = "ingested"  // hub: frames are committed, no receipt was sent
+	Announced Point = "announced" // hub: receipts are sent, the stream still has the frames
+	Greeted   Point = "greeted"   // hub: a hello is noted and not answered
+)
+
+// Points lists the places of a program.
+func Points(program string) []Point {
+	if program == "hub" {
+		return []Point{Ingested, Announced, Greeted}
+	}
+	return []Point{Planned, Committed, Noted}
+}

@@ -1,0 +1,6 @@
+//go:build !otorcontrol
+
+package failpoint
+
+// At passes a place.
+func At(Point) {}
