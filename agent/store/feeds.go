@@ -153,19 +153,13 @@ type feedAct struct {
 	page    *Page
 	resume  *HeldCursor
 	rebase  bool
-	fetched *fetched
-	scope   string // of the last three
+	fetched *Fetched
+	scope   string // of resume and rebase
 	grant   []string
 	asOf    []string
 	sweep   []row // deletions
 	forget  []string
 	failed  error // the answer, when nothing was to be done
-}
-
-type fetched struct {
-	asked []feed.Name
-	rows  []feed.Row
-	all   bool
 }
 
 func (a *feedAct) weight() int {
@@ -174,7 +168,7 @@ func (a *feedAct) weight() int {
 		n += rowsWeight(a.page.Rows)
 	}
 	if a.fetched != nil {
-		n += rowsWeight(a.fetched.rows)
+		n += rowsWeight(a.fetched.Rows)
 	}
 	return n
 }
@@ -215,10 +209,21 @@ func (s *Store) RebaseFeed(ctx context.Context, scope string) error {
 	return s.feedAct(ctx, "load "+scope+" anew", &feedAct{scope: scope, rebase: true})
 }
 
-// Fetched answers what [Store.Doubtful] asked: of the names asked for, rows are
-// those that the hub has now. all says that nothing else was doubtful.
-func (s *Store) Fetched(ctx context.Context, scope string, asked []feed.Name, rows []feed.Row, all bool) error {
-	return s.feedAct(ctx, "refetch rows of "+scope, &feedAct{scope: scope, fetched: &fetched{asked, rows, all}})
+// Fetched is the answer to what [Store.Doubtful] listed.
+type Fetched struct {
+	Scope string
+	From  feed.Position // the cursor with which it was asked
+	// Next is that cursor, anchored at the moment of the answer: the rows may
+	// lie above it, and are of a feed that went as far as that.
+	Next  HeldCursor
+	Asked []feed.Name
+	Rows  []feed.Row // those of the names that the hub has now
+	All   bool       // nothing else was doubtful
+}
+
+// ApplyFetched puts rows that were doubtful right, in one commit with the cursor.
+func (s *Store) ApplyFetched(ctx context.Context, f Fetched) error {
+	return s.feedAct(ctx, "refetch rows of "+f.Scope, &feedAct{fetched: &f})
 }
 
 // GrantScopes says which scopes the device holds from now on: no page of any
@@ -267,7 +272,7 @@ func (p *plan) feed(a *feedAct, now time.Time) (err error) {
 	case a.rebase:
 		a.failed = p.rebase(a.scope)
 	case a.fetched != nil:
-		err = p.fetched(a.scope, a.fetched)
+		a.failed, err = p.fetched(a.fetched)
 	case a.grant != nil:
 		p.grant(a.grant)
 	case a.asOf != nil:
@@ -416,32 +421,35 @@ func (p *plan) rebase(scope string) error {
 	return nil
 }
 
-func (p *plan) fetched(scope string, got *fetched) error {
-	f := p.held(scope)
-	if f == nil || f.Next != nil {
-		return nil
+func (p *plan) fetched(got *Fetched) (stale, err error) {
+	f := p.held(got.Scope)
+	if f == nil || f.Next != nil || f.view(got.Scope).Position() != got.From {
+		return fmt.Errorf("rows of %s as of %d: %w", got.Scope, got.From.N, ErrStale), nil
 	}
-	p.feeds[scope] = f
-	for _, name := range got.asked {
-		key := baseKey(scope, f.Gen, name)
+	p.feeds[got.Scope] = f
+	for _, name := range got.Asked {
+		key := baseKey(got.Scope, f.Gen, name)
 		have, err := p.s.base(key)
 		if err == nil && !f.doubts(have.Line, have.N) || errors.Is(err, ErrNotFound) {
 			continue // a page was faster
 		}
-		i := slices.IndexFunc(got.rows, func(r feed.Row) bool { return r.Name() == name })
+		i := slices.IndexFunc(got.Rows, func(r feed.Row) bool { return r.Name() == name })
 		if i < 0 {
-			err = p.dropBase(scope, f.Gen, &f.Rows, name)
+			err = p.dropBase(got.Scope, f.Gen, &f.Rows, name)
 		} else {
-			err = p.putBase(scope, f.Gen, &f.Rows, got.rows[i], f.Line)
+			err = p.putBase(got.Scope, f.Gen, &f.Rows, got.Rows[i], f.Line)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if got.all {
+	if len(got.Asked) > 0 {
+		f.Cursors = keepCursors(f.Cursors, got.Next)
+	}
+	if got.All {
 		f.Turns = nil
 	}
-	return nil
+	return nil, nil
 }
 
 // grant begins what is granted, and marks what is not any more.
@@ -508,13 +516,13 @@ const MaxCursors = 16
 // stand side by side and the oldest reach far back.
 func keepCursors(cs []HeldCursor, next HeldCursor) []HeldCursor {
 	cs = append([]HeldCursor{next}, cs...)
-	if len(cs) > 1 && cs[1].Position() == next.Position() { // signed anew, the same place
+	if len(cs) > 1 && cs[1].N == next.N { // signed anew, the same place
 		cs = append(cs[:1], cs[2:]...)
 	}
 	if len(cs) <= MaxCursors {
 		return cs
 	}
-	drop, least := 0, 2.0
+	drop, least := 1, 2.0
 	for i := 1; i < len(cs)-1; i++ {
 		gap := float64(cs[i-1].N-cs[i+1].N) / float64(next.N-cs[i+1].N+1)
 		if gap <= least {

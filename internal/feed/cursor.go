@@ -39,22 +39,28 @@ type Position struct {
 	Mark Mark
 }
 
-// Cursor says how far a device has applied a scope's feed: up to N. Mark is that
-// of the commit that [Cursor.Anchored] belongs to.
+// Cursor says how far a device has applied a scope's feed: up to N, as the feed
+// was when it reached [Cursor.Anchored]. Mark is the mark there. N alone would
+// not do: a row that stood below N and has moved above it was not in the page,
+// and a hub that is put back to where it had not moved yet would never send it.
 //
-// A device that loads a scope from its beginning reads rows far below those
-// whose marks the hub still keeps. Such a cursor is anchored at the number that
-// the feed had when the load began: what has gone away since lies above it.
+// A device that loads a scope from its beginning passes numbers of which the hub
+// has long forgotten what went away. It missed nothing by that which had gone
+// before the load began: [Cursor.Complete] is from where on it must hear of it.
 type Cursor struct {
 	Epoch  receipt.Epoch // of the database when the page was made
 	Scope  string
 	N      uint64
 	Mark   Mark
 	Anchor uint64 // 0: N itself
+	Since  uint64 // the feed's number when a load from its beginning began; 0: none runs
 }
 
 // Anchored is the number whose mark the cursor holds.
 func (c Cursor) Anchored() uint64 { return max(c.N, c.Anchor) }
+
+// Complete is the number up to which nothing that went away can have been missed.
+func (c Cursor) Complete() uint64 { return max(c.N, c.Since) }
 
 // Position is the cursor without its epoch and scope.
 func (c Cursor) Position() Position { return Position{N: c.N, Mark: c.Mark} }
@@ -66,6 +72,7 @@ type wireCursor struct {
 	N      uint64        `cbor:"3,keyasint"`
 	Mark   Mark          `cbor:"4,keyasint"`
 	Anchor uint64        `cbor:"5,keyasint,omitempty"`
+	Since  uint64        `cbor:"6,keyasint,omitempty"`
 }
 
 type signed struct {
@@ -121,7 +128,7 @@ func OpenCursor(b []byte, hub identity.PublicKey) (Cursor, error) {
 	if err := decMode.Unmarshal(s.Body, &w); err != nil {
 		return Cursor{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if w.Scope == "" || w.N > MaxN || w.Anchor > MaxN {
+	if w.Scope == "" || w.N > MaxN || w.Anchor > MaxN || w.Since > MaxN {
 		return Cursor{}, fmt.Errorf("%w: a cursor of scope %q at %d", ErrInvalid, w.Scope, w.N)
 	}
 	return Cursor(w), nil
