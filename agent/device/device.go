@@ -27,6 +27,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"otor/agent/capture"
+	"otor/agent/downlink"
 	"otor/agent/enrol"
 	"otor/agent/link"
 	"otor/agent/store"
@@ -76,6 +77,7 @@ type Device struct {
 	capture *capture.Capture
 	link    *link.Link
 	uplink  *uplink.Uplink
+	down    *downlink.Downlink
 	outbox  *outbox
 	port    uplink.Port
 	wallet  *wallet
@@ -131,7 +133,12 @@ func Open(cfg Config) (_ *Device, err error) {
 		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
 	})
+	d.down = downlink.New(downlink.Config{
+		Device: id.Device, Incarnation: func() dot.Incarnation { return id.Incarnation }, Store: d.store, Port: &puller{d.link, id.Device},
+		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Log: cfg.Log,
+	})
 	d.link.OnReceipt(d.uplink.TakeReceipts)
+	d.link.OnNews(d.down.TakeNews)
 	return d, nil
 }
 
@@ -244,7 +251,7 @@ func (d *Device) session(ctx context.Context, c link.Contact, once bool) (uplink
 		}
 	}()
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		r, err := d.uplink.Session(ctx, once)
+		r, err := d.bothWays(ctx, once)
 		d.note(err)
 		d.clearCustody()
 		if err == nil || once || ctx.Err() != nil {

@@ -21,6 +21,10 @@ func (d *Device) greet() wire.Hello {
 	if free, err := d.store.DiskFree(); err == nil {
 		h.DiskFree = free
 	}
+	for _, f := range d.store.Feeds() {
+		at := f.Position()
+		h.Feeds = append(h.Feeds, wire.ScopeAt{Scope: f.Scope, N: at.N, Mark: at.Mark})
+	}
 	return h
 }
 
@@ -55,12 +59,13 @@ func battery(dir string) *uint8 {
 // welcomed keeps what a hello's answer tells: the hub's clock, and the epoch,
 // which the session has found to be the device's own or one that follows it.
 func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
-	if _, err := receipt.OpenEpoch(w.Epoch, d.id.HubKey); err != nil {
+	epoch, err := receipt.OpenEpoch(w.Epoch, d.id.HubKey)
+	if err != nil {
 		return err
 	}
 	d.renewed(w.Credentials)
 	middle := sent.Add(got.Sub(sent) / 2)
-	err := d.store.SetContact(context.Background(), store.Contact{
+	err = d.store.SetContact(context.Background(), store.Contact{
 		LastContact: got, LastAttempt: got, Epoch: w.Epoch,
 		HubOffsetMillis: w.Time - middle.UnixMilli(), OffsetMeasuredAt: middle,
 	})
@@ -69,7 +74,10 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 	d.lastSync = nil
 	d.mu.Unlock()
 	d.bell.Ring()
-	return err
+	if err != nil {
+		return err
+	}
+	return d.down.Welcomed(context.Background(), w, epoch.Epoch)
 }
 
 // offset is what the device last learnt of its clock; nil when it never did.

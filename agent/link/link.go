@@ -131,6 +131,7 @@ type Link struct {
 	session   *session // nil: not connected
 	arrived   chan struct{}
 	onReceipt func([]byte)
+	onNews    func(subject string, data []byte)
 }
 
 // New checks the configuration; nothing is dialled before [Link.Run].
@@ -270,6 +271,14 @@ func (l *Link) OnReceipt(f func([]byte)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.onReceipt = f
+}
+
+// OnNews sets who gets the hub's news of scopes, one at a time, with their
+// subject. Set it before Run.
+func (l *Link) OnNews(f func(subject string, data []byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.onNews = f
 }
 
 // Meter returns the bytes that went over the wire since New, both ways.

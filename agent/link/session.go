@@ -22,6 +22,8 @@ import (
 const (
 	maxReceipts     = 1024
 	maxReceiptBytes = 4 << 20
+	maxNews         = 256 // of one scope
+	maxNewsBytes    = 64 << 10
 )
 
 // session is one connection; its context ends, with the reason as cause, when
@@ -147,7 +149,31 @@ func (l *Link) listen(s *session) error {
 	if err != nil {
 		return err
 	}
-	return sub.SetPendingLimits(maxReceipts, maxReceiptBytes)
+	if err := sub.SetPendingLimits(maxReceipts, maxReceiptBytes); err != nil {
+		return err
+	}
+	return l.listenToNews(s)
+}
+
+// listenToNews subscribes to the news that the credentials permit, and to no
+// other: asking for more would cost the connection.
+func (l *Link) listenToNews(s *session) error {
+	l.mu.Lock()
+	f := l.onNews
+	l.mu.Unlock()
+	if f == nil {
+		return nil
+	}
+	for _, scope := range wire.NewsOf(l.credentials().JWT) {
+		sub, err := s.nc.Subscribe(wire.News(scope), func(m *nats.Msg) { f(m.Subject, m.Data) })
+		if err != nil {
+			return err
+		}
+		if err := sub.SetPendingLimits(maxNews, maxNewsBytes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // probe checks in the background that the other end answers, and ends the

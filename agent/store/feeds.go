@@ -13,51 +13,13 @@ import (
 	"otor/internal/feed"
 )
 
-// Feed is how far the device has come with one scope.
-type Feed struct {
-	Scope string
-	// Cursors are the hub's signed cursors that the device passed, newest first;
-	// none at the beginning. At most [MaxCursors], the older ones further apart.
-	Cursors []HeldCursor
-	// Loading says that a new generation of the scope's rows is being loaded in
-	// place of the shown one. Cursors then is where the load is.
-	Loading bool
-	// Doubt says that rows which an earlier database of the hub sent must be
-	// asked for again, see [Store.Doubtful].
-	Doubt bool
-	// Rows is how many rows there are, those of what is gone counted.
-	Rows uint64
-	// AsOf is when the device last had all that the hub had, by its own clock; zero: never.
-	AsOf time.Time
-}
-
-// Position is the newest cursor's; the zero position at the beginning.
-func (f Feed) Position() feed.Position {
-	if len(f.Cursors) == 0 {
-		return feed.Position{}
-	}
-	return f.Cursors[0].Position()
-}
-
-// HeldCursor is a signed cursor, and what it says.
-type HeldCursor struct {
-	Signed []byte    `cbor:"1,keyasint"`
-	N      uint64    `cbor:"2,keyasint"`
-	Mark   feed.Mark `cbor:"3,keyasint"`
-}
-
-// Position is the cursor's.
-func (c HeldCursor) Position() feed.Position { return feed.Position{N: c.N, Mark: c.Mark} }
-
-// Page is a page of a scope's feed, which the caller has checked: the cursor is
-// signed by the hub and belongs to that scope.
-type Page struct {
-	Scope string
-	From  feed.Position // the cursor that it follows
-	Next  HeldCursor
-	Rows  []feed.Row
-	More  bool
-}
+// What the store and the hub's feeds have in common; see package feed.
+type (
+	Feed       = feed.State
+	HeldCursor = feed.Held
+	Page       = feed.Page
+	Fetched    = feed.Fetched
+)
 
 // feedRow is the row under 34.
 type feedRow struct {
@@ -207,18 +169,6 @@ func (s *Store) ResumeFeed(ctx context.Context, scope string, at HeldCursor) err
 // takes the place of the shown one with its last page.
 func (s *Store) RebaseFeed(ctx context.Context, scope string) error {
 	return s.feedAct(ctx, "load "+scope+" anew", &feedAct{scope: scope, rebase: true})
-}
-
-// Fetched is the answer to what [Store.Doubtful] listed.
-type Fetched struct {
-	Scope string
-	From  feed.Position // the cursor with which it was asked
-	// Next is that cursor, anchored at the moment of the answer: the rows may
-	// lie above it, and are of a feed that went as far as that.
-	Next  HeldCursor
-	Asked []feed.Name
-	Rows  []feed.Row // those of the names that the hub has now
-	All   bool       // nothing else was doubtful
 }
 
 // ApplyFetched puts rows that were doubtful right, in one commit with the cursor.
@@ -508,9 +458,6 @@ func (s *Store) recovered(scope string) {
 	s.unkept = s.unkept || len(s.findings) != before
 }
 
-// MaxCursors bounds the cursors that are kept of a scope.
-const MaxCursors = 16
-
 // keepCursors puts a cursor before the others. When there are too many, the one
 // goes whose neighbours are the closest for how long ago they are: so the newest
 // stand side by side and the oldest reach far back.
@@ -519,7 +466,7 @@ func keepCursors(cs []HeldCursor, next HeldCursor) []HeldCursor {
 	if len(cs) > 1 && cs[1].N == next.N { // signed anew, the same place
 		cs = append(cs[:1], cs[2:]...)
 	}
-	if len(cs) <= MaxCursors {
+	if len(cs) <= feed.MaxCursors {
 		return cs
 	}
 	drop, least := 1, 2.0

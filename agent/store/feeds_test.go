@@ -281,7 +281,7 @@ func TestCursorsReachBack(t *testing.T) {
 		page(t, s, "a", n, false, stateRow(n, "H-1", "x"))
 	}
 	cs := s.Feed("a").Cursors
-	if len(cs) != store.MaxCursors || cs[0].N != 300 || cs[1].N < 298 || cs[len(cs)-1].N > 30 {
+	if len(cs) != feed.MaxCursors || cs[0].N != 300 || cs[1].N < 298 || cs[len(cs)-1].N > 30 {
 		t.Errorf("%d cursors: %v", len(cs), func() (ns []uint64) {
 			for _, c := range cs {
 				ns = append(ns, c.N)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"otor/internal/dot"
+	"otor/internal/feed"
 	"otor/internal/wire"
 )
 
@@ -119,7 +120,7 @@ func (i *issuer) fieldClaims() *jwt.AccountClaims {
 }
 
 // user issues credentials for a device: publish on its own subjects, hear its
-// own inbox and receipts and its scopes' news, and nothing else.
+// own inbox and receipts and the news of what it may pull, and nothing else.
 func (i *issuer) user(d dot.Device, key string, scopes []string, ttl time.Duration, now time.Time) (string, error) {
 	if ttl <= 0 || ttl > MaxTTL {
 		return "", fmt.Errorf("credentials of %s: they may last up to %s, not %s", d, MaxTTL, ttl)
@@ -133,7 +134,7 @@ func (i *issuer) user(d dot.Device, key string, scopes []string, ttl time.Durati
 	}
 	c.Permissions.Pub.Allow.Add(wire.Up(dot.Alert, d), wire.Up(dot.Record, d), wire.HelloOn(d), wire.PullOn(d), wire.RefillOn(d), wire.Relay(d))
 	c.Permissions.Sub.Allow.Add(wire.InboxPrefix(d)+".>", wire.ReceiptFor(d))
-	for _, s := range scopes {
+	for _, s := range feed.Scopes(d, scopes) {
 		if !ValidScope(s) {
 			return "", fmt.Errorf("credentials of %s: scope %q: only letters, digits, '-', '_' and ':' are allowed, at most %d", d, s, maxScope)
 		}

@@ -51,6 +51,8 @@ type Desk struct {
 	Now    func() time.Time
 	// Issuer makes new credentials; nil: devices keep those that they have.
 	Issuer Issuer
+	// Heads says how far the feeds go that a life of the device may pull; nil: nothing is said.
+	Heads func(ctx context.Context, dev store.Device, i dot.Incarnation) ([]wire.ScopeAt, error)
 	// SkewFlag is how far a clock may be off before it becomes a finding.
 	SkewFlag time.Duration
 	Log      *slog.Logger
@@ -105,6 +107,9 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	if epoch, w.Epoch, err = k.Epochs.Hear(ctx, d, h, lanes, now); err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	}
+	if w.Heads, err = k.heads(ctx, dev, h); err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
 	for _, l := range lanes {
 		b, err := k.Sign(epoch, l)
 		if err != nil {
@@ -113,6 +118,18 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 		w.Receipts = append(w.Receipts, b)
 	}
 	return w, nil
+}
+
+// heads are those of the life that the hello speaks for.
+func (k *Desk) heads(ctx context.Context, dev store.Device, h wire.Hello) ([]wire.ScopeAt, error) {
+	if k.Heads == nil {
+		return nil, nil
+	}
+	i := dev.Incarnation
+	if h.Holds != nil {
+		i = h.Holds.Incarnation
+	}
+	return k.Heads(ctx, dev, i)
 }
 
 // Bounds of what a device is believed about itself.

@@ -10,6 +10,7 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/feed"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/receipt"
@@ -142,6 +143,18 @@ func (e *Epochs) Hear(ctx context.Context, d dot.Device, h wire.Hello, lanes []s
 			return now.Epoch, signed, err
 		}
 	}
+}
+
+// Rewound takes in that device d brought a cursor which this hub signed in epoch
+// c.Epoch and whose mark the database does not have. Nobody but the hub can have
+// written it, so if the epoch is the current one the database was put back.
+func (e *Epochs) Rewound(ctx context.Context, d dot.Device, c feed.Cursor, at int64) error {
+	now, _ := e.Certificate()
+	if e.frozen || c.Epoch != now.Epoch {
+		return nil
+	}
+	e.log.Warn("a cursor names a moment that the database does not have", "device", string(d), "scope", c.Scope, "n", c.Anchored())
+	return e.succeed(ctx, d, now, receipt.EpochCertificate{}, nil, at)
 }
 
 func (e *Epochs) began(c receipt.Epoch) bool {

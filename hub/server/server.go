@@ -29,6 +29,7 @@ import (
 	"otor/hub/console"
 	"otor/hub/contact"
 	"otor/hub/enrol"
+	"otor/hub/feed"
 	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/store"
@@ -84,6 +85,8 @@ type Server struct {
 	author  *ingest.Author
 	desk    *contact.Desk
 	epochs  *contact.Epochs
+	feeds   *feed.Desk
+	herald  *feed.Herald
 	office  *Office
 	bell    webui.Bell
 	http    *http.Server
@@ -188,7 +191,14 @@ func (s *Server) wire() error {
 	if s.author, err = ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader); err != nil {
 		return err
 	}
+	s.feeds = &feed.Desk{
+		Store: s.store, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch, Rewound: s.epochs.Rewound, Now: s.cfg.Now, Log: s.cfg.Log,
+		UplinkOnly: func(ctx context.Context, d dot.Device, _ dot.Incarnation) (string, error) { return s.UplinkOnly(ctx, d) },
+	}
+	s.herald = feed.NewHerald(s.store.FeedHeads, s.broker.Publish, s.cfg.Log)
+	s.store.OnPublish(s.herald.Moved)
 	s.desk = &contact.Desk{
+		Heads: s.feeds.Heads,
 		Store: s.store, Epochs: s.epochs, Now: s.cfg.Now, SkewFlag: s.cfg.SkewFlag, Log: s.cfg.Log, Issuer: s.broker,
 		Sign: func(e receipt.Epoch, l store.Lane) ([]byte, error) {
 			return ingest.ReceiptOf(e, l).Sign(s.broker.HubKey())
@@ -252,6 +262,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.broker.Serve(wire.RefillAny, s.refill); err != nil {
 		return err
 	}
+	if err := s.broker.Serve(wire.PullAny, s.pull); err != nil {
+		return err
+	}
 	if s.cfg.Ready != nil {
 		s.cfg.Ready()
 	}
@@ -262,6 +275,7 @@ func (s *Server) Run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() error { s.call(ctx); return nil })
+	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error {
 		if err := s.http.Serve(s.listen); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve the console: %w", err)
@@ -335,6 +349,19 @@ func (s *Server) refill(ctx context.Context, d dot.Device, data []byte) []byte {
 		}
 	}
 	s.cfg.Log.Error("device not refilled", "device", string(d), "err", err)
+	return nil
+}
+
+// pull answers a device that asks for what is new.
+func (s *Server) pull(ctx context.Context, d dot.Device, data []byte) []byte {
+	p, err := s.feeds.Pull(ctx, d, data)
+	if err == nil {
+		var b []byte
+		if b, err = wire.Marshal(p); err == nil {
+			return b
+		}
+	}
+	s.cfg.Log.Error("pull not answered", "device", string(d), "err", err)
 	return nil
 }
 

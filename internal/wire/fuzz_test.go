@@ -15,6 +15,9 @@ func FuzzDoorHello(f *testing.F)   { fuzz[wire.DoorHello](f) }
 func FuzzDoorAnswer(f *testing.F)  { fuzz[wire.DoorAnswer](f) }
 func FuzzRefill(f *testing.F)      { fuzz[wire.Refill](f) }
 func FuzzRefillPage(f *testing.F)  { fuzz[wire.RefillPage](f) }
+func FuzzPull(f *testing.F)        { fuzz[wire.Pull](f) }
+func FuzzFeedPage(f *testing.F)    { fuzz[wire.FeedPage](f) }
+func FuzzFeedNews(f *testing.F)    { fuzz[wire.FeedNews](f) }
 func FuzzReceiptNews(f *testing.F) { fuzz[wire.ReceiptNews](f) }
 
 // What is understood must encode again, to the same bytes each time.

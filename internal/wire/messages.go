@@ -39,6 +39,8 @@ type Hello struct {
 	// Shown is the signed certificate of Epoch. A device sends it when the hub
 	// answered from an epoch that does not follow its own.
 	Shown []byte `cbor:"11,keyasint,omitempty"`
+	// Feeds says how far the device is with the scopes that it holds.
+	Feeds []ScopeAt `cbor:"12,keyasint,omitempty"`
 }
 
 // Welcome is the hub's answer to a hello.
@@ -51,6 +53,8 @@ type Welcome struct {
 	// Credentials replace the device's own once it has stored them; nil: those
 	// it has last long enough.
 	Credentials *Credentials `cbor:"6,keyasint,omitempty"`
+	// Heads says how far the feeds go of the scopes that the device may pull.
+	Heads []ScopeAt `cbor:"12,keyasint,omitempty"`
 }
 
 // Refusal tells a device why the hub will not do what it asked.
@@ -109,7 +113,7 @@ var ErrMalformed = errors.New("message not understood")
 
 // Message lists the shapes that travel as CBOR.
 type Message interface {
-	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer | Refill | RefillPage
+	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer | Refill | RefillPage | Pull | FeedPage | FeedNews
 }
 
 // Marshal encodes a message.
