@@ -106,6 +106,21 @@ func (l *lister) fromDevice(ctx context.Context, d *device.Device) error {
 	return nil
 }
 
+// verdictWords says in a line what the hub made of an entry.
+func verdictWords(v *web.Verdict) string {
+	if v == nil {
+		return ""
+	}
+	words := v.Name
+	if v.Code != "" {
+		words += " (" + v.Code + ")"
+	}
+	if v.Words != "" {
+		words += ": " + v.Words
+	}
+	return words
+}
+
 func (l *lister) print(rows []web.EntryRow) error {
 	l.left -= len(rows)
 	if l.app.JSON {
@@ -116,10 +131,10 @@ func (l *lister) print(rows []web.EntryRow) error {
 		}
 		return nil
 	}
-	const line = "%-28s  %-19s  %-9s  %-26s  %-14s  %s\n"
+	const line = "%-28s  %-19s  %-9s  %-26s  %-14s  %-8s  %s\n"
 	if !l.headed {
 		l.headed = true
-		if err := l.app.Printf(line, "ENTRY", "DEVICE TIME", "STATE", "FORM", "ABOUT", "BY"); err != nil {
+		if err := l.app.Printf(line, "ENTRY", "DEVICE TIME", "STATE", "FORM", "ABOUT", "BY", "THE HUB SAYS"); err != nil {
 			return err
 		}
 	}
@@ -128,7 +143,7 @@ func (l *lister) print(rows []web.EntryRow) error {
 		if form == "" {
 			form = "(of the device itself)"
 		}
-		err := l.app.Printf(line, r.Dot, r.DeviceTime.Format("2006-01-02 15:04:05"), r.State, form, r.Entity, r.User)
+		err := l.app.Printf(line, r.Dot, r.DeviceTime.Format("2006-01-02 15:04:05"), r.State, form, r.Entity, r.User, verdictWords(r.Verdict))
 		if err != nil {
 			return err
 		}

@@ -59,6 +59,9 @@ func printStatus(app *cli.App, s web.Status) error {
 	if s.Waiting > 0 {
 		carried = fmt.Sprintf("Saved here and waiting for the hub: %d.", s.Waiting)
 	}
+	if s.Returned > 0 {
+		carried += fmt.Sprintf(" Returned by the hub, to be put right: %d, see agent log.", s.Returned)
+	}
 	if err := app.Printf("Device %s. %s %s\n", s.Device, words, carried); err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ import (
 var _ web.Device = (*Device)(nil)
 
 // Status implements web.Device.
-func (d *Device) Status(context.Context) (web.Status, error) {
-	s := web.Status{Device: d.id.Device, NothingLost: true}
+func (d *Device) Status(ctx context.Context) (web.Status, error) {
+	s := web.Status{Device: d.id.Device, NothingLost: true, Returned: d.store.Returned(ctx)}
 	for _, c := range d.store.Chains() {
 		s.Lanes = append(s.Lanes, web.LaneStatus{
 			Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last,
@@ -62,7 +62,7 @@ func harmless(f store.Finding) bool {
 		return true // judged range by range
 	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead:
 		return false
-	case store.CodeRowDamaged, store.CodeFileDamaged, store.CodeFileExtra, store.CodeUnknownChain, store.CodeReceiptBroken:
+	case store.CodeRowDamaged, store.CodeFileDamaged, store.CodeFileExtra, store.CodeUnknownChain, store.CodeReceiptBroken, store.CodeBaseDamaged:
 		return true
 	default:
 		return false
@@ -135,6 +135,11 @@ func (d *Device) row(it store.Item) web.EntryRow {
 		if d.inCustody(it.Dot) {
 			r.State = web.Custody
 		}
+	}
+	if o, ok, err := d.store.Outcome(it.Dot); err != nil {
+		d.cfg.Log.Warn("the hub's word on an entry cannot be read", "entry", it.Dot.String(), "err", err)
+	} else if ok {
+		r.Verdict = &web.Verdict{Name: o.Verdict, Code: o.Code, Words: o.Words, Returned: o.Returned(), At: time.UnixMilli(o.At).In(d.cfg.Zone)}
 	}
 	return r
 }

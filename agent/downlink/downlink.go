@@ -106,6 +106,7 @@ type Downlink struct {
 	mu     sync.Mutex
 	due    map[string]bool // scopes to pull; owner: mu
 	heard  bool            // a welcome came in this session; owner: mu
+	swept  bool            // since the last welcome; owner: mu
 	epoch  receipt.Epoch   // of the last welcome; owner: mu
 	pulled int             // rows, by this session; owner: mu
 }
@@ -131,9 +132,6 @@ func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch
 	if err := d.cfg.Store.GrantScopes(ctx, scopes); err != nil {
 		return err
 	}
-	if err := d.cfg.Store.Sweep(ctx); err != nil {
-		return err
-	}
 	due := make(map[string]bool)
 	var whole []string
 	sick := d.cfg.Store.Sick()
@@ -150,7 +148,7 @@ func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch
 		due[at.Scope] = true
 	}
 	d.mu.Lock()
-	d.due, d.heard, d.epoch = due, true, e
+	d.due, d.heard, d.swept, d.epoch = due, true, false, e
 	d.mu.Unlock()
 	d.Wake()
 	return d.cfg.Store.ConfirmFeeds(ctx, whole)
@@ -223,6 +221,9 @@ func (d *Downlink) Session(ctx context.Context, finish <-chan struct{}) (int, er
 func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 	pause := firstPause
 	for {
+		if err := d.sweep(ctx); err != nil {
+			return err
+		}
 		scope, due := d.next()
 		bytes := 0
 		if d.cfg.Budget != nil {
@@ -276,6 +277,18 @@ var closed = func() chan struct{} {
 	close(c)
 	return c
 }()
+
+// sweep removes what a welcome made the device leave.
+func (d *Downlink) sweep(ctx context.Context) error {
+	d.mu.Lock()
+	todo := d.heard && !d.swept
+	d.swept = true
+	d.mu.Unlock()
+	if !todo {
+		return nil
+	}
+	return d.cfg.Store.Sweep(ctx)
+}
 
 func (d *Downlink) welcome() bool {
 	d.mu.Lock()
@@ -360,7 +373,7 @@ func (d *Downlink) ask(ctx context.Context, st feed.State, p wire.Pull, all bool
 	return page, nil
 }
 
-// next reads the page's cursor. One of another epoch than the last welcome's
+// cursor reads the page's cursor. One of another epoch than the last welcome's
 // means that the hub has found out that it was put back: a hello brings the rest.
 func (d *Downlink) cursor(p wire.FeedPage) (feed.Held, feed.Cursor, error) {
 	c, err := feed.OpenCursor(p.Next, d.cfg.Hub)

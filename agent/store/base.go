@@ -379,8 +379,30 @@ func (s *Store) Outcome(d dot.Dot) (o feed.Outcome, ok bool, err error) {
 	return feed.Outcome{}, false, nil
 }
 
+// Returned counts the entries that the hub will not apply as they are.
+func (s *Store) Returned(ctx context.Context) uint64 {
+	s.mu.RLock()
+	known, from := s.returned, s.verdicts
+	s.mu.RUnlock()
+	if known != nil {
+		return *known
+	}
+	var n uint64
+	for _, o := range s.Outcomes(ctx) {
+		if o.Returned() {
+			n++
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.verdicts == from && ctx.Err() == nil { // nothing came meanwhile
+		s.returned = &n
+	}
+	return n
+}
+
 // Outcomes yields what the hub made of the device's entries, where it said
-// something. An error is yielded once, at the end.
+// something. What cannot be read is left out, and logged.
 func (s *Store) Outcomes(ctx context.Context) iter.Seq2[dot.Dot, feed.Outcome] {
 	return func(yield func(dot.Dot, feed.Outcome) bool) {
 		for r, err := range s.Rows(ctx, feed.ScopeOf(s.o.Device), feed.Verdict, "") {

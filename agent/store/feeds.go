@@ -434,6 +434,10 @@ func (p *plan) grant(scopes []string) {
 
 // takeFeeds makes what was committed visible. s.mu is held.
 func (s *Store) takeFeeds(p *plan) {
+	judged := func(n scopedName) bool { return n.Slot == feed.Verdict }
+	if len(p.switched) > 0 || slices.ContainsFunc(p.changed, judged) {
+		s.returned, s.verdicts = nil, s.verdicts+1
+	}
 	for scope, f := range p.feeds {
 		if f == nil {
 			delete(s.feeds, scope)

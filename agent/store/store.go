@@ -65,6 +65,8 @@ type Store struct {
 	unkept     bool // findings changed since they were kept
 	fatal      error
 	watchers   map[chan struct{}]struct{}
+	returned   *uint64 // see Returned; nil: not counted since verdicts came
+	verdicts   uint64  // counts the commits that brought some
 }
 
 // ChainState is what the store knows of one chain, without reading it.

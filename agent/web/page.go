@@ -54,6 +54,7 @@ type rowView struct {
 	Alert               bool
 	ISO, Clock          string
 	Tone, Shape, State  string
+	Verdict, Why        string // what the hub made of it; "" when it simply applied it
 	Steps               []bool // saved, at the hub, archived
 }
 
@@ -120,6 +121,12 @@ func sentence(w *webui.Words, st Status, now time.Time) strip {
 	case Connecting:
 		out = strip{Tone: "wait", Parts: []string{w.T("strip.connecting")}}
 	case Online: // what waits says more
+	}
+	if st.Returned > 0 {
+		out.Parts = append(out.Parts, w.T("strip.returned", "n", st.Returned))
+		if out.Tone == "ok" {
+			out.Tone = "wait"
+		}
 	}
 	switch {
 	case st.Waiting > 0:
@@ -189,6 +196,12 @@ func (s *site) rowView(w *webui.Words, e EntryRow, now time.Time) rowView {
 		Title: s.title(w, e.Form), Entity: e.Entity, Alert: e.Dot.Lane == dot.Alert,
 		Lane: w.T("lane."+e.Dot.Lane.String()) + " " + w.Num(uint64(e.Dot.Seq)),
 		ISO:  e.DeviceTime.Format(time.RFC3339), Clock: w.Clock(now, e.DeviceTime),
+	}
+	if e.Verdict != nil {
+		v.Verdict, v.Why = e.Verdict.Name, e.Verdict.Words
+		if key := "verdict." + e.Verdict.Name; w.Has(key) {
+			v.Verdict = w.T(key)
+		}
 	}
 	switch e.State {
 	case Custody:

@@ -55,6 +55,7 @@ type Status struct {
 	Lanes       []LaneStatus `json:"lanes"`
 	Waiting     uint64       `json:"waiting"` // entries that the hub did not confirm yet
 	NothingLost bool         `json:"nothing_lost"`
+	Returned    uint64       `json:"returned"` // entries that the hub will not apply as they are
 	Link        Link         `json:"link"`
 	LastContact *time.Time   `json:"last_contact"` // nil: never
 	DiskFree    uint64       `json:"disk_free"`    // bytes
@@ -137,6 +138,18 @@ type EntryRow struct {
 	State       State      `json:"state"`
 	ReceivedAt  *time.Time `json:"received_at,omitempty"`
 	Size        int        `json:"size"` // bytes
+	// Verdict is what the hub made of it, with its reason; nil: it applied it, or
+	// said nothing yet.
+	Verdict *Verdict `json:"verdict,omitempty"`
+}
+
+// Verdict is the hub's word on an entry.
+type Verdict struct {
+	Name     string    `json:"name"` // such as quarantined, conflict, duplicate
+	Code     string    `json:"code,omitempty"`
+	Words    string    `json:"words,omitempty"`
+	Returned bool      `json:"returned"` // it will not be applied as it is: the author must act
+	At       time.Time `json:"at"`       // by the hub's clock
 }
 
 // PutRequest is one record to save.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -148,7 +149,23 @@ func (a *applier) insert() error {
 	}
 	a.added = len(rows)
 	a.lane.Received = received
-	return a.tx.Insert(rows)
+	if err := a.tx.Insert(rows); err != nil {
+		return err
+	}
+	told := make(map[dot.Seq]store.Judgement)
+	for i := range rows {
+		if rows[i].Judgement.Worth() {
+			told[rows[i].Dot.Seq] = rows[i].Judgement
+		}
+	}
+	return a.tell(told)
+}
+
+// tell publishes first judgements to the device's own scope, where they are
+// worth it.
+func (a *applier) tell(by map[dot.Seq]store.Judgement) error {
+	maps.DeleteFunc(by, func(_ dot.Seq, j store.Judgement) bool { return !j.Worth() })
+	return store.TellAuthor(a.tx, a.p.at, a.lane.Chain, by)
 }
 
 // advance moves the verified head as far as entries follow each other without
@@ -203,6 +220,9 @@ func (a *applier) release(seg store.Segment) error {
 		by[e.Dot.Seq] = Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg).Judgement
 	}
 	if err := a.tx.Judge(seg.Chain, by); err != nil {
+		return err
+	}
+	if err := a.tell(by); err != nil {
 		return err
 	}
 	return a.tx.DropSegment(seg)

@@ -193,7 +193,9 @@ func (s *Server) wire() error {
 	}
 	s.feeds = &feed.Desk{
 		Store: s.store, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch, Rewound: s.epochs.Rewound, Now: s.cfg.Now, Log: s.cfg.Log,
-		UplinkOnly: func(ctx context.Context, d dot.Device, _ dot.Incarnation) (string, error) { return s.UplinkOnly(ctx, d) },
+		UplinkOnly: func(ctx context.Context, d dot.Device, _ dot.Incarnation) (string, error) {
+			return s.UplinkOnly(ctx, d)
+		},
 	}
 	s.herald = feed.NewHerald(s.store.FeedHeads, s.broker.Publish, s.cfg.Log)
 	s.store.OnPublish(s.herald.Moved)

@@ -1,0 +1,43 @@
+package store
+
+import (
+	"maps"
+	"slices"
+
+	"otor/internal/dot"
+	"otor/internal/feed"
+)
+
+// TellAuthor publishes what became of entries in their device's own scope, at a
+// moment of the hub's clock. An entry that was simply applied at once, or that
+// is held, needs no telling: the receipt says it. The hub's own entries have no
+// author to tell.
+func TellAuthor(tx Tx, at int64, c dot.Chain, by map[dot.Seq]Judgement) error {
+	if c.Device == dot.Hub || len(by) == 0 {
+		return nil
+	}
+	changes := make([]FeedChange, 0, len(by))
+	for _, seq := range slices.Sorted(maps.Keys(by)) {
+		j := by[seq]
+		b, err := feed.Outcome{Verdict: string(j.Verdict), Code: j.Code, Words: j.Words, At: at}.Encode()
+		if err != nil {
+			return err
+		}
+		changes = append(changes, FeedChange{Scope: feed.ScopeOf(c.Device), Kind: feed.Verdict, Key: c.At(seq).String(), Body: b})
+	}
+	return tx.Publish(at, changes...)
+}
+
+// Revise replaces the judgement of entries and tells their author, also when
+// they are simply applied now: the author may have heard otherwise.
+func Revise(tx Tx, at int64, c dot.Chain, by map[dot.Seq]Judgement) error {
+	if err := tx.Judge(c, by); err != nil {
+		return err
+	}
+	return TellAuthor(tx, at, c, by)
+}
+
+// Worth reports whether an author must be told of a first judgement.
+func (j Judgement) Worth() bool {
+	return j.Verdict != Held && (j.Verdict != Applied || j.Code != "" || j.Words != "")
+}
