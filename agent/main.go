@@ -41,7 +41,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Name: "agent", Short: "Otor on the device: captures, keeps, and carries to the hub", Zone: "Local",
 		Explain: explain,
 		Commands: []func(*cli.App) *cobra.Command{
-			newEnrol, newRun, newPut, newStatus, newLog, newSync, newDoctor, newBench,
+			newEnrol, newHub, newRun, newPut, newStatus, newLog, newSync, newDoctor, newBench,
 		},
 	}
 	return p.Run(ctx, args, in, out, errOut)

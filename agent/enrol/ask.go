@@ -65,7 +65,7 @@ func lostAnswer(err error, sent bool) error {
 	}
 	e.Code = "answer_lost"
 	e.What = "the request went out, but the hub's answer did not arrive, so the code may be spent"
-	e.Do = "try again; if the hub then says that the code was used, ask its operator for a new one (the empty device is replaced)"
+	e.Do = "run the same command again within the hour: the hub then gives the same answer"
 	return e
 }
 

@@ -73,7 +73,11 @@ func (id *Identity) Take(dir string, c wire.Credentials) (*Identity, error) {
 	if stored.Device != id.Device || stored.Incarnation != id.Incarnation || stored.Secrets.NatsSeed != id.Secrets.NatsSeed {
 		return nil, fmt.Errorf("store new credentials: %s is another device's (%s) by now; stop this program and start it again", path, stored)
 	}
-	text, err := withCredentials(path, c)
+	changes := map[string]any{"jwt": c.JWT}
+	if c.Door != "" {
+		changes["door"] = c.Door
+	}
+	text, err := changed(path, changes)
 	if err != nil {
 		return nil, fmt.Errorf("store new credentials: %w", err)
 	}
@@ -123,8 +127,9 @@ func doorOf(c wire.Credentials, old string) string {
 	return c.Door
 }
 
-// withCredentials gives the file's text with other credentials in it.
-func withCredentials(path string, c wire.Credentials) ([]byte, error) {
+// changed gives the file's text with other values in it. All else stays as it
+// is, also what this version does not know.
+func changed(path string, values map[string]any) ([]byte, error) {
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -133,11 +138,8 @@ func withCredentials(path string, c wire.Credentials) ([]byte, error) {
 	if err := json.Unmarshal(old, &all); err != nil {
 		return nil, err
 	}
-	for name, token := range map[string]string{"jwt": c.JWT, "door": c.Door} {
-		if token == "" {
-			continue
-		}
-		if all[name], err = json.Marshal(token); err != nil {
+	for name, v := range values {
+		if all[name], err = json.Marshal(v); err != nil {
 			return nil, err
 		}
 	}

@@ -6,17 +6,19 @@
 // an authority with that pin or not at all (see package trust for what is and
 // is not compared). It makes its keys itself, and sends the public halves with
 // a proof. What comes back, and the secrets that never leave, go into one file,
-// written at the very end: after any failure the folder is as it was.
+// written at the very end.
 //
-// The hub's answer may get lost after the code was spent. The keys are still in
-// memory then, so the request is repeated, and the hub answers the same keys
-// again for an hour.
+// The hub's answer may get lost after the code was spent, or the program may be
+// killed before it has stored it. The keys are on the disk before the request
+// goes out, so the same command repeats the same request, and the hub answers the
+// same keys again for an hour.
 //
 // The credentials in it are the one part that changes later: a contact renews
 // them, and a device that was away for longer than they last gets new ones by
 // its door, where it proves that it still has its signing key.
 //
 //   - [Enrol] does it, [Load] reads it back as an [Identity].
+//   - [Move] tells an enrolled device where its hub is by now.
 //   - [Identity.Take] stores new credentials, [Identity.Knock] asks for them by the door.
 //   - [Error] is what went wrong, in words; its Kind is [ErrCredential],
 //     [ErrUnreachable], [ErrHub] or [ErrStorage].
@@ -24,7 +26,6 @@ package enrol
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,8 +36,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/nats-io/nkeys"
 
 	"otor/internal/dot"
 	"otor/internal/identity"
@@ -105,8 +104,9 @@ type Result struct {
 const DefaultPort = "8480"
 
 // Enrol trades the code for an identity and stores it in cfg.Dir. It wraps
-// [ErrEnrolled] when the folder has one; all other errors are [*Error]. On any
-// error nothing was stored.
+// [ErrEnrolled] when the folder has one; all other errors are [*Error]. After an
+// error the folder has no identity; where the code may be spent it has the keys
+// with which the same code is tried again.
 func Enrol(ctx context.Context, cfg Config) (Result, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -136,13 +136,16 @@ func Enrol(ctx context.Context, cfg Config) (Result, error) {
 	}
 	id, err := join(ctx, cfg, code, base)
 	if err != nil {
-		return Result{}, err
+		return Result{}, errors.Join(err, forget(cfg.Dir, err))
 	}
 	if err := vacant(cfg.Dir); err != nil { // another process was faster
 		return Result{}, err
 	}
 	if err := id.save(cfg.Dir); err != nil {
-		return Result{}, fail(ErrStorage, "not_written", "the hub accepted this device, but its identity could not be stored: "+err.Error(), cfg.Dir, "make room, then ask the hub's operator for a new code: this one is spent", err)
+		return Result{}, fail(ErrStorage, "not_written", "the hub accepted this device, but its identity could not be stored: "+err.Error(), cfg.Dir, "make room, then run the same command again within the hour", err)
+	}
+	if err := forget(cfg.Dir, nil); err != nil {
+		cfg.Log.Warn("what was kept for repeating the enrolment could not be removed", "err", err)
 	}
 	cfg.Log.Info("enrolled", "device", id.Device, "incarnation", id.Incarnation, "hub", base)
 	return Result{Device: id.Device, Incarnation: id.Incarnation}, nil
@@ -198,40 +201,11 @@ func hubURL(s string) (string, error) {
 	return "https://" + net.JoinHostPort(u.Hostname(), port), nil
 }
 
-// keys are made before the request and forgotten when it fails.
-type keys struct {
-	sign     identity.SigningKey
-	nats     string // public
-	natsSeed []byte
-	store    []byte
-}
-
-func makeKeys() (keys, error) {
-	var k keys
-	var err error
-	if k.sign, err = identity.NewSigningKey(rand.Reader); err != nil {
-		return k, err
-	}
-	pair, err := nkeys.CreateUser()
-	if err != nil {
-		return k, err
-	}
-	if k.nats, err = pair.PublicKey(); err != nil {
-		return k, err
-	}
-	if k.natsSeed, err = pair.Seed(); err != nil {
-		return k, err
-	}
-	k.store = make([]byte, 32)
-	_, err = rand.Read(k.store)
-	return k, err
-}
-
 // join talks to the hub and builds the identity from the answer.
 func join(ctx context.Context, cfg Config, code identity.Code, base string) (*Identity, error) {
-	k, err := makeKeys()
+	k, err := keysFor(cfg.Dir, code.Secret)
 	if err != nil {
-		return nil, fail(ErrStorage, "no_keys", "keys could not be made: "+err.Error(), "", "try again", err)
+		return nil, fail(ErrStorage, "no_keys", "the device's keys could not be stored: "+err.Error(), cfg.Dir, "make room or choose another folder with --data; the code is not spent", err)
 	}
 	req := wire.EnrolRequest{Secret: code.Secret[:], SignKey: k.sign.Public(), NatsKey: k.nats, Version: cfg.Version}
 	req.Proof = k.sign.Sign(identity.ForEnrol, req.ProofMessage())
@@ -247,7 +221,7 @@ func join(ctx context.Context, cfg Config, code identity.Code, base string) (*Id
 		Device: reply.Device, Incarnation: reply.Incarnation, Previous: reply.Previous,
 		Hub: base, NatsURLs: reply.NatsURLs, CA: reply.CA, HubKey: reply.HubKey, Epoch: reply.Epoch,
 		Scopes: reply.Scopes, EnrolledAt: reply.HubTime, JWT: reply.JWT, Door: reply.Door,
-		Secrets: Secrets{NatsSeed: string(k.natsSeed), SignSeed: k.sign.Seed(), StoreKey: k.store},
+		Secrets: k.secrets(),
 	}, nil
 }
 
@@ -258,13 +232,8 @@ func checkReply(r wire.EnrolReply, pin identity.Pin) error {
 	if r.Incarnation == 0 || r.JWT == "" {
 		return errors.New("it names no incarnation or no credentials")
 	}
-	if len(r.NatsURLs) == 0 {
-		return errors.New("it names no NATS address")
-	}
-	for _, s := range r.NatsURLs {
-		if u, err := url.Parse(s); err != nil || u.Scheme != "tls" || u.Hostname() == "" || u.Port() == "" {
-			return fmt.Errorf("NATS address %q is not tls://host:port", clip(s))
-		}
+	if err := checkNATS(r.NatsURLs); err != nil {
+		return err
 	}
 	root, err := trust.Root([]byte(r.CA))
 	if err != nil {
@@ -275,6 +244,18 @@ func checkReply(r wire.EnrolReply, pin identity.Pin) error {
 	}
 	if _, err := receipt.OpenEpoch(r.Epoch, r.HubKey); err != nil {
 		return fmt.Errorf("its epoch: %w", err)
+	}
+	return nil
+}
+
+func checkNATS(urls []string) error {
+	if len(urls) == 0 {
+		return errors.New("it names no NATS address")
+	}
+	for _, s := range urls {
+		if u, err := url.Parse(s); err != nil || u.Scheme != "tls" || u.Hostname() == "" || u.Port() == "" {
+			return fmt.Errorf("NATS address %q is not tls://host:port", clip(s))
+		}
 	}
 	return nil
 }

@@ -123,8 +123,19 @@ func (h *hub) code(t *testing.T) identity.Code {
 
 func (h *hub) host() string { return strings.TrimPrefix(h.URL, "https://") }
 
-// empty fails the test when dir holds anything.
-func empty(t *testing.T, dir string) {
+// empty fails the test when dir holds anything but, where err leaves open whether
+// the code is spent, the keys for another attempt.
+func empty(t *testing.T, dir string, err error) {
+	t.Helper()
+	if open := err != nil && !errors.Is(err, enrol.ErrCredential) && !errors.Is(err, enrol.ErrUsage); open {
+		if err := os.Remove(filepath.Join(dir, "enrolling.json")); err != nil {
+			t.Errorf("the keys for another attempt: %v", err)
+		}
+	}
+	nothing(t, dir)
+}
+
+func nothing(t *testing.T, dir string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -281,7 +292,7 @@ func TestFailuresWriteNothing(t *testing.T) {
 			if stranger.asked.Load() != strangers {
 				t.Error("the code went to a stranger")
 			}
-			empty(t, dir)
+			empty(t, dir, err)
 			if _, err := enrol.Load(dir); !errors.Is(err, enrol.ErrNotEnrolled) {
 				t.Errorf("load: %v", err)
 			}
@@ -315,24 +326,54 @@ func TestLostForGoodSaysWhatToDo(t *testing.T) {
 	dir := t.TempDir()
 	_, err := enrol.Enrol(t.Context(), enrol.Config{Dir: dir, Hub: h.URL, Code: h.code(t).String()})
 	e, ok := errors.AsType[*enrol.Error](err)
-	if !ok || e.Code != "answer_lost" || !errors.Is(err, enrol.ErrUnreachable) || !strings.Contains(e.Do, "new one") {
+	if !ok || e.Code != "answer_lost" || !errors.Is(err, enrol.ErrUnreachable) || !strings.Contains(e.Do, "same command again") {
 		t.Fatalf("got %v", err)
 	}
-	empty(t, dir)
+	empty(t, dir, err)
 }
 
-func TestCancelled(t *testing.T) {
+// An enrolment that ends before its answer is stored, by a cut or a kill, is
+// finished by the same command: it sends the same keys. Another code gets others.
+func TestTheSameCommandRepeatsTheSameRequest(t *testing.T) {
 	h := goodHub(t)
+	var keys []identity.PublicKey
 	ctx, cancel := context.WithCancel(t.Context())
-	h.answer = func(_ http.ResponseWriter, r *http.Request, _ wire.EnrolRequest) {
+	h.answer = func(_ http.ResponseWriter, r *http.Request, req wire.EnrolRequest) {
+		keys = append(keys, req.SignKey)
 		cancel()
 		<-r.Context().Done()
 	}
 	dir := t.TempDir()
-	if _, err := enrol.Enrol(ctx, enrol.Config{Dir: dir, Hub: h.URL, Code: h.code(t).String()}); !errors.Is(err, enrol.ErrUnreachable) {
-		t.Errorf("got %v", err)
+	code, other := h.code(t).String(), h.code(t).String()
+	_, err := enrol.Enrol(ctx, enrol.Config{Dir: dir, Hub: h.URL, Code: code})
+	if !errors.Is(err, enrol.ErrUnreachable) {
+		t.Fatalf("got %v", err)
 	}
-	empty(t, dir)
+	aside := t.TempDir()
+	if err := os.CopyFS(aside, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	h.answer = func(w http.ResponseWriter, _ *http.Request, req wire.EnrolRequest) {
+		keys = append(keys, req.SignKey)
+		h.write(w, h.reply())
+	}
+	for folder, code := range map[string]string{dir: code, aside: other} {
+		if _, err := enrol.Enrol(t.Context(), enrol.Config{Dir: folder, Hub: h.URL, Code: code}); err != nil {
+			t.Fatal(err)
+		}
+		id, err := enrol.Load(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sign, err := id.SigningKey()
+		if err != nil || (sign.Public() == keys[0]) != (folder == dir) || sign.Public() != keys[len(keys)-1] {
+			t.Errorf("the same keys: %v, %v", sign.Public() == keys[0], err)
+		}
+		if err := os.Remove(filepath.Join(folder, enrol.FileName)); err != nil {
+			t.Fatal(err)
+		}
+		nothing(t, folder)
+	}
 }
 
 func TestFolderThatCannotBeWrittenSpendsNothing(t *testing.T) {

@@ -73,6 +73,12 @@ func NewHandler(cfg Config) *Handler {
 	return &Handler{cfg: cfg, throttle: throttle.New(throttle.Usual, cfg.Now())}
 }
 
+// Where tells enrolled devices where the hub is by now: GET [wire.WherePath].
+// They know by its certificate whom they ask, so nothing in it is secret or signed.
+func (h *Handler) Where(w http.ResponseWriter, _ *http.Request) {
+	write(w, http.StatusOK, wire.Where{HubKey: h.cfg.HubKey, NatsURLs: h.cfg.NatsURLs})
+}
+
 // refusal is an answer other than yes.
 type refusal struct {
 	status int

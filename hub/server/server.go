@@ -238,6 +238,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	})
 	mux := http.NewServeMux()
 	mux.Handle(wire.EnrolPath, overTLS(enrolment))
+	mux.Handle("GET "+wire.WherePath, overTLS(http.HandlerFunc(enrolment.Where)))
 	mux.Handle("/api/v1/office/", guarded(s.token, s.office.Handler(&s.bell)))
 	mux.Handle("/", pages)
 	s.http = webui.NewServer(ctx, mux, s.cfg.Log)

@@ -165,6 +165,16 @@ func (h Hello) check() error {
 	return nil
 }
 
+// WherePath is where an enrolled device asks, by GET over TLS, for the addresses
+// of a hub that has moved.
+const WherePath = "/where/v1"
+
+// Where is the hub's answer.
+type Where struct {
+	HubKey   identity.PublicKey `json:"hub_key"`
+	NatsURLs []string           `json:"nats"` // tls://host:port
+}
+
 // EnrolPath is where a device trades a code for credentials, by POST.
 const EnrolPath = "/enrol/v1"
 
