@@ -24,7 +24,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -45,7 +44,7 @@ type App struct {
 	Zone *time.Location
 	Log  *slog.Logger
 
-	config, format, level, zone string // as given
+	config, format, level, zone, logFile string // as given
 }
 
 // PrintJSON writes v as one line.
@@ -166,32 +165,11 @@ func (p *Program) root(app *App) *cobra.Command {
 	f.BoolVar(&app.JSON, "json", false, "answer in JSON, errors too")
 	f.StringVar(&app.format, "log-format", "", "`format` of the log on stderr: text or json (default json with --json, else text)")
 	f.StringVar(&app.level, "log-level", "", "least `level` of the log: debug, info, warn or error (default info for what keeps running, else warn)")
+	f.StringVar(&app.logFile, "log-file", "", "write the log of what keeps running into this `file` and turn it over at 5 MB, keeping 3 (default: stderr)")
 	f.StringVar(&app.zone, "zone", p.Zone, "time `zone` of dates and shown times, such as Asia/Ulaanbaatar")
 	for _, command := range p.Commands {
 		root.AddCommand(command(app))
 	}
 	root.AddCommand(p.version(app))
 	return root
-}
-
-// releaseLine is the answer of the version command.
-type releaseLine struct {
-	Program  string `json:"program"`
-	Version  string `json:"version"`
-	Protocol int    `json:"protocol"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
-}
-
-func (p *Program) version(app *App) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: NoArgs, Annotations: map[string]string{withoutFolder: "yes"},
-		RunE: func(*cobra.Command, []string) error {
-			v := releaseLine{p.Name, release.Version, 1, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-			if app.JSON {
-				return app.PrintJSON(v)
-			}
-			return app.Printf("%s %s (protocol %d, %s, %s)\n", v.Program, v.Version, v.Protocol, v.Go, v.Platform)
-		},
-	}
 }

@@ -131,7 +131,10 @@ func TestUsage(t *testing.T) {
 		{"do --config " + filepath.Join(dir, "none.toml"), []string{"none.toml"}},
 		{"do --config " + write("key.toml", "# it\nname = \"x\"\nnames = \"y\"\n"), []string{"key.toml:3", `"names"`, "did you mean name?"}},
 		{"do --config " + write("table.toml", "[serve]\nname = \"x\"\n"), []string{"table.toml:", "serve"}},
-		{"do --config " + write("type.toml", "\nsize = \"many\"\n"), []string{"type.toml:2"}},
+		{"do --config " + write("type.toml", "\nsize = \"many\"\n"), []string{"type.toml:2", "size takes a whole number", "size = 10"}},
+		{"do --config " + write("text.toml", "name = 5\n"), []string{"text.toml:1", "name takes a text in quotes", `name = "nobody"`}},
+		{"do --config " + write("list.toml", "# hosts\n\nhosts = \"a\"\n"), []string{"list.toml:3", "hosts takes a list of texts"}},
+		{"do --config " + write("range.toml", "size = 99999999999999999999\n"), []string{"range.toml:1", "size"}},
 		{"do --config " + write("syntax.toml", "name = \"x\"\nsize = = 3\n"), []string{"syntax.toml:2"}},
 		{"version x", []string{"takes no arguments"}},
 	}

@@ -1,17 +1,12 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"time"
 
-	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -112,111 +107,7 @@ func fromEnvironment(flags *pflag.FlagSet, given map[string]bool) error {
 	return first
 }
 
-// fromFile reads the file strictly: its keys are the flag names of all commands
-// of the program, those of other commands are passed over.
-func fromFile(name string, cmd *cobra.Command, given map[string]bool) error {
-	src, err := readBounded(name)
-	if err != nil {
-		return Misuse(name, "the configuration file cannot be read: %v", "check --config", err)
-	}
-	all := make(map[string]*pflag.Flag)
-	collect(cmd.Root(), all)
-	delete(all, "config")
-	names, target := shape(all)
-	if err := toml.NewDecoder(strings.NewReader(string(src))).DisallowUnknownFields().Decode(target.Addr().Interface()); err != nil {
-		return fileTrouble(name, names, err)
-	}
-	for i, flag := range names {
-		v := target.Field(i)
-		if v.IsNil() || given[flag] || cmd.Flags().Lookup(flag) == nil {
-			continue
-		}
-		if err := cmd.Flags().Set(flag, text(v.Elem())); err != nil {
-			return Misuse(name, "%s does not fit: it must be a %s", "correct the file", flag, all[flag].Value.Type())
-		}
-	}
-	return nil
-}
-
-func readBounded(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err == nil && len(b) > maxConfig {
-		err = fmt.Errorf("it has more than %d bytes", maxConfig)
-	}
-	return b, err
-}
-
-// collect gathers the flags of cmd and all commands below it.
-func collect(cmd *cobra.Command, into map[string]*pflag.Flag) {
-	add := func(f *pflag.Flag) {
-		if !ownFlags[f.Name] {
-			into[f.Name] = f
-		}
-	}
-	cmd.PersistentFlags().VisitAll(add)
-	cmd.LocalFlags().VisitAll(add)
-	for _, c := range cmd.Commands() {
-		collect(c, into)
-	}
-}
-
-// shape builds the structure that the file must have: a pointer for each flag,
-// of the TOML type that the flag's type calls for.
-func shape(flags map[string]*pflag.Flag) ([]string, reflect.Value) {
-	var names []string
-	var fields []reflect.StructField
-	for _, name := range sortedKeys(flags) {
-		var typ reflect.Type
-		switch flags[name].Value.Type() {
-		case "bool":
-			typ = reflect.TypeFor[*bool]()
-		case "int", "int64", "uint", "uint64":
-			typ = reflect.TypeFor[*int64]()
-		case "stringSlice":
-			typ = reflect.TypeFor[*[]string]()
-		default:
-			typ = reflect.TypeFor[*string]()
-		}
-		names = append(names, name)
-		fields = append(fields, reflect.StructField{
-			Name: fmt.Sprintf("F%d", len(fields)), Type: typ, Tag: reflect.StructTag(fmt.Sprintf("toml:%q", name)),
-		})
-	}
-	return names, reflect.New(reflect.StructOf(fields)).Elem()
-}
-
-// text writes a value as a flag would be written.
-func text(v reflect.Value) string {
-	if list, ok := reflect.TypeAssert[[]string](v); ok {
-		return strings.Join(list, ",")
-	}
-	return fmt.Sprint(v.Interface())
-}
-
-// fileTrouble names the line.
-func fileTrouble(name string, names []string, err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(strict.Errors) > 0 {
-		first := strict.Errors[0]
-		row, _ := first.Position()
-		key := strings.Join(first.Key(), ".")
-		return &Error{
-			Exit: Usage, Code: "unknown_setting", What: fmt.Sprintf("%s:%d: there is no setting %q", name, row, clip(key)), Which: fmt.Sprintf("%s:%d", name, row),
-			Do: suggest(key, names, "", "settings are named like the flags, without the dashes in front"), Err: err,
-		}
-	}
-	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
-		row, _ := at.Position()
-		return Misuse(fmt.Sprintf("%s:%d", name, row), "%s:%d: %s", "correct the line", name, row, strings.TrimPrefix(at.Error(), "toml: "))
-	}
-	return Misuse(name, "%s: %v", "correct the file", name, err)
-}
-
-// openLog makes the log on stderr.
+// openLog makes the log: on stderr, or in a file for what keeps running.
 func (a *App) openLog(stays bool) error {
 	level := slog.LevelWarn
 	if stays {
@@ -232,11 +123,15 @@ func (a *App) openLog(stays bool) error {
 		format = "json" // stderr then has one JSON object a line, whatever happens
 	}
 	o := &slog.HandlerOptions{Level: level}
+	out := a.Err
+	if stays && a.logFile != "" {
+		out = newLogFile(a.logFile)
+	}
 	switch format {
 	case "text", "":
-		a.Log = slog.New(slog.NewTextHandler(a.Err, o))
+		a.Log = slog.New(slog.NewTextHandler(out, o))
 	case "json":
-		a.Log = slog.New(slog.NewJSONHandler(a.Err, o))
+		a.Log = slog.New(slog.NewJSONHandler(out, o))
 	default:
 		return Misuse("--log-format", "%q is no format of the log", "say text or json", clip(format))
 	}
