@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"otor/internal/cli"
+	"otor/internal/startup"
 )
 
 // memoryLimit is a soft limit that keeps the collector busy before a small
@@ -30,7 +31,9 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := startup.Under(ctx, "otor-agent", func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	})
 	stop()
 	os.Exit(code)
 }
@@ -41,7 +44,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Name: "agent", Short: "Otor on the device: captures, keeps, and carries to the hub", Zone: "Local",
 		Explain: explain,
 		Commands: []func(*cli.App) *cobra.Command{
-			newEnrol, newHub, newRun, newPut, newStatus, newLog, newSync, newDoctor, newBench,
+			newEnrol, newHub, newRun, newPut, newStatus, newLog, newSync, newDoctor, newInstall, newBench,
 		},
 	}
 	return p.Run(ctx, args, in, out, errOut)

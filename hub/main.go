@@ -16,12 +16,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"otor/internal/cli"
+	"otor/internal/startup"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	code := startup.Under(ctx, "otor-hub", func(ctx context.Context) int {
+		return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	})
 	stop()
 	os.Exit(code)
 }
@@ -32,7 +35,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Name: "hub", Short: "Otor in the office: receives, accounts for, reconciles", Zone: "Asia/Shanghai",
 		Explain: explain,
 		Commands: []func(*cli.App) *cobra.Command{
-			newServe, newDevice, newStatus, newEntries, newGaps, newUnattributed, newFindings, newLedger, newBackup, newRestore, newDemo, newBench,
+			newServe, newDevice, newStatus, newEntries, newGaps, newUnattributed, newFindings, newLedger, newBackup, newRestore, newInstall, newDemo, newBench,
 		},
 	}
 	return p.Run(ctx, args, in, out, errOut)

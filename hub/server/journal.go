@@ -82,6 +82,13 @@ func journalFolder(dir, asked string) (folder string, known bool, err error) {
 	return folder, folder == last.Dir, nil
 }
 
+// JournalFolder is where the hub in dir keeps its journal, or would, when it is
+// asked to keep it there; asked may be empty.
+func JournalFolder(dir, asked string) (string, error) {
+	folder, _, err := journalFolder(dir, asked)
+	return folder, err
+}
+
 // openLedger opens the ledger and its journal, and writes down what was found:
 // that the hub was restored, that facts were replayed, that an epoch began.
 func (s *Server) openLedger(ctx context.Context, key identity.SigningKey) error {
