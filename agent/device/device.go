@@ -26,6 +26,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"otor/agent/blob"
 	"otor/agent/capture"
 	"otor/agent/downlink"
 	"otor/agent/enrol"
@@ -82,6 +83,8 @@ type Device struct {
 	port    uplink.Port
 	wallet  *wallet
 	bell    webui.Bell
+	blobs   *blob.Room
+	xforms  xforms
 
 	mu       sync.Mutex             // guards the following
 	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
@@ -118,6 +121,9 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
 	})
+	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
+		return nil, err
+	}
 	d.wallet = &wallet{dir: cfg.Dir, id: id}
 	d.link, err = link.New(link.Config{
 		URLs: id.NatsURLs, JWT: id.JWT, Door: id.Door, Knock: d.wallet.knock, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,
@@ -192,7 +198,7 @@ func (d *Device) Run(ctx context.Context) error {
 // run is Run behind what can fail at the start.
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
-		Device: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Device: d, Visits: d, Drafts: d, Photos: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
 		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {

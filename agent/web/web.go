@@ -12,6 +12,8 @@
 //   - [Device] is what this package needs, over the view types [Status],
 //     [EntryRow], [PutRequest], [PutResult], [SyncResult].
 //   - [Refusal] turns down a record or a request in words to act on.
+//   - [Visits], [Drafts] and [Photos] are behind the form page, over [Start],
+//     [Submission] and [Draft].
 //   - [New] is the handler; [PutLines] the NDJSON loop that it shares with the
 //     command line, [SplitAnswers] the other end of it.
 package web
@@ -186,11 +188,15 @@ type Config struct {
 	Clock  func() time.Time // in the zone in which times are shown; nil: time.Now
 	// DefaultLang is "zh", "mn" or "en"; "" goes by what the browser asks for.
 	DefaultLang string
+	// Visits, Drafts and Photos serve the form page; without Visits there is none.
+	Visits Visits
+	Drafts Drafts
+	Photos Photos
 	// FormTitle names a form in a language; nil or "" shows the form's id.
 	FormTitle func(lang, form string) string
 }
 
-//go:embed home.html home.css text
+//go:embed *.html home.css text
 var files embed.FS
 
 var texts = sync.OnceValue(func() *webui.Catalogues { return webui.MustLoadCatalogues(files) })
@@ -235,6 +241,9 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 	})
+	if cfg.Visits != nil {
+		s.visitRoutes(mux)
+	}
 	guard := &webui.Guard{Secret: cfg.Secret, Token: cfg.Token, Hosts: cfg.Hosts, Log: cfg.Log, Pages: s.pages}
 	return guard.Wrap(mux)
 }

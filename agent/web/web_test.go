@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -266,7 +269,7 @@ func TestCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	webuitest.CheckKeys(t, ".", all, own(all))
+	webuitest.CheckKeys(t, ".", all, slices.DeleteFunc(own(all), onPage))
 	for _, s := range []web.LinkState{web.Online, web.Offline, web.Connecting, web.Unenrolled, web.Refused} {
 		if !all.Words("en").Has("link." + string(s)) {
 			t.Errorf("link state %s has no words", s)
@@ -282,4 +285,62 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("entry state %s has no words", s)
 		}
 	}
+}
+
+// onPage reports whether a key belongs to the form page's own program.
+func onPage(key string) bool { return strings.HasPrefix(key, "visit.") }
+
+// The form page's program says nothing that no catalogue has, and the
+// catalogues hold nothing that it does not say.
+func TestVisitCatalogue(t *testing.T) {
+	all, err := webui.LoadCatalogues(dirFS("."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]bool{"visit.loading": true, "visit.noscript": true}
+	use := regexp.MustCompile(`words\.t\(([^)]*)\)`)
+	word := regexp.MustCompile("['`]([a-z][a-z.]*)['`$]")
+	compared := regexp.MustCompile(`=== '[^']*'`) // what is asked, not said
+	src := dirFS("../../internal/webui/src")
+	files, err := fs.Glob(src, "ui/*.jsx")
+	if err != nil || len(files) < 10 {
+		t.Fatal(files, err)
+	}
+	var code strings.Builder
+	for _, f := range files {
+		b, err := fs.ReadFile(src, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(b)
+		for _, m := range use.FindAllStringSubmatch(string(b), -1) {
+			for _, w := range word.FindAllStringSubmatch(compared.ReplaceAllString(m[1], ""), -1) {
+				key := "visit." + w[1]
+				said[key] = true
+				if !strings.HasSuffix(key, ".") && !all.Words("en").Has(key) {
+					t.Errorf("%s says %q, which no catalogue has", f, key)
+				}
+			}
+		}
+	}
+	n := 0
+	for _, k := range own(all) {
+		if !onPage(k) {
+			continue
+		}
+		n++
+		name := strings.TrimPrefix(k, "visit.")
+		if !said[k] && !strings.Contains(code.String(), "'"+name+"'") && !keyBegins(code.String(), name) {
+			t.Errorf("catalogue key %q is used nowhere", k)
+		}
+	}
+	if n < 50 {
+		t.Errorf("%d keys only", n)
+	}
+}
+
+// keyBegins reports whether the code makes the key of its beginning and a state.
+func keyBegins(code, name string) bool {
+	first, _, ok := strings.Cut(name, ".")
+	return ok && strings.Contains(code, "`"+first+".${")
 }

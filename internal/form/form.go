@@ -82,6 +82,11 @@ type Form struct {
 	// Saves are the entities that its answers are written into. nil: none.
 	Saves []Save
 
+	// Sheets are the XLSForm sheets that the form was written in, as CSV by their
+	// names ("survey"): a page that asks its questions is made of them. nil for a
+	// form that was made otherwise.
+	Sheets map[string][]byte
+
 	byName map[string]*Field
 }
 

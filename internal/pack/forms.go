@@ -77,6 +77,7 @@ func (l *loader) form(dir string) *form.Form {
 	if len(l.faults) > before {
 		return nil
 	}
+	f.Sheets = l.sheets(dir, files)
 	ready, err := form.New(f.Form)
 	if err != nil {
 		l.fault(path.Join(dir, "survey.csv"), 0, "%v", err)
@@ -211,4 +212,15 @@ func (l *loader) choices(file string) map[string]*choiceList {
 		lists[list].choices = append(lists[list].choices, c)
 	}
 	return lists
+}
+
+// sheets keeps a form's sheets as they are written, for what makes a page of them.
+func (l *loader) sheets(dir string, files []fs.DirEntry) map[string][]byte {
+	out := make(map[string][]byte, len(files))
+	for _, f := range files {
+		if b, err := readBounded(l.dir, path.Join(dir, f.Name())); err == nil {
+			out[strings.TrimSuffix(f.Name(), ".csv")] = b
+		}
+	}
+	return out
 }

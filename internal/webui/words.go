@@ -46,6 +46,10 @@ func (w *Words) T(key string, args ...any) string {
 	return strings.NewReplacer(pairs...).Replace(s)
 }
 
+// Raw returns the wording of key with its {slots} as they are, for a program
+// that fills them on the page. Of a plural it is the general form.
+func (w *Words) Raw(key string) string { return w.texts[key].other }
+
 // Has reports whether key stands in the catalogue.
 func (w *Words) Has(key string) bool { _, ok := w.texts[key]; return ok }
 

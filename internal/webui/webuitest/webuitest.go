@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -265,4 +266,12 @@ func (b *Browser) Elsewhere(base string) []string {
 		}
 	}
 	return out
+}
+
+// Slow makes the browser's processor so many times slower.
+func (b *Browser) Slow(times float64) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: times}); err != nil {
+		b.t.Fatalf("browser: %v", err)
+	}
 }

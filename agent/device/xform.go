@@ -1,0 +1,137 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"otor/agent/web"
+	"otor/internal/form"
+	"otor/internal/form/xlsform"
+)
+
+// xforms makes the XForms that the page asks, once each.
+type xforms struct {
+	mu   sync.Mutex
+	made map[string][]byte // by the form's name and version; guarded by mu
+}
+
+// errNoSheets says that a form was not made of sheets and so has no page.
+var errNoSheets = errors.New("the form has no sheets to ask by")
+
+// of returns a form's XForm as the page asks it. Files, open choices and lists
+// of answers are asked as text there: the page has controls of its own for them,
+// and the answer is what is kept anyway.
+func (x *xforms) of(f *form.Form) ([]byte, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if b, ok := x.made[f.String()]; ok {
+		return b, nil
+	}
+	if f.Sheets == nil {
+		return nil, fmt.Errorf("form %s: %w", f, errNoSheets)
+	}
+	b := &xlsform.Workbook{}
+	for _, name := range []string{"survey", "choices", "settings"} {
+		src, ok := f.Sheets[name]
+		if !ok {
+			continue
+		}
+		s, err := xlsform.ReadCSV(name, src)
+		if err != nil {
+			return nil, fmt.Errorf("form %s: %w", f, err)
+		}
+		if name == "survey" {
+			asText(&s)
+		}
+		b.Sheets = append(b.Sheets, s)
+	}
+	res, err := xlsform.Convert(b, xlsform.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("form %s: %w", f, err)
+	}
+	if x.made == nil {
+		x.made = make(map[string][]byte)
+	}
+	x.made[f.String()] = res.XForm
+	return res.XForm, nil
+}
+
+// asText turns the rows that the page has controls of its own for into text,
+// and leaves to capture what only it can judge: an answer that is needed unless
+// another one is there. What a record writes into entities is worked out by
+// capture as well.
+func asText(s *xlsform.Sheet) {
+	at := func(r xlsform.Row, name string) string {
+		if i := slices.Index(s.Header, name); i >= 0 && i < len(r.Cells) {
+			return strings.TrimSpace(r.Cells[i])
+		}
+		return ""
+	}
+	set := func(r xlsform.Row, name, v string) {
+		if i := slices.Index(s.Header, name); i >= 0 && i < len(r.Cells) {
+			r.Cells[i] = v
+		}
+	}
+	for _, r := range s.Rows {
+		kind, _, _ := strings.Cut(at(r, "type"), " ")
+		if contains([]string{"image", "audio", "video", "file"}, kind) || yes(at(r, "otor:open")) || yes(at(r, "otor:list")) {
+			set(r, "type", "text")
+			set(r, "parameters", "")
+		}
+		if at(r, "otor:required_unless") != "" {
+			set(r, "required", "")
+		}
+		set(r, "save_to", "")
+	}
+}
+
+func contains(list []string, s string) bool { return slices.Contains(list, s) }
+
+func yes(s string) bool { return strings.EqualFold(s, "yes") || strings.EqualFold(s, "true") }
+
+// questions says what the page must know beyond the XForm, by path.
+func questions(fields []form.Field, lang string) map[string]web.Question {
+	out := map[string]web.Question{}
+	var walk func(fields []form.Field, path string)
+	walk = func(fields []form.Field, path string) {
+		for _, f := range fields {
+			at := path + f.Name
+			if f.Kind.Nests() {
+				walk(f.Fields, at+"/")
+				continue
+			}
+			q := web.Question{Media: medium(f), Many: f.Many, Open: f.Open, Unit: f.Unit}
+			if f.Open {
+				for _, c := range f.Choices {
+					q.Choices = append(q.Choices, web.Choice{Name: c.Name, Label: c.Label.In(lang)})
+				}
+			}
+			if q.Media != "" || q.Many || q.Open || q.Unit != "" {
+				out[at] = q
+			}
+		}
+	}
+	walk(fields, "")
+	return out
+}
+
+func medium(f form.Field) string {
+	switch f.Kind {
+	case form.Image:
+		if strings.Contains(f.Appearance, "signature") {
+			return "signature"
+		}
+		return "photo"
+	case form.Audio:
+		return "audio"
+	case form.Video:
+		return "video"
+	case form.File:
+		return "file"
+	default:
+		return ""
+	}
+}

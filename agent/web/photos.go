@@ -1,0 +1,67 @@
+package web
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+
+	"otor/internal/webui"
+)
+
+// Photos keeps the files that answers name. It is safe for concurrent use.
+type Photos interface {
+	// KeepFile keeps a file durably and returns the name that an answer gives it.
+	KeepFile(ctx context.Context, mime string, content []byte) (name string, err error)
+	// File returns a kept file; one that is not there is a *Refusal.
+	File(ctx context.Context, name string) ([]byte, error)
+}
+
+// Bounds of a file that the page keeps, in bytes. The page shrinks photos to
+// 200 kB; recordings and other files are kept as they are.
+const (
+	maxPhoto = 256 << 10
+	maxFile  = 4 << 20
+)
+
+// postFile keeps a photo or a recording and answers {"name"}.
+func (s *site) postFile(w http.ResponseWriter, r *http.Request) {
+	mime, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	most := int64(maxFile)
+	if strings.HasPrefix(mime, "image/") {
+		most = maxPhoto
+	}
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	switch {
+	case err != nil:
+		webui.WriteRefusal(w, http.StatusRequestEntityTooLarge, &Refusal{Code: "too_large", What: "the file is too large to be kept", Do: "take the photo again, or make a shorter recording"})
+		return
+	case len(b) == 0 || strings.HasPrefix(mime, "image/") && mime != http.DetectContentType(b):
+		webui.WriteRefusal(w, http.StatusBadRequest, &Refusal{Code: "bad_file", What: "the file is empty or is not what it says", Which: mime, Do: "take the photo again"})
+		return
+	}
+	name, err := s.Photos.KeepFile(r.Context(), mime, b)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	webui.WriteJSON(w, http.StatusOK, map[string]string{"name": name})
+}
+
+// getFile shows a kept photo; other files are handed out, not shown.
+func (s *site) getFile(w http.ResponseWriter, r *http.Request) {
+	b, err := s.Photos.File(r.Context(), r.PathValue("name"))
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	h := w.Header()
+	mime := http.DetectContentType(b)
+	if mime != "image/jpeg" && mime != "image/png" {
+		mime = "application/octet-stream"
+		h.Set("Content-Disposition", "attachment")
+	}
+	h.Set("Content-Type", mime)
+	h.Set("Cache-Control", "private, no-store")
+	_, _ = w.Write(b) // the page is gone if this fails
+}
