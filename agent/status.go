@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -19,17 +20,7 @@ func newStatus(app *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Say what this device holds and how far it has got", Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var s web.Status
-			err := c.either(cmd.Context(), app, func(r *running) error {
-				s = r.status
-				return nil
-			}, func(d *device.Device) (err error) {
-				s, err = d.Status(cmd.Context())
-				return err
-			})
-			if errors.Is(err, enrol.ErrNotEnrolled) {
-				s, err = unenrolled(app.Data), nil
-			}
+			s, err := c.status(cmd.Context(), app)
 			if err != nil {
 				return err
 			}
@@ -39,6 +30,21 @@ func newStatus(app *cli.App) *cobra.Command {
 			return printStatus(app, s)
 		},
 	}
+}
+
+// status asks the running agent, or the folder.
+func (c *choices) status(ctx context.Context, app *cli.App) (s web.Status, err error) {
+	err = c.either(ctx, app, func(r *running) error {
+		s = r.status
+		return nil
+	}, func(d *device.Device) (err error) {
+		s, err = d.Status(ctx)
+		return err
+	})
+	if errors.Is(err, enrol.ErrNotEnrolled) {
+		return unenrolled(app.Data), nil
+	}
+	return s, err
 }
 
 // unenrolled is the status of a folder that is no device yet: it can have lost nothing.

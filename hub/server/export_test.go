@@ -5,6 +5,8 @@ import (
 
 	"otor/hub/broker"
 	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/wire"
 )
 
 // Wrap puts something between the hub and its database.
@@ -16,4 +18,14 @@ func (s *Server) Wrap(f func(store.Store) store.Store) error {
 // Take ingests deliveries as the streams' consumers do.
 func (s *Server) Take(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
 	return s.take(ctx, ds)
+}
+
+// Redeem trades a code as the enrolment does.
+func (s *Server) Redeem(ctx context.Context, e store.Enrolment) (store.Key, error) {
+	return registry{s.store, s.ledger}.Redeem(ctx, e)
+}
+
+// Issue gives credentials as the enrolment does.
+func (s *Server) Issue(d dot.Device, natsKey string) (wire.Credentials, error) {
+	return s.broker.Issue(d, natsKey, nil)
 }

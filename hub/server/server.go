@@ -280,6 +280,10 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error {
+		s.glance(ctx)
+		return nil
+	})
+	group.Go(func() error {
 		if err := s.http.Serve(s.listen); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve the console: %w", err)
 		}

@@ -108,4 +108,5 @@ func checkArchive(t T, w *world) {
 func checkCheck(t T, w *world) {
 	add(t, w, entriesOf(chainA, lane.Run(1, 100))...)
 	ok(t, "check", w.Check(t.Context()))
+	ok(t, "glance", w.Glance(t.Context()))
 }

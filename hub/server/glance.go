@@ -1,0 +1,38 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+)
+
+// databaseDamaged is the finding that pages of the database are not as they
+// should be.
+const databaseDamaged = "database_damaged"
+
+// glance looks through the database once, while the hub works, and says so when
+// it is damaged. The hub goes on: what it can still read and write is better
+// than nothing, and devices keep their entries until they are archived.
+func (s *Server) glance(ctx context.Context) {
+	err := s.store.Glance(ctx)
+	now := s.cfg.Now().UnixMilli()
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err == nil:
+		err = s.store.ClearFinding(ctx, dot.Hub, databaseDamaged, now)
+	case errors.Is(err, store.ErrDamaged):
+		s.cfg.Log.Error("the database is damaged; stop the hub, keep its folder, and restore the newest backup: devices send again what it lacks", "err", err)
+		err = s.store.SetFinding(ctx, store.Finding{
+			Device: dot.Hub, Code: databaseDamaged, OpenedAt: now, UpdatedAt: now,
+			Words: fmt.Sprintf("%v; stop the hub, keep its folder, and restore the newest backup with the journal", err),
+		})
+	}
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Log.Error("the database was not looked through, or what was found was not noted", "err", err)
+	}
+	s.bell.Ring()
+}
