@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"otor/internal/dot"
@@ -13,10 +14,10 @@ import (
 // Change is what one entry does to one entity.
 type Change struct {
 	Dot dot.Dot
-	// Also are other dots under which the hub knows the same fact: the old form
-	// of a re-homed entry, or the new form of an old one.
+	// Also are other dots of the same fact: a re-homed entry's first form.
 	Also []dot.Dot
-	// Linked says that the fact counted already, under another dot.
+	// Linked says that the fact had its effect already, under another dot: a value
+	// that still stands goes by this one as well, and nothing is written.
 	Linked bool
 	HLC    hlc.Time
 	Writes []Write // at most one for each register
@@ -48,7 +49,7 @@ func (s *State) Apply(c Change) {
 		if !v.Add {
 			v.Context = w.Context
 		}
-		s.write(w.Register, v)
+		s.write(w.Register, v, c.Linked)
 	}
 	s.see(c.Dot)
 }
@@ -57,12 +58,15 @@ func (s *State) Apply(c Change) {
 // was quarantined, refused, or its place was sealed.
 func (s *State) Dispose(d dot.Dot) { s.see(d) }
 
-func (s *State) write(register string, v Value) {
+func (s *State) write(register string, v Value, linked bool) {
 	old := slices.Clone(s.values[register])
-	if i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) }); i >= 0 {
-		// The same fact by another dot: judged anew, since others may know it by that one.
+	i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) })
+	switch {
+	case i >= 0: // judged anew: others may have seen the fact by this dot
 		v = same(old[i], v)
 		old = slices.Delete(old, i, i+1)
+	case linked:
+		return // superseded long ago
 	}
 	for _, x := range old {
 		if named(x.Context, v.Dots) {
@@ -79,16 +83,27 @@ func (s *State) write(register string, v Value) {
 	s.put(register, append(kept, v))
 }
 
-// same makes one value of two forms of the same fact: it goes by both dots, and
-// is otherwise the older form, so that it does not matter which came first.
+// same makes one value of two forms of the same fact: it goes by the dots of
+// both. What else they say differs in the names of the device's own entries at
+// most; the greater one is taken, so that it does not matter which came first.
 func same(a, b Value) Value {
-	if byDot(b, a) < 0 {
+	if compareForms(a, b) < 0 {
 		a, b = b, a
 	}
 	a.Dots = slices.Concat(a.Dots, b.Dots)
 	slices.SortFunc(a.Dots, dot.Dot.Compare)
 	a.Dots = slices.Compact(a.Dots)
 	return a
+}
+
+func compareForms(a, b Value) int {
+	prior := func(v Value) dot.Dot {
+		if v.Prior == nil {
+			return dot.Dot{}
+		}
+		return v.Prior.Dot
+	}
+	return cmp.Or(a.HLC.Compare(b.HLC), slices.CompareFunc(a.Context.Dots(), b.Context.Dots(), dot.Dot.Compare), prior(a).Compare(prior(b)))
 }
 
 func (s *State) put(register string, vs []Value) {

@@ -24,8 +24,9 @@ type world struct {
 	variant string
 	skewed  bool // clocks are years off
 	hub     *merge.State
-	ledger  map[dot.Dot][]dot.Dot // received dots, with the older ones of the same fact
-	held    []merge.Change        // above a hole of their chain
+	ledger  map[dot.Dot]bool
+	ever    map[dot.Dot]bool // were in some ledger
+	held    []merge.Change   // above a hole of their chain
 	devices []*device
 	courier []merge.Change // old forms on their way
 
@@ -41,7 +42,7 @@ type written struct {
 
 type copyOf struct {
 	hub    *merge.State
-	ledger map[dot.Dot][]dot.Dot
+	ledger map[dot.Dot]bool
 	held   []merge.Change
 }
 
@@ -68,7 +69,7 @@ func must[T any](v T, err error) T {
 func newWorld(seed uint64, variant string) *world {
 	w := &world{
 		r: rand.New(rand.NewPCG(seed, 7)), variant: variant, hub: merge.New(entry.Ref{Type: "thing", ID: "1"}),
-		ledger: map[dot.Dot][]dot.Dot{}, wrote: map[dot.Dot]written{}, fact: map[dot.Dot]dot.Dot{},
+		ledger: map[dot.Dot]bool{}, ever: map[dot.Dot]bool{}, wrote: map[dot.Dot]written{}, fact: map[dot.Dot]dot.Dot{},
 	}
 	w.snap = w.copy()
 	for i := range 2 + w.r.IntN(3) {
@@ -126,13 +127,10 @@ func (w *world) take(c merge.Change) {
 
 // enter applies an entry; another form of a fact that counted is linked.
 func (w *world) enter(c merge.Change) {
-	also := c.Also
-	for d, others := range w.ledger {
-		if w.fact[d] == w.fact[c.Dot] {
-			c.Also, c.Linked = append(append(slices.Clone(c.Also), d), others...), true
-		}
+	for d := range w.ledger {
+		c.Linked = c.Linked || w.fact[d] == w.fact[c.Dot]
 	}
-	w.ledger[c.Dot] = also
+	w.ledger[c.Dot], w.ever[c.Dot] = true, true
 	w.apply(w.hub, c)
 }
 
@@ -228,7 +226,20 @@ func (w *world) rollback() {
 // rehome gives a device's unsent entries new dots in a new life. A copy of some
 // old forms comes by another way, much later.
 func (w *world) rehome(d *device) {
+	// What a hub knows under a second name, by itself or in a context, does not
+	// get a third: contexts cannot follow. Then people are asked once too often.
+	for name := range w.ever {
+		if name.Device == d.name && name.Incarnation > 1 {
+			return
+		}
+	}
+	for _, out := range d.out {
+		if slices.ContainsFunc(out, func(c merge.Change) bool { return w.ever[c.Dot] }) {
+			return
+		}
+	}
 	d.life++
+	moved := map[dot.Dot]dot.Dot{}
 	for _, l := range dot.Lanes() {
 		d.seq[l] = 0
 		for i, c := range d.out[l] {
@@ -238,16 +249,42 @@ func (w *world) rehome(d *device) {
 			d.seq[l]++
 			old := c.Dot
 			c.Dot = dot.Chain{Device: d.name, Incarnation: d.life, Lane: l}.At(d.seq[l])
-			c.Also = append(slices.Clone(c.Also), old)
-			w.fact[c.Dot] = w.fact[old]
-			d.out[l][i] = c
-			for j := range d.overlay {
-				if d.overlay[j].Dot == old {
-					d.overlay[j] = c
-				}
+			if c.Also == nil {
+				c.Also = []dot.Dot{old}
 			}
+			moved[old], w.fact[c.Dot], d.out[l][i] = c.Dot, w.fact[old], c
 		}
 	}
+	for _, out := range d.out {
+		for i, c := range out {
+			c.Writes = slices.Clone(c.Writes)
+			for j := range c.Writes {
+				c.Writes[j].Context = renamed(c.Writes[j].Context, moved)
+			}
+			out[i] = c
+		}
+	}
+	for i, c := range d.overlay {
+		if now, ok := moved[c.Dot]; ok {
+			d.overlay[i] = d.out[now.Lane][slices.IndexFunc(d.out[now.Lane], func(c merge.Change) bool { return c.Dot == now })]
+		}
+	}
+}
+
+// renamed covers the same entries by the names that they have now.
+func renamed(v vv.Vector, moved map[dot.Dot]dot.Dot) vv.Vector {
+	out := v.Clone()
+	for old := range moved {
+		if v.Covers(old) {
+			out[old.Chain] = min(out[old.Chain], old.Seq-1)
+		}
+	}
+	for old, now := range moved {
+		if v.Covers(old) {
+			out[now.Chain] = max(out[now.Chain], now.Seq)
+		}
+	}
+	return out
 }
 
 // calm brings everything home.
@@ -295,7 +332,7 @@ func (w *world) check() error {
 		}
 	}
 	for range 2 {
-		o := &world{variant: w.variant, hub: merge.New(w.hub.Ref), ledger: map[dot.Dot][]dot.Dot{}, fact: w.fact}
+		o := &world{variant: w.variant, hub: merge.New(w.hub.Ref), ledger: map[dot.Dot]bool{}, ever: map[dot.Dot]bool{}, fact: w.fact}
 		order := append(slices.Clone(all), w.courier...)
 		w.r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 		for _, c := range order {
