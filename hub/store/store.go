@@ -18,6 +18,7 @@
 //   - [Loss]: entries that the hub had before it was put back to an older copy.
 //   - [Watermark]: how far a chain lies in a verified backup.
 //   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
+//   - [Entity]: a long-lived thing, and where it is shown; [Item]: what a person has to look at.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
 //   - [Fact]: a row of the ledger of what the hub itself authored.
 //   - [Doubt]: a device whose revocation the hub may have forgotten.
@@ -35,6 +36,7 @@ import (
 	"otor/internal/feed"
 	"otor/internal/identity"
 	"otor/internal/lane"
+	"otor/internal/merge"
 	"otor/internal/receipt"
 )
 
@@ -148,6 +150,9 @@ type Entry struct {
 	ReceivedAt    int64
 	Via           dot.Device // who carried it; empty: came by itself
 	Judgement     Judgement
+	// Touches is what it does to entities, as long as it is being taken in. It is
+	// read from Raw and not stored.
+	Touches []merge.Touch
 }
 
 // Segment is a run of held entries: above a hole, with a verified chain of
@@ -385,6 +390,9 @@ type Store interface {
 
 	Operators
 
+	// Entities and items.
+	Entities
+
 	Close() error
 }
 
@@ -394,6 +402,7 @@ type Store interface {
 // answer and spoils nothing.
 type Tx interface {
 	NoticeTx
+	EntityTx
 
 	// Lane reads a lane and locks it until the transaction ends. An unknown
 	// chain gives an empty lane with the genesis head.

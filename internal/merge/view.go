@@ -335,3 +335,23 @@ func number(v any) float64 {
 	}
 	return 0
 }
+
+// Deletion shows the register [Deleted] as one in conflict: its own values and
+// those of other registers that stand against them.
+func (s *State) Deletion() Shown {
+	d := s.show(register{name: Deleted, rule: Ask})
+	d.Value, d.Known, d.Conflict = false, true, true
+	own := d.Values
+	for _, name := range s.Registers() {
+		for _, v := range s.values[name] {
+			against := slices.ContainsFunc(own, func(by Value) bool { return apart(by, v) })
+			if name != Deleted && against && !slices.ContainsFunc(d.Values, func(x Value) bool { return share(x.Dots, v.Dots) }) {
+				d.Values = append(slices.Clip(d.Values), v)
+				d.Dots = append(d.Dots, v.Dots...)
+			}
+		}
+	}
+	slices.SortFunc(d.Dots, dot.Dot.Compare)
+	slices.SortFunc(d.Values, byDot)
+	return d
+}

@@ -1,0 +1,144 @@
+package reconcile
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/lane"
+	"otor/internal/merge"
+)
+
+// Side is one of the values that stand in a conflict, for those who decide.
+type Side struct {
+	Dot           dot.Dot `json:"dot"`
+	Value         any     `json:"value"`
+	Form          string  `json:"form,omitempty"`
+	Actor         string  `json:"actor,omitempty"`
+	DeviceTime    int64   `json:"device_time,omitempty"`    // Unix milliseconds
+	CorrectedTime int64   `json:"corrected_time,omitempty"` // the same moment by the hub's clock
+	ReceivedAt    int64   `json:"received_at,omitempty"`
+	Via           string  `json:"via,omitempty"`
+}
+
+// Evidence is what a conflict's item carries.
+type Evidence struct {
+	// Base is what stays provisionally; BaseKnown says that there is such a value.
+	Base      any    `json:"base"`
+	BaseKnown bool   `json:"base_known"`
+	Sides     []Side `json:"sides"`
+	// Displayed are the dots that a decision must have had in view.
+	Displayed []dot.Dot `json:"displayed"`
+}
+
+// disputes brings an entity's conflict items in line with its state, and raises
+// the verdicts of the entries that stand in conflict.
+func (o *Round) disputes(h *held) error {
+	now := o.conflicts(h)
+	var names []string
+	for _, shown := range now {
+		names = append(names, shown.Name)
+		if err := o.dispute(h, shown); err != nil {
+			return err
+		}
+	}
+	slices.Sort(names)
+	for _, name := range h.row.Disputed {
+		if !slices.Contains(names, name) {
+			if err := o.answered(h, name); err != nil {
+				return err
+			}
+		}
+	}
+	h.row.Disputed = names
+	return nil
+}
+
+// conflicts lists the registers in conflict. Most entities have none, and that
+// shows without reading values.
+func (o *Round) conflicts(h *held) (out []merge.Shown) {
+	t := o.r.cfg.Domain.Type(h.row.Ref.Type)
+	deleted := len(h.state.Values(merge.Deleted)) > 0
+	for _, name := range h.state.Registers() {
+		if name == merge.Deleted || len(h.state.Values(name)) < 2 {
+			continue
+		}
+		if shown := h.state.Show(t, name); shown.Conflict {
+			out = append(out, shown)
+		}
+	}
+	if deleted {
+		if v := h.state.View(t); v.DeletionConflict {
+			out = append(out, h.state.Deletion())
+		}
+	}
+	return out
+}
+
+// dispute opens an item, or brings it up to date, and concerns its entries.
+func (o *Round) dispute(h *held, shown merge.Shown) error {
+	it, known, err := o.tx.ItemOf(store.Conflicts, h.row.Ref, shown.Name)
+	if err != nil {
+		return err
+	}
+	var sides []dot.Dot
+	for _, v := range shown.Values {
+		sides = append(sides, v.Dots[0])
+		o.rise(v.Dots[0], store.Judgement{
+			Verdict: store.Conflict, Code: "conflict",
+			Words: fmt.Sprintf("%s of %s has another value by somebody who did not know of this one; a person decides", shown.Name, h.row.Ref),
+		})
+	}
+	if known && it.State == store.Open && slices.Equal(it.Entries, sides) {
+		return nil
+	}
+	if !known || it.State != store.Open {
+		it = store.Item{Kind: store.Conflicts, Entity: h.row.Ref, Field: shown.Name, OpenedAt: o.at, Times: it.Times + 1}
+	}
+	it.State, it.Entries = store.Open, sides
+	if it.Evidence, err = o.evidence(shown); err != nil {
+		return err
+	}
+	_, err = o.tx.PutItem(it)
+	return err
+}
+
+func (o *Round) evidence(shown merge.Shown) (json.RawMessage, error) {
+	e := Evidence{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots}
+	for _, v := range shown.Values {
+		side := Side{Dot: v.Dots[0], Value: v.Get()}
+		if x, ok, err := o.entry(v.Dots[0]); err != nil {
+			return nil, err
+		} else if ok {
+			side.Form, side.Actor, side.Via = x.Form, x.Actor, string(x.Via)
+			side.DeviceTime, side.CorrectedTime, side.ReceivedAt = x.DeviceTime, x.CorrectedTime, x.ReceivedAt
+		}
+		e.Sides = append(e.Sides, side)
+	}
+	return json.Marshal(e)
+}
+
+// answered closes the item of a register that is not in conflict any more.
+func (o *Round) answered(h *held, name string) error {
+	it, ok, err := o.tx.ItemOf(store.Conflicts, h.row.Ref, name)
+	if err != nil || !ok || it.State != store.Open {
+		return err
+	}
+	it.State, it.ClosedAt = store.Answered, o.at
+	for _, v := range h.state.Values(name) {
+		it.Decision = v.Dots[0]
+	}
+	_, err = o.tx.PutItem(it)
+	return err
+}
+
+// entry reads an entry of the ledger, without what it touches.
+func (o *Round) entry(d dot.Dot) (e store.Entry, ok bool, err error) {
+	es, err := o.tx.Entries(d.Chain, lane.Run(d.Seq, d.Seq))
+	if err != nil || len(es) == 0 {
+		return store.Entry{}, false, err
+	}
+	return es[0], true, nil
+}

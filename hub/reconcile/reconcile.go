@@ -1,0 +1,351 @@
+// Package reconcile makes of entries what the hub knows of entities, and opens
+// items for what a person must look at.
+//
+// It works inside ingest's transaction: entries, entity states, feed rows,
+// verdicts and items are one commit (law L5). What an entry writes is merged by
+// package merge, whatever came before it and by whatever way. What the outcome
+// means for other entries, for scopes and for people is worked out once at the
+// end of the transaction, from the states as they are then; so it does not
+// matter in how many pieces or in which order things arrived.
+//
+//   - [Reconciler] is made once; [Reconciler.Begin] starts a [Round], the part of
+//     one transaction.
+//   - [Domain] is what packs say of entity types and forms.
+//   - conflict.go: what is in conflict, who is concerned, [Reconciler.Decide].
+//   - scope.go: where entities are shown, and what moves with them.
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/feed"
+	"otor/internal/merge"
+)
+
+// Domain is what packs say.
+type Domain interface {
+	// Type gives the rules of an entity type; nil for one that no pack knows.
+	Type(name string) *merge.Type
+	// Lives are the templates of the scopes that entities of a type are in, such as
+	// "gacha:{household.gacha}"; Names gives the entity type that a field names.
+	Lives(name string) []string
+	Names(typ, field string) string
+	// Decides lists the fields of a type on which the scopes of other entities depend.
+	Decides(typ string) []string
+	// Edits reports whether records of a form correct entities of a type that others
+	// correct as well.
+	Edits(form string, version uint32, typ string) bool
+}
+
+// Config is what a [Reconciler] is made of. Domain and Log are needed.
+type Config struct {
+	Domain Domain
+	Log    *slog.Logger
+}
+
+// Reconciler is safe for concurrent use.
+type Reconciler struct{ cfg Config }
+
+// New returns a Reconciler.
+func New(cfg Config) *Reconciler { return &Reconciler{cfg} }
+
+// Round is the part of one transaction. It is used by one goroutine.
+type Round struct {
+	r        *Reconciler
+	tx       store.Tx
+	at       int64
+	entities map[entry.Ref]*held
+	order    []*held            // dirty ones, as they became so
+	raised   map[dot.Dot]store.Judgement // verdicts that rise
+	abroad   []abroad
+}
+
+// held is an entity that the transaction has in hand.
+type held struct {
+	row    store.Entity
+	state  *merge.State
+	dirty  bool           // its state changed
+	queued bool           // it is in order
+	before map[string]any // of the fields that others' scopes depend on
+}
+
+// abroad is an entry and the scopes of the device that made it.
+type abroad struct {
+	dot    dot.Dot
+	refs   []entry.Ref
+	scopes []string
+}
+
+// Begin starts the part of one transaction. at is the hub's clock.
+func (r *Reconciler) Begin(tx store.Tx, at int64) *Round {
+	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), raised: make(map[dot.Dot]store.Judgement)}
+}
+
+// Take takes in what entries do to entities. They are judged, and in the order of
+// their chain; held ones are none of them. scopes are those of the device that
+// made them, nil for the hub's own.
+func (o *Round) Take(es []store.Entry, scopes []string) error {
+	if err := o.load(es); err != nil {
+		return err
+	}
+	for i := range es {
+		e := &es[i]
+		linked := e.Judgement.Verdict == store.Duplicate && e.Judgement.Code == "linked"
+		aside := e.Judgement.Verdict == store.Quarantined || e.Judgement.Verdict == store.Refused
+		var refs []entry.Ref
+		for _, t := range e.Touches {
+			h := o.entities[t.Ref]
+			t.Linked = linked
+			if !aside && !linked {
+				if err := o.beside(e, h, t.Change); err != nil {
+					return err
+				}
+			}
+			switch {
+			case aside:
+				h.state.Dispose(e.Dot)
+			case len(t.Writes) == 0:
+				continue // it is about the entity and writes nothing
+			default:
+				h.state.Apply(t.Change)
+			}
+			refs = append(refs, t.Ref)
+			h.dirty = true
+			o.queue(h)
+		}
+		if scopes != nil && len(refs) > 0 && !aside {
+			o.abroad = append(o.abroad, abroad{e.Dot, refs, scopes})
+		}
+	}
+	return nil
+}
+
+func (o *Round) queue(h *held) {
+	if !h.queued {
+		h.queued = true
+		o.order = append(o.order, h)
+	}
+}
+
+// load reads the entities that entries touch, all at once.
+func (o *Round) load(es []store.Entry) error {
+	var refs []entry.Ref
+	for _, e := range es {
+		for _, t := range e.Touches {
+			refs = append(refs, t.Ref)
+		}
+	}
+	return o.need(refs...)
+}
+
+// need has entities in hand; one that the hub does not know becomes a shell.
+func (o *Round) need(refs ...entry.Ref) error {
+	var missing []entry.Ref
+	for _, ref := range refs {
+		if o.entities[ref] == nil {
+			o.entities[ref] = &held{row: store.Entity{Ref: ref}, state: merge.New(ref)}
+			missing = append(missing, ref)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows, err := o.tx.Entities(missing)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		s, err := merge.Decode(row.State)
+		if err != nil {
+			return fmt.Errorf("entity %s: %w: %w", row.Ref, store.ErrDamaged, err)
+		}
+		*o.entities[row.Ref] = held{row: row, state: s}
+	}
+	for _, ref := range missing {
+		h := o.entities[ref]
+		h.before = o.deciding(h)
+	}
+	return nil
+}
+
+// Finish works out what the round means, and writes it. Where an entity is shown
+// depends on states alone, and all of them are known by now.
+func (o *Round) Finish() error {
+	for _, h := range slices.Clone(o.order) {
+		if err := o.follow(h); err != nil {
+			return fmt.Errorf("entity %s: %w", h.row.Ref, err)
+		}
+	}
+	rows := make([]store.Entity, 0, len(o.order))
+	for _, h := range o.order {
+		changed, err := o.settle(h)
+		if err != nil {
+			return fmt.Errorf("entity %s: %w", h.row.Ref, err)
+		}
+		if changed {
+			rows = append(rows, h.row)
+		}
+	}
+	if err := o.tx.SaveEntities(rows); err != nil {
+		return err
+	}
+	if err := o.judge(); err != nil {
+		return err
+	}
+	return o.tellAbroad()
+}
+
+// settle brings an entity's row up to date: its disputes, its scopes, its feeds.
+func (o *Round) settle(h *held) (changed bool, err error) {
+	if h.dirty {
+		if err := o.disputes(h); err != nil {
+			return false, err
+		}
+	}
+	was, parents := h.row.Scopes, h.row.Parents
+	if h.row.Scopes, h.row.Parents, err = o.scopes(h); err != nil {
+		return false, err
+	}
+	if !h.dirty && slices.Equal(was, h.row.Scopes) && slices.Equal(parents, h.row.Parents) {
+		return false, nil
+	}
+	h.row.Rev++
+	h.row.State = h.state.Encode()
+	return true, o.publish(h, was)
+}
+
+// publish puts an entity into the feeds of its scopes, and out of those it left.
+func (o *Round) publish(h *held, was []string) error {
+	key := feed.EntityKey(h.row.Ref)
+	var changes []store.FeedChange
+	if size := len(h.row.State); size > feed.MaxBody || len(key) > feed.MaxKey {
+		o.r.cfg.Log.Error("an entity is too large for a feed and is not sent to devices", "type", h.row.Ref.Type, "bytes", size)
+	} else {
+		for _, s := range h.row.Scopes {
+			changes = append(changes, store.FeedChange{Scope: s, Kind: feed.Entity, Key: key, Rev: h.row.Rev, Body: h.row.State})
+		}
+	}
+	for _, s := range was {
+		if !slices.Contains(h.row.Scopes, s) {
+			changes = append(changes, store.FeedChange{Scope: s, Kind: feed.Gone, Key: key, Rev: h.row.Rev})
+		}
+	}
+	return o.tx.Publish(o.at, changes...)
+}
+
+// precedence orders verdicts: an entry has the first that applies.
+var precedence = []store.Verdict{
+	store.Quarantined, store.Refused, store.Conflict, store.Duplicate, store.Review, store.Flagged, store.Merged, store.Applied,
+}
+
+// rise gives an entry a verdict unless it has one that goes before it.
+func (o *Round) rise(d dot.Dot, j store.Judgement) {
+	if had, ok := o.raised[d]; !ok || before(j.Verdict, had.Verdict) {
+		o.raised[d] = j
+	}
+}
+
+func before(a, b store.Verdict) bool {
+	return slices.Index(precedence, a) < slices.Index(precedence, b)
+}
+
+// judge writes the verdicts that rose.
+func (o *Round) judge() error {
+	dots := make([]dot.Dot, 0, len(o.raised))
+	for d := range o.raised {
+		dots = append(dots, d)
+	}
+	slices.SortFunc(dots, dot.Dot.Compare)
+	for _, d := range dots {
+		e, ok, err := o.entry(d)
+		if err != nil {
+			return err
+		}
+		j := o.raised[d]
+		if !ok || !before(j.Verdict, e.Judgement.Verdict) {
+			continue
+		}
+		if err := o.tx.Judge(d.Chain, map[dot.Seq]store.Judgement{d.Seq: j}); err != nil {
+			return err
+		}
+		if err := o.tell(d, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell sends a verdict to the device whose entry it is about.
+func (o *Round) tell(d dot.Dot, j store.Judgement) error {
+	if d.Device == dot.Hub {
+		return nil
+	}
+	return PublishVerdict(o.tx, o.at, d, j)
+}
+
+// tellAbroad tells devices that entries were taken in which touch nothing that
+// their feeds show: no state will tell them so.
+func (o *Round) tellAbroad() error {
+	for _, a := range o.abroad {
+		shown := true
+		for _, ref := range a.refs {
+			h := o.entities[ref]
+			if !slices.ContainsFunc(h.row.Scopes, func(s string) bool { return s == feed.Everybody || slices.Contains(a.scopes, s) }) {
+				shown = false
+			}
+		}
+		if _, told := o.raised[a.dot]; shown || told {
+			continue
+		}
+		if err := o.tell(a.dot, store.Judgement{Verdict: store.Applied}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beside raises the verdicts of edits of different fields of one entity that were
+// made without knowing of each other.
+func (o *Round) beside(e *store.Entry, h *held, c merge.Change) error {
+	domain := o.r.cfg.Domain
+	if !domain.Edits(e.Form, e.FormVersion, h.row.Ref.Type) {
+		return nil
+	}
+	for _, d := range h.state.Beside(c) {
+		other, ok, err := o.entry(d)
+		if err != nil {
+			return err
+		}
+		if !ok || !domain.Edits(other.Form, other.FormVersion, h.row.Ref.Type) {
+			continue
+		}
+		words := func(with dot.Dot) store.Judgement {
+			return store.Judgement{
+				Verdict: store.Merged, Code: "parallel",
+				Words: fmt.Sprintf("%s was edited at the same time in %s; both edits stand", h.row.Ref, with),
+			}
+		}
+		o.rise(e.Dot, words(d))
+		o.rise(d, words(e.Dot))
+	}
+	return nil
+}
+
+// compareRefs orders entities by type and id.
+func compareRefs(a, b entry.Ref) int {
+	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
+}
+
+// Store is what deciding needs of the hub's database.
+type Store interface {
+	Item(ctx context.Context, id int64) (store.Item, error)
+	Entity(ctx context.Context, ref entry.Ref) (store.Entity, error)
+}

@@ -1,0 +1,274 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+const entityColumns = "id, type, name, rev, scopes, disputed, state"
+
+func scanEntity(s *sqlite3.Stmt) (id int64, e store.Entity) {
+	return s.ColumnInt64(0), store.Entity{
+		Ref: entry.Ref{Type: s.ColumnText(1), ID: s.ColumnText(2)}, Rev: uint64(s.ColumnInt64(3)), //nolint:gosec // was such when it was stored
+		Scopes: splitLines(s.ColumnText(4)), Disputed: splitLines(s.ColumnText(5)), State: blob(s, 6),
+	}
+}
+
+func joinLines(words []string) (string, error) {
+	var b strings.Builder
+	for _, w := range words {
+		if w == "" || strings.Contains(w, "\n") {
+			return "", fmt.Errorf("%q is empty or has a newline", w)
+		}
+		b.WriteString(w)
+		b.WriteByte('\n')
+	}
+	return b.String(), nil
+}
+
+func splitLines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+}
+
+// entity reads one; ok is false when it is not there.
+func (c *conn) entity(ref entry.Ref) (id int64, e store.Entity, ok bool, err error) {
+	ok, err = c.one("SELECT "+entityColumns+" FROM entities WHERE type = ? AND name = ?", []any{ref.Type, ref.ID},
+		func(s *sqlite3.Stmt) error { id, e = scanEntity(s); return nil })
+	if err != nil || !ok {
+		return 0, e, false, err
+	}
+	err = c.each("SELECT parent_type, parent FROM entity_parents WHERE child = ? ORDER BY parent_type, parent", []any{id},
+		func(s *sqlite3.Stmt) error {
+			e.Parents = append(e.Parents, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+			return nil
+		})
+	return id, e, true, err
+}
+
+// Entities reads entities.
+func (t *tx) Entities(refs []entry.Ref) (out []store.Entity, err error) {
+	err = t.do("read entities as part of", dot.Chain{}, func() error {
+		for _, ref := range refs {
+			_, e, ok, err := t.w.entity(ref)
+			if err != nil {
+				return fmt.Errorf("entity %s: %w", ref, err)
+			}
+			if ok {
+				out = append(out, e)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// SaveEntities writes entities.
+func (t *tx) SaveEntities(es []store.Entity) error {
+	return t.do("save entities as part of", dot.Chain{}, func() error {
+		for i := range es {
+			if err := t.saveEntity(&es[i]); err != nil {
+				return fmt.Errorf("entity %s: %w", es[i].Ref, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) saveEntity(e *store.Entity) error {
+	scopes, err := joinLines(e.Scopes)
+	if err != nil {
+		return err
+	}
+	disputed, err := joinLines(e.Disputed)
+	if err != nil {
+		return err
+	}
+	if e.Ref.Type == "" || e.Ref.ID == "" {
+		return fmt.Errorf("an entity has a type and an id")
+	}
+	var id int64
+	_, err = t.w.one("INSERT INTO entities (type, name, rev, scopes, disputed, state) VALUES (?, ?, ?, ?, ?, ?)"+
+		" ON CONFLICT (type, name) DO UPDATE SET rev = excluded.rev, scopes = excluded.scopes, disputed = excluded.disputed, state = excluded.state RETURNING id",
+		[]any{e.Ref.Type, e.Ref.ID, int64(e.Rev), scopes, disputed, e.State}, //nolint:gosec // counts changes
+		func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+	if err != nil {
+		return err
+	}
+	var had []entry.Ref
+	err = t.w.each("SELECT parent_type, parent FROM entity_parents WHERE child = ?", []any{id}, func(s *sqlite3.Stmt) error {
+		had = append(had, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+		return nil
+	})
+	for _, p := range had {
+		if err == nil && !slices.Contains(e.Parents, p) {
+			err = t.w.exec("DELETE FROM entity_parents WHERE parent_type = ? AND parent = ? AND child = ?", p.Type, p.ID, id)
+		}
+	}
+	for _, p := range e.Parents {
+		if err == nil && !slices.Contains(had, p) {
+			err = t.w.exec("INSERT INTO entity_parents (parent_type, parent, child) VALUES (?, ?, ?)", p.Type, p.ID, id)
+		}
+	}
+	return err
+}
+
+// Dependents lists the entities whose scopes depend on another.
+func (t *tx) Dependents(parent entry.Ref) (out []entry.Ref, err error) {
+	err = t.do("read dependents as part of", dot.Chain{}, func() error {
+		return t.w.each("SELECT e.type, e.name FROM entity_parents p JOIN entities e ON e.id = p.child WHERE p.parent_type = ? AND p.parent = ? ORDER BY e.type, e.name",
+			[]any{parent.Type, parent.ID}, func(s *sqlite3.Stmt) error {
+				out = append(out, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+				return nil
+			})
+	})
+	return out, err
+}
+
+// Entity reads one.
+func (s *Store) Entity(ctx context.Context, ref entry.Ref) (e store.Entity, err error) {
+	err = s.read(ctx, "entity "+ref.String(), func(c *conn) error {
+		return c.snapshot(func() error {
+			_, found, ok, err := c.entity(ref)
+			if err == nil && !ok {
+				return store.ErrNotFound
+			}
+			e = found
+			return err
+		})
+	})
+	return e, err
+}
+
+// EntitiesOf lists entities, some at a time.
+func (s *Store) EntitiesOf(ctx context.Context, kind string) iter.Seq2[store.Entity, error] {
+	const some = 500
+	return func(yield func(store.Entity, error) bool) {
+		var last entry.Ref
+		for {
+			var page []store.Entity
+			err := s.read(ctx, "list entities", func(c *conn) error {
+				return c.each("SELECT "+entityColumns+" FROM entities WHERE (type, name) > (?1, ?2) AND (?3 = '' OR type = ?3) ORDER BY type, name LIMIT ?4",
+					[]any{last.Type, last.ID, kind, int64(some)}, func(r *sqlite3.Stmt) error {
+						_, e := scanEntity(r)
+						page = append(page, e)
+						return nil
+					})
+			})
+			if err != nil {
+				yield(store.Entity{}, err)
+				return
+			}
+			for _, e := range page {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if len(page) < some {
+				return
+			}
+			last = page[len(page)-1].Ref
+		}
+	}
+}
+
+const itemColumns = "id, kind, entity_type, entity, field, entries, evidence, opened_at, owner, state, closed_at, decision, decided_by, reason, times"
+
+func scanItem(s *sqlite3.Stmt) (it store.Item, err error) {
+	it = store.Item{
+		ID: s.ColumnInt64(0), Kind: s.ColumnText(1), Entity: entry.Ref{Type: s.ColumnText(2), ID: s.ColumnText(3)}, Field: s.ColumnText(4),
+		Evidence: json.RawMessage(s.ColumnText(6)), OpenedAt: s.ColumnInt64(7), Owner: s.ColumnText(8), State: store.ItemState(s.ColumnText(9)),
+		ClosedAt: s.ColumnInt64(10), DecidedBy: s.ColumnText(12), Reason: s.ColumnText(13), Times: s.ColumnInt(14),
+	}
+	for _, line := range splitLines(s.ColumnText(5)) {
+		d, err := dot.Parse(line)
+		if err != nil {
+			return it, fmt.Errorf("%w: item %d: %w", errDamagedRow, it.ID, err)
+		}
+		it.Entries = append(it.Entries, d)
+	}
+	return it, it.Decision.UnmarshalText([]byte(s.ColumnText(11)))
+}
+
+// ItemOf finds an item by what it is about.
+func (t *tx) ItemOf(kind string, ref entry.Ref, field string) (it store.Item, ok bool, err error) {
+	err = t.do("read an item as part of", dot.Chain{}, func() error {
+		ok, err = t.w.one("SELECT "+itemColumns+" FROM items WHERE kind = ? AND entity_type = ? AND entity = ? AND field = ?",
+			[]any{kind, ref.Type, ref.ID, field}, func(s *sqlite3.Stmt) (err error) { it, err = scanItem(s); return err })
+		return err
+	})
+	return it, ok, err
+}
+
+// PutItem writes an item.
+func (t *tx) PutItem(it store.Item) (id int64, err error) {
+	err = t.do("put an item as part of", dot.Chain{}, func() error {
+		words := make([]string, len(it.Entries))
+		for i, d := range it.Entries {
+			words[i] = d.String()
+		}
+		entries, err := joinLines(words)
+		if err != nil {
+			return err
+		}
+		decision, err := it.Decision.MarshalText()
+		if err != nil {
+			return err
+		}
+		if it.Kind == "" || it.State == "" {
+			return fmt.Errorf("an item has a kind and a state")
+		}
+		_, err = t.w.one("INSERT INTO items (kind, entity_type, entity, field, entries, evidence, opened_at, owner, state, closed_at, decision, decided_by, reason, times)"+
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, entity_type, entity, field) DO UPDATE SET"+
+			" entries = excluded.entries, evidence = excluded.evidence, opened_at = excluded.opened_at, owner = excluded.owner, state = excluded.state,"+
+			" closed_at = excluded.closed_at, decision = excluded.decision, decided_by = excluded.decided_by, reason = excluded.reason, times = excluded.times RETURNING id",
+			[]any{it.Kind, it.Entity.Type, it.Entity.ID, it.Field, entries, string(it.Evidence), it.OpenedAt, it.Owner, string(it.State),
+				it.ClosedAt, string(decision), it.DecidedBy, it.Reason, int64(it.Times)},
+			func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+		return err
+	})
+	return id, err
+}
+
+// Items lists items.
+func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item, err error) {
+	about := ""
+	if !q.Entry.IsZero() {
+		about = q.Entry.String() + "\n"
+	}
+	err = s.read(ctx, "list items", func(c *conn) error {
+		return c.each("SELECT "+itemColumns+" FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2)"+
+			" AND (?3 = '' OR instr(char(10) || entries, char(10) || ?3) > 0) ORDER BY opened_at, id",
+			[]any{string(q.State), q.Kind, about}, func(r *sqlite3.Stmt) error {
+				it, err := scanItem(r)
+				out = append(out, it)
+				return err
+			})
+	})
+	return out, err
+}
+
+// Item reads one.
+func (s *Store) Item(ctx context.Context, id int64) (it store.Item, err error) {
+	err = s.read(ctx, fmt.Sprintf("item %d", id), func(c *conn) error {
+		ok, err := c.one("SELECT "+itemColumns+" FROM items WHERE id = ?", []any{id},
+			func(r *sqlite3.Stmt) (err error) { it, err = scanItem(r); return err })
+		if err == nil && !ok {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return it, err
+}
