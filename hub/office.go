@@ -76,7 +76,8 @@ func (c *choices) config(app *cli.App) (server.Config, error) {
 	}
 	return server.Config{
 		Dir: app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
-		Zone: app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
+		Domain: forms.Domain(),
+		Zone:   app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
 	}, nil
 }
 

@@ -15,12 +15,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/form"
+	"otor/internal/merge"
 )
 
 // Store takes drafts in the order in which they are submitted; wait returns
@@ -46,10 +48,19 @@ type Config struct {
 	// when it never did. The func may be nil.
 	Offset func() *entry.Offset
 	Demo   bool // fictional resident numbers are in order
+	// Types gives the rules of entity types, Displayed an entity as the device shows
+	// it now. nil: no type is known, nothing is displayed.
+	Types     func(name string) *merge.Type
+	Displayed func(ref entry.Ref) (*merge.State, error)
 }
 
 // Capture saves records. It is safe for concurrent use when what it works with is.
-type Capture struct{ c Config }
+type Capture struct {
+	c Config
+
+	mu      sync.Mutex                  // guards writing
+	writing map[entry.Ref]chan struct{} // entities that captures write to which are not saved yet; closed when they are
+}
 
 // New returns a Capture.
 func New(c Config) *Capture {
@@ -62,7 +73,13 @@ func New(c Config) *Capture {
 	if c.Offset == nil {
 		c.Offset = func() *entry.Offset { return nil }
 	}
-	return &Capture{c}
+	if c.Types == nil {
+		c.Types = func(string) *merge.Type { return nil }
+	}
+	if c.Displayed == nil {
+		c.Displayed = func(ref entry.Ref) (*merge.State, error) { return merge.New(ref), nil }
+	}
+	return &Capture{c: c, writing: make(map[entry.Ref]chan struct{})}
 }
 
 // Request is a filled form.
@@ -82,6 +99,12 @@ type Request struct {
 	Corrects *dot.Dot // the earlier entry that this one corrects
 	// FormDraft is the id of the device's draft that this record completes, "" for none.
 	FormDraft string
+	// Displayed are entities as the person had them in view, as package merge writes
+	// them: they freeze when they are displayed, and live in the draft (L13). One that
+	// is not among them counts as displayed as it is now.
+	Displayed map[entry.Ref][]byte
+	// Settles says of which fields, as "type/id#field", the record decides a conflict.
+	Settles []string
 }
 
 // Result says where a record was saved.
@@ -126,22 +149,18 @@ func (c *Capture) Begin(ctx context.Context, r Request) (wait func() (Result, er
 		}
 		warnings = append(warnings, p)
 	}
-	private := entry.Private{Fields: r.Fields}
-	if _, err := io.ReadFull(c.c.Random, private.Salt[:]); err != nil {
-		return refused(fmt.Errorf("capture %s: draw a salt: %w", f, err))
-	}
-	encoded, err := private.Encode()
-	if err != nil {
-		return refused(fmt.Errorf("capture %s: %w", f, err))
-	}
 	_, zone := wall.Zone()
-	saved := c.c.Store.Submit(ctx, entry.Draft{
-		Lane: f.Lane, Private: encoded, FormDraft: r.FormDraft,
+	d := entry.Draft{
+		Lane: f.Lane, FormDraft: r.FormDraft,
 		Public: entry.Public{
 			Wall: wall.UnixMilli(), Zone: zone / 60, Offset: c.c.Offset(), Actor: r.Actor,
 			Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: r.refs(f), Position: r.Position, Corrects: r.Corrects,
 		},
-	})
+	}
+	saved, err := c.submit(ctx, f, r, d, form.MomentOf(wall))
+	if err != nil {
+		return refused(err)
+	}
 	return func() (Result, error) {
 		s, err := saved()
 		if err != nil {

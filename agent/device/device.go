@@ -38,6 +38,7 @@ import (
 	"otor/internal/entry"
 	"otor/internal/form"
 	"otor/internal/lane"
+	"otor/internal/merge"
 	"otor/internal/runfile"
 	"otor/internal/webui"
 )
@@ -47,6 +48,8 @@ type Config struct {
 	Dir   string
 	HTTP  string // host:port of the page, default 127.0.0.1:8470
 	Forms *form.Registry
+	// Types gives the rules of entity types; nil: none are known.
+	Types func(name string) *merge.Type
 	Now   func() time.Time
 	Zone  *time.Location
 	Demo  bool     // accept fictional resident numbers without a warning
@@ -120,6 +123,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	}()
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
+		Types: cfg.Types, Displayed: d.displayed,
 	})
 	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
 		return nil, err
@@ -170,6 +174,12 @@ func originOf(id *enrol.Identity) entry.Origin {
 
 // Close releases what Open acquired.
 func (d *Device) Close() error { return d.store.Close() }
+
+// displayed is an entity as the device shows it.
+func (d *Device) displayed(ref entry.Ref) (*merge.State, error) {
+	shown, err := d.store.Shown(ref)
+	return shown.State, err
+}
 
 // ID is the device's name.
 func (d *Device) ID() dot.Device { return d.id.Device }

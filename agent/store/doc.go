@@ -41,6 +41,8 @@
 //	                      saved; once completed, the entry's dot and hash
 //	31 SCOPE gen(4) slot(1) key
 //	                      a row of a scope's feed as the hub has it: n, rev, kind, line, body
+//	32 TYPE ID CHAIN seq(8)
+//	                      an entry of this device that writes to that entity: nothing inside
 //	34 SCOPE              how far the scope is: the generation that is shown and its number of
 //	                      rows, the hub's signed cursors, lines, a generation that is being loaded
 //
@@ -49,7 +51,11 @@
 // other; of several, the one with the highest rev is shown. What the hub made of
 // the device's entries is rows of the device's own scope.
 //
-// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 32 overlay, 33 due index, 35 search
+// TYPE and ID are: length (1 byte), text. Rows under 32 are found by what an
+// entity is; whether one is of the overlay still follows from the base row, so a
+// hub that was put back puts it back by itself (see overlay.go).
+//
+// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 33 due index, 35 search
 // index, 40 blobs, 41 blob chunks, 50 batches carried for others, 60 the
 // device's own audit. 21 is never used: Badger keeps its own rows there.
 //

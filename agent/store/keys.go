@@ -15,6 +15,7 @@ const (
 	kindReceipt = 0x12
 	kindSetting = 0x20
 	kindBase    = 0x31
+	kindOverlay = 0x32
 	kindFeed    = 0x34
 
 	kindFormDraft = 0x30

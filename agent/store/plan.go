@@ -147,6 +147,11 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 	if raw.Size() > entry.MaxFor(c.Lane) {
 		return Saved{}, tooLarge(c.Lane, raw.Size())
 	}
+	written, err := p.s.overlayRows(r.draft.Written, pub.Dot)
+	if err != nil {
+		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
+	}
+	p.rows = append(p.rows, written...)
 	e := stored{before: st.Head, savedAt: now, raw: raw}
 	key := entryKey(c, pub.Dot.Seq)
 	p.rows = append(p.rows, row{key, p.s.box.sealEntry(key, e)})

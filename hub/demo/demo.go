@@ -78,7 +78,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if cfg.httpOn == "" {
 		cfg.httpOn = "127.0.0.1:0"
 	}
-	w, err := openWorld(ctx, s, p.Forms, cfg, o.Log)
+	w, err := openWorld(ctx, s, p, cfg, o.Log)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func TestPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := openWorld(t.Context(), s, p.Forms, worldConfig{dir: t.TempDir(), natsAddr: "127.0.0.1:0", httpOn: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
+	w, err := openWorld(t.Context(), s, p, worldConfig{dir: t.TempDir(), natsAddr: "127.0.0.1:0", httpOn: "127.0.0.1:0"}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

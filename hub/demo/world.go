@@ -14,6 +14,7 @@ import (
 	"otor/hub/server"
 	"otor/internal/dot"
 	"otor/internal/form"
+	"otor/internal/pack"
 	"otor/internal/release"
 )
 
@@ -21,6 +22,7 @@ import (
 // its own database, keys and connection.
 type world struct {
 	scenario *Scenario
+	pack     *pack.Pack
 	forms    *form.Registry
 	clock    *clock
 	log      *slog.Logger
@@ -55,10 +57,10 @@ type worldConfig struct {
 }
 
 // openWorld starts the hub, enrols the devices over HTTPS, and runs them all.
-func openWorld(ctx context.Context, s *Scenario, forms *form.Registry, cfg worldConfig, log *slog.Logger) (_ *world, err error) {
+func openWorld(ctx context.Context, s *Scenario, p *pack.Pack, cfg worldConfig, log *slog.Logger) (_ *world, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	w := &world{
-		scenario: s, forms: forms, clock: &clock{}, log: log, members: make(map[dot.Device]*member),
+		scenario: s, pack: p, forms: p.Forms, clock: &clock{}, log: log, members: make(map[dot.Device]*member),
 		stop: stop, failed: make(chan error, 1),
 	}
 	defer func() {
@@ -68,7 +70,7 @@ func openWorld(ctx context.Context, s *Scenario, forms *form.Registry, cfg world
 	}()
 	w.clock.set(s.Meta.T0)
 	w.hub, err = server.Open(ctx, server.Config{
-		Dir: filepath.Join(cfg.dir, "hub"), NatsListen: cfg.natsAddr, HTTP: cfg.httpOn, Forms: forms,
+		Dir: filepath.Join(cfg.dir, "hub"), NatsListen: cfg.natsAddr, HTTP: cfg.httpOn, Forms: p.Forms, Domain: p.Domain(),
 		Now: w.clock.Now, Zone: s.Meta.T0.Location(), Demo: s.Meta.Fictional, Version: release.Version, Log: log,
 	})
 	if err != nil {
@@ -99,7 +101,7 @@ func (w *world) join(ctx context.Context, d Device, dir string) error {
 	}
 	m := &member{line: &line{}, shim: newShim()}
 	m.Device, err = device.Open(device.Config{
-		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms, Zone: w.scenario.Meta.T0.Location(),
+		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms, Types: w.pack.Domain().Type, Zone: w.scenario.Meta.T0.Location(),
 		Now: w.clock.ahead(time.Duration(d.ClockOffset) * time.Second), Demo: w.scenario.Meta.Fictional, Log: w.log,
 		Dialer: m.line, Gate: m.shim.gate, Tap: m.shim.tap,
 		MinPause: 20 * time.Millisecond, MaxPause: 250 * time.Millisecond,

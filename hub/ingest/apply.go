@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -16,9 +17,11 @@ type applier struct {
 	ingest *Ingest
 	tx     store.Tx
 	p      *prepared
+	round  Round
 
 	lane  store.Lane
-	fresh []lane.Range // runs of the frame that the hub does not have
+	fresh []lane.Range  // runs of the frame that the hub does not have
+	taken []store.Entry // those that take their effect
 
 	added, copies, forked int
 	unlinked              int // held entries that were released and do not link
@@ -39,6 +42,10 @@ func (a *applier) apply() (store.Lane, error) {
 		}
 	}
 	if err := a.gaps(before); err != nil {
+		return store.Lane{}, err
+	}
+	slices.SortFunc(a.taken, func(x, y store.Entry) int { return x.Dot.Compare(y.Dot) })
+	if err := a.round.Take(a.taken, a.p.scopes); err != nil {
 		return store.Lane{}, err
 	}
 	a.lane.Duplicates += uint64(a.copies)
@@ -138,6 +145,9 @@ func (a *applier) insert() error {
 			if s > reached {
 				e.Judgement = store.Judgement{Verdict: store.Held}
 			}
+			if e.Judgement.Verdict != store.Held && len(e.Touches) > 0 {
+				a.taken = append(a.taken, e)
+			}
 			rows = append(rows, e)
 		}
 		if r.First > reached {
@@ -212,12 +222,16 @@ func (a *applier) release(seg store.Segment) error {
 	}
 	by := make(map[dot.Seq]store.Judgement, len(held))
 	for _, e := range held {
+		now := Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg)
 		if seg.Before != a.lane.Head {
 			a.unlinked++
-			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
-			continue
+			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			now.Touches = nil // of another history: nothing here was disposed of
 		}
-		by[e.Dot.Seq] = Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg).Judgement
+		by[e.Dot.Seq] = now.Judgement
+		if len(now.Touches) > 0 {
+			a.taken = append(a.taken, now)
+		}
 	}
 	if err := a.tx.Judge(seg.Chain, by); err != nil {
 		return err

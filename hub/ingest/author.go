@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"otor/internal/form"
 	"otor/internal/hlc"
 	"otor/internal/lane"
+	"otor/internal/merge"
 )
 
 // Note is a record that an operator makes at the hub.
@@ -23,6 +25,18 @@ type Note struct {
 	Entity entry.Ref
 	Actor  string
 	Fields map[string]any
+	// Displayed are entities as the operator had them in view, as package merge
+	// writes them. One that is not among them counts as displayed as it is.
+	Displayed map[entry.Ref][]byte
+	// Settles says of which fields, as "type/id#field", the record decides a conflict.
+	Settles []string
+}
+
+func (n Note) refs() []entry.Ref {
+	if n.Entity == (entry.Ref{}) {
+		return nil
+	}
+	return []entry.Ref{n.Entity}
 }
 
 // FormBook finds the newest version of a form as well.
@@ -74,17 +88,29 @@ func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
 	if _, err := io.ReadFull(a.random, private.Salt[:]); err != nil {
 		return store.Entry{}, fmt.Errorf("draw a salt: %w", err)
 	}
-	priv, err := private.Encode()
+	saved, err := f.Saved(n.Entity.ID, n.Fields, form.MomentOf(now.In(a.cfg.Zone)))
 	if err != nil {
 		return store.Entry{}, err
 	}
 	pub := entry.Public{
 		Wall: now.UnixMilli(), Zone: zoneMinutes(now.In(a.cfg.Zone)), Actor: n.Actor,
-		Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: []entry.Ref{n.Entity},
+		Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: n.refs(),
 	}
 	c := dot.Chain{Device: dot.Hub, Incarnation: a.incarnation, Lane: f.Lane}
 	var out store.Entry
 	err = a.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+		pub, private := pub, private
+		desk := merge.Desk{
+			Type: a.cfg.typeOf, Displayed: func(ref entry.Ref) (*merge.State, error) { return displayed(tx, n, ref) },
+			Settles: func(ref entry.Ref, field string) bool { return slices.Contains(n.Settles, ref.String()+"#"+field) },
+		}
+		if err := desk.Fill(&pub, &private, saved); err != nil {
+			return fmt.Errorf("%w: %w", ErrNotApplied, err)
+		}
+		priv, err := private.Encode()
+		if err != nil {
+			return err
+		}
 		out, err = a.mint(tx, c, pub, priv)
 		return err
 	})
@@ -92,6 +118,18 @@ func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
 		return store.Entry{}, fmt.Errorf("record %s: %w", f.ID, err)
 	}
 	return out, nil
+}
+
+// displayed is an entity as the operator had it in view.
+func displayed(tx store.Tx, n Note, ref entry.Ref) (*merge.State, error) {
+	if b, ok := n.Displayed[ref]; ok {
+		return merge.Decode(b)
+	}
+	es, err := tx.Entities([]entry.Ref{ref})
+	if err != nil || len(es) == 0 {
+		return merge.New(ref), err
+	}
+	return merge.Decode(es[0].State)
 }
 
 func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (store.Entry, error) {
@@ -119,7 +157,14 @@ func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (
 	if err := tx.Insert([]store.Entry{e}); err != nil {
 		return store.Entry{}, err
 	}
-	return e, tx.SaveLane(l)
+	if err := tx.SaveLane(l); err != nil {
+		return store.Entry{}, err
+	}
+	round := a.cfg.begin(tx, time.UnixMilli(pub.Wall))
+	if err := round.Take([]store.Entry{e}, nil); err != nil {
+		return store.Entry{}, err
+	}
+	return e, round.Finish()
 }
 
 func (a *Author) tick(wall int64) hlc.Time {

@@ -12,7 +12,7 @@
 // lane goes on (L6); what no known signer vouches for is listed apart (L6a).
 //
 //   - [Ingest] does the work; [Arrival] is what came, [Result] what became of it.
-//   - [Judge] is the rule by which one entry is judged, pure.
+//   - [Describe] makes the ledger's row of an entry and judges it, pure.
 //   - [Author] mints the operators' own entries, under the device name HUB.
 package ingest
 
@@ -36,6 +36,7 @@ import (
 	"otor/internal/form"
 	"otor/internal/identity"
 	"otor/internal/lane"
+	"otor/internal/merge"
 	"otor/internal/receipt"
 )
 
@@ -64,10 +65,44 @@ type Config struct {
 	Zone *time.Location
 	Demo bool // accept fictional resident numbers
 	Log  *slog.Logger
+	// Begin starts what a transaction makes of entities. nil: entries are kept and
+	// no entities.
+	Begin func(tx store.Tx, at int64) Round
+	// Types gives the rules of entity types, for what operators write. nil: none are known.
+	Types func(name string) *merge.Type
 	// NoDedup switches the check for copies off. Only a negative control of the
 	// tests sets it: with it a resent entry is no longer recognised.
 	NoDedup bool
 }
+
+// Round makes of one transaction's entries what they do to entities.
+type Round interface {
+	// Take is given entries of one chain, in its order, once they are judged; scopes
+	// are those that their device is granted, nil for the hub's own.
+	Take(es []store.Entry, scopes []string) error
+	// Finish is called last in the transaction.
+	Finish() error
+}
+
+// begin starts a round; of a hub without entities it is one that does nothing.
+func (c Config) begin(tx store.Tx, at time.Time) Round {
+	if c.Begin == nil {
+		return noRound{}
+	}
+	return c.Begin(tx, at.UnixMilli())
+}
+
+func (c Config) typeOf(name string) *merge.Type {
+	if c.Types == nil {
+		return nil
+	}
+	return c.Types(name)
+}
+
+type noRound struct{}
+
+func (noRound) Take([]store.Entry, []string) error { return nil }
+func (noRound) Finish() error                      { return nil }
 
 // Ingest takes arrivals in. It is safe for concurrent use.
 type Ingest struct{ cfg Config }
@@ -153,6 +188,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 	reading := g.read(prepared)
 	err = g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
 		clear(lanes)
+		round := g.cfg.begin(tx, g.cfg.Now())
 		for i, p := range prepared {
 			if p.refused != nil {
 				continue
@@ -160,7 +196,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 			if <-p.read; p.broken != nil {
 				return errBroken
 			}
-			a := applier{ingest: g, tx: tx, p: p}
+			a := applier{ingest: g, tx: tx, p: p, round: round}
 			l, err := a.apply()
 			if err != nil {
 				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
@@ -168,7 +204,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 			lanes[l.Chain] = l
 			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked}
 		}
-		return nil
+		return round.Finish()
 	})
 	reading.Wait()
 	if errors.Is(err, errBroken) {
@@ -244,7 +280,8 @@ type prepared struct {
 	header  batch.Header
 	arrival Arrival
 	frame   *batch.Frame
-	skew    int64 // of the device's clock, milliseconds
+	skew    int64    // of the device's clock, milliseconds
+	scopes  []string // that the device is granted
 	refused *store.Unattributed
 
 	begun bool          // reading it has begun; owner: who reads
@@ -309,18 +346,19 @@ func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
 		return p.refuse(device, "bad_signature", fmt.Sprintf("not signed with the key of %s", device)), nil
 	}
 	p.frame = f
-	p.skew, err = g.skewOf(ctx, device)
-	return p, err
+	return p, g.know(ctx, p, device)
 }
 
-// skewOf is what the last hello told of a device's clock, in milliseconds
-// (device minus hub), for entries that carry no estimate of their own.
-func (g *Ingest) skewOf(ctx context.Context, d dot.Device) (int64, error) {
+// know reads what the hub knows of a device: what the last hello told of its
+// clock, in milliseconds (device minus hub), for entries that carry no estimate of
+// their own, and its scopes.
+func (g *Ingest) know(ctx context.Context, p *prepared, d dot.Device) error {
 	dev, err := g.cfg.Store.Device(ctx, d)
 	if err != nil {
-		return 0, fmt.Errorf("device %s: %w", d, err)
+		return fmt.Errorf("device %s: %w", d, err)
 	}
-	return dev.Contact.Skew, nil
+	p.skew, p.scopes = dev.Contact.Skew, append([]string{}, dev.Scopes...)
+	return nil
 }
 
 func (p *prepared) refuse(claims dot.Device, code, words string) *prepared {

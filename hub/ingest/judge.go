@@ -9,6 +9,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/form"
+	"otor/internal/merge"
 )
 
 // unpack reads the frame's body and makes the ledger's rows. It is called once.
@@ -52,7 +53,11 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 		e.CorrectedTime = pub.Wall + pub.Offset.Millis
 	}
 	today := form.DateOf(time.UnixMilli(e.CorrectedTime).In(cfg.Zone))
-	e.Judgement = Judge(d, pub, raw, cfg.Forms, form.Env{Today: today, DemoMode: cfg.Demo})
+	var priv entry.Private
+	e.Judgement, priv = judge(d, pub, raw, cfg.Forms, form.Env{Today: today, DemoMode: cfg.Demo})
+	if pub.Dot == d {
+		e.Judgement, e.Touches = touches(e.Judgement, pub, priv)
+	}
 	return e
 }
 
@@ -60,37 +65,60 @@ func quarantine(code, words string) store.Judgement {
 	return store.Judgement{Verdict: store.Quarantined, Code: code, Words: words}
 }
 
-// Judge says what the hub makes of an entry by itself: applied, or quarantined
-// with the first thing that is wrong.
-func Judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env) store.Judgement {
+// judge says what the hub makes of an entry by itself: applied, or quarantined
+// with the first thing that is wrong. The private part comes back when it was read.
+func judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env) (store.Judgement, entry.Private) {
+	refuse := func(code, words string) (store.Judgement, entry.Private) {
+		return quarantine(code, words), entry.Private{}
+	}
 	if pub.Dot != d {
-		return quarantine("dot_mismatch", fmt.Sprintf("the entry calls itself %s", pub.Dot))
+		return refuse("dot_mismatch", fmt.Sprintf("the entry calls itself %s", pub.Dot))
 	}
 	if limit := entry.MaxFor(d.Lane); raw.Size() > limit {
-		return quarantine("too_large", fmt.Sprintf("%d bytes, the limit in this lane is %d", raw.Size(), limit))
+		return refuse("too_large", fmt.Sprintf("%d bytes, the limit in this lane is %d", raw.Size(), limit))
 	}
 	if pub.System != "" {
-		return quarantine("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System))
+		return refuse("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System))
 	}
 	f, err := forms.Form(pub.Form.ID, pub.Form.Version)
 	if err != nil {
 		if look, ok := errors.AsType[*form.LookupError](err); ok {
-			return quarantine(string(look.Code), look.Error())
+			return refuse(string(look.Code), look.Error())
 		}
-		return quarantine("form_unknown", err.Error())
+		return refuse("form_unknown", err.Error())
 	}
 	if f.Lane != d.Lane {
-		return quarantine("lane_mismatch", fmt.Sprintf("form %s belongs into the %s lane", f, f.Lane))
+		return refuse("lane_mismatch", fmt.Sprintf("form %s belongs into the %s lane", f, f.Lane))
 	}
 	if raw.Erased() {
-		return store.Judgement{Verdict: store.Applied, Code: "erased"}
+		return store.Judgement{Verdict: store.Applied, Code: "erased"}, entry.Private{}
 	}
 	priv, err := entry.DecodePrivate(raw.Private)
 	if err != nil {
-		return quarantine("malformed", err.Error())
+		return refuse("malformed", err.Error())
 	}
 	if problems := f.Check(priv.Fields, env); len(problems) > 0 {
-		return quarantine(string(problems[0].Code), problems[0].Words)
+		return refuse(string(problems[0].Code), problems[0].Words)
 	}
-	return store.Judgement{Verdict: store.Applied}
+	return store.Judgement{Verdict: store.Applied}, priv
+}
+
+// touches reads what an entry does to entities. One that is set aside does
+// nothing to those that it names; they note it all the same.
+func touches(j store.Judgement, pub entry.Public, priv entry.Private) (store.Judgement, []merge.Touch) {
+	if len(pub.Refs) == 0 {
+		return j, nil
+	}
+	if j.Verdict == store.Applied {
+		ts, err := merge.Changes(pub, priv)
+		if err == nil {
+			return j, ts
+		}
+		j = quarantine("bad_write", err.Error())
+	}
+	ts, err := merge.Changes(entry.Public{Dot: pub.Dot, Refs: pub.Refs}, entry.Private{})
+	if err != nil {
+		return j, nil // it names nothing that could be an entity
+	}
+	return j, ts
 }

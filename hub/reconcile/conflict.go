@@ -23,8 +23,8 @@ type Side struct {
 	Via           string  `json:"via,omitempty"`
 }
 
-// Evidence is what a conflict's item carries.
-type Evidence struct {
+// Dispute is the evidence of an item of kind conflict.
+type Dispute struct {
 	// Base is what stays provisionally; BaseKnown says that there is such a value.
 	Base      any    `json:"base"`
 	BaseKnown bool   `json:"base_known"`
@@ -106,7 +106,7 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 }
 
 func (o *Round) evidence(shown merge.Shown) (json.RawMessage, error) {
-	e := Evidence{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots}
+	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots}
 	for _, v := range shown.Values {
 		side := Side{Dot: v.Dots[0], Value: v.Get()}
 		if x, ok, err := o.entry(v.Dots[0]); err != nil {

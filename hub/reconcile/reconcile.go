@@ -1,23 +1,7 @@
-// Package reconcile makes of entries what the hub knows of entities, and opens
-// items for what a person must look at.
-//
-// It works inside ingest's transaction: entries, entity states, feed rows,
-// verdicts and items are one commit (law L5). What an entry writes is merged by
-// package merge, whatever came before it and by whatever way. What the outcome
-// means for other entries, for scopes and for people is worked out once at the
-// end of the transaction, from the states as they are then; so it does not
-// matter in how many pieces or in which order things arrived.
-//
-//   - [Reconciler] is made once; [Reconciler.Begin] starts a [Round], the part of
-//     one transaction.
-//   - [Domain] is what packs say of entity types and forms.
-//   - conflict.go: what is in conflict, who is concerned, [Reconciler.Decide].
-//   - scope.go: where entities are shown, and what moves with them.
 package reconcile
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -63,7 +47,7 @@ type Round struct {
 	tx       store.Tx
 	at       int64
 	entities map[entry.Ref]*held
-	order    []*held            // dirty ones, as they became so
+	order    []*held                     // dirty ones, as they became so
 	raised   map[dot.Dot]store.Judgement // verdicts that rise
 	abroad   []abroad
 }
@@ -99,9 +83,12 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 	for i := range es {
 		e := &es[i]
 		linked := e.Judgement.Verdict == store.Duplicate && e.Judgement.Code == "linked"
-		aside := e.Judgement.Verdict == store.Quarantined || e.Judgement.Verdict == store.Refused
+		aside := isAside(e.Judgement)
 		var refs []entry.Ref
 		for _, t := range e.Touches {
+			if !aside && len(t.Writes) == 0 {
+				continue // it is about the entity and writes nothing
+			}
 			h := o.entities[t.Ref]
 			t.Linked = linked
 			if !aside && !linked {
@@ -109,12 +96,9 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 					return err
 				}
 			}
-			switch {
-			case aside:
+			if aside {
 				h.state.Dispose(e.Dot)
-			case len(t.Writes) == 0:
-				continue // it is about the entity and writes nothing
-			default:
+			} else {
 				h.state.Apply(t.Change)
 			}
 			refs = append(refs, t.Ref)
@@ -128,6 +112,11 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 	return nil
 }
 
+// isAside reports whether an entry is received and takes no effect.
+func isAside(j store.Judgement) bool {
+	return j.Verdict == store.Quarantined || j.Verdict == store.Refused
+}
+
 func (o *Round) queue(h *held) {
 	if !h.queued {
 		h.queued = true
@@ -138,9 +127,12 @@ func (o *Round) queue(h *held) {
 // load reads the entities that entries touch, all at once.
 func (o *Round) load(es []store.Entry) error {
 	var refs []entry.Ref
-	for _, e := range es {
-		for _, t := range e.Touches {
-			refs = append(refs, t.Ref)
+	for i := range es {
+		aside := isAside(es[i].Judgement)
+		for _, t := range es[i].Touches {
+			if aside || len(t.Writes) > 0 {
+				refs = append(refs, t.Ref)
+			}
 		}
 	}
 	return o.need(refs...)
@@ -285,10 +277,7 @@ func (o *Round) judge() error {
 
 // tell sends a verdict to the device whose entry it is about.
 func (o *Round) tell(d dot.Dot, j store.Judgement) error {
-	if d.Device == dot.Hub {
-		return nil
-	}
-	return PublishVerdict(o.tx, o.at, d, j)
+	return store.TellAuthor(o.tx, o.at, d.Chain, map[dot.Seq]store.Judgement{d.Seq: j})
 }
 
 // tellAbroad tells devices that entries were taken in which touch nothing that
@@ -342,10 +331,4 @@ func (o *Round) beside(e *store.Entry, h *held, c merge.Change) error {
 // compareRefs orders entities by type and id.
 func compareRefs(a, b entry.Ref) int {
 	return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.ID, b.ID))
-}
-
-// Store is what deciding needs of the hub's database.
-type Store interface {
-	Item(ctx context.Context, id int64) (store.Item, error)
-	Entity(ctx context.Context, ref entry.Ref) (store.Entity, error)
 }

@@ -32,6 +32,7 @@ import (
 	"otor/hub/feed"
 	"otor/hub/ingest"
 	"otor/hub/ledger"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
@@ -51,8 +52,10 @@ type Config struct {
 	Hosts      []string // names and addresses by which devices reach the hub
 	MaxStore   int64    // bytes of both streams
 	// Journal is the folder of the journal; empty: where it was, else beside Dir.
-	Journal  string
-	Forms    *form.Registry
+	Journal string
+	Forms   *form.Registry
+	// Domain is what packs say of entities; nil: entries are kept and no entities.
+	Domain   reconcile.Domain
 	Now      func() time.Time
 	Zone     *time.Location // where dates are reckoned and times shown
 	Demo     bool           // accept fictional resident numbers
@@ -94,6 +97,8 @@ type Server struct {
 	secret  string
 	token   string
 	closers []func() error
+	// reconciler makes entities of entries; nil without a Domain.
+	reconciler *reconcile.Reconciler
 
 	troubled atomic.Bool // a finding about ingest may be open
 	suspect  atomic.Bool // an epoch began that is not recorded yet
@@ -185,6 +190,11 @@ func (s *Server) wire() error {
 	icfg := ingest.Config{
 		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch,
 		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: control().NoDedup,
+	}
+	if s.cfg.Domain != nil {
+		s.reconciler = reconcile.New(reconcile.Config{Domain: s.cfg.Domain, Log: s.cfg.Log})
+		icfg.Types = s.cfg.Domain.Type
+		icfg.Begin = func(tx store.Tx, at int64) ingest.Round { return s.reconciler.Begin(tx, at) }
 	}
 	s.ingest = ingest.New(icfg)
 	var err error

@@ -18,6 +18,8 @@ type Draft struct {
 	// FormDraft is the id of the device's form draft that this entry completes, ""
 	// for none. It is no part of the entry.
 	FormDraft string
+	// Written are the entities that it writes to, some of Public.Refs.
+	Written []Ref
 }
 
 // Saved says what became of a draft once it was durable.

@@ -39,6 +39,7 @@
 // fault is named with its file, its line and what to write instead.
 //
 //   - [Pack] is a loaded pack, [Scope] and [Entity] what it declares.
+//   - [Domain] is what a pack says to those who merge.
 //   - [Fault] is one thing that is wrong with one.
 //   - [Load] reads a folder, [Transhumance] the first pack, which is built in.
 package pack
@@ -83,6 +84,8 @@ type Pack struct {
 	Words map[string]map[string]string
 	// Fixtures are the reference data that come with the pack.
 	Fixtures []Fixture
+
+	domain *Domain
 }
 
 // Scope is a kind of scope that devices are granted, such as gacha or team.
@@ -129,6 +132,9 @@ func Load(dir fs.FS) (*Pack, error) {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {
 			l.pack.Forms = reg
+			l.pack.domain, err = domainOf(l.pack, reg)
+		}
+		if err == nil {
 			return l.pack, nil
 		}
 		l.fault("forms", 0, "%v", err)

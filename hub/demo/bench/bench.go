@@ -57,6 +57,7 @@ const (
 // bench is one run of the benchmark.
 type bench struct {
 	Options
+	pack     *pack.Pack
 	forms    *form.Registry
 	report   gauge.Report
 	profiles gauge.Profiles
@@ -89,7 +90,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	b := &bench{
-		Options: o, forms: p.Forms, report: gauge.Report{Out: o.Out, JSON: o.JSON},
+		Options: o, pack: p, forms: p.Forms, report: gauge.Report{Out: o.Out, JSON: o.JSON},
 		profiles: gauge.Profiles{Path: o.Profile, Single: len(ids) == 1},
 	}
 	if !narrow.Joined() {

@@ -47,7 +47,7 @@ func (b *bench) drainOnce(ctx context.Context, counted bool) (took, loop time.Du
 		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	p, err := openPair(ctx, dir, b.forms, b.Log, nil)
+	p, err := openPair(ctx, dir, b.pack, b.Log, nil)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -108,7 +108,7 @@ func (b *bench) slowOnce(ctx context.Context, n uint64) (r slowRun, err error) {
 		return r, err
 	}
 	defer line.Close()
-	p, err := openPairOn(ctx, narrow.FarAddr, dir, b.forms, b.Log, func(c *device.Config) { c.Dialer = line })
+	p, err := openPairOn(ctx, narrow.FarAddr, dir, b.pack, b.Log, func(c *device.Config) { c.Dialer = line })
 	if err != nil {
 		return r, err
 	}

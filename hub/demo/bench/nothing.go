@@ -15,7 +15,7 @@ func (b *bench) nothing(ctx context.Context) (f gauge.Figure, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	p, err := openPair(ctx, dir, b.forms, b.Log, nil)
+	p, err := openPair(ctx, dir, b.pack, b.Log, nil)
 	if err != nil {
 		return f, err
 	}

@@ -19,6 +19,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/form"
+	"otor/internal/pack"
 	"otor/internal/release"
 )
 
@@ -53,12 +54,12 @@ var (
 const deviceID dot.Device = "D-101"
 
 // openPair makes a hub and a device in dir. adjust may change the device's seams.
-func openPair(ctx context.Context, dir string, forms *form.Registry, log *slog.Logger, adjust func(*device.Config)) (*pair, error) {
-	return openPairOn(ctx, "127.0.0.1", dir, forms, log, adjust)
+func openPair(ctx context.Context, dir string, with *pack.Pack, log *slog.Logger, adjust func(*device.Config)) (*pair, error) {
+	return openPairOn(ctx, "127.0.0.1", dir, with, log, adjust)
 }
 
 // openPairOn is openPair for a hub that devices reach at a host.
-func openPairOn(ctx context.Context, host, dir string, forms *form.Registry, log *slog.Logger, adjust func(*device.Config)) (_ *pair, err error) {
+func openPairOn(ctx context.Context, host, dir string, with *pack.Pack, log *slog.Logger, adjust func(*device.Config)) (_ *pair, err error) {
 	hubCtx, stop := context.WithCancel(ctx)
 	p := &pair{id: deviceID, stop: stop}
 	p.clock.set(start)
@@ -68,7 +69,8 @@ func openPairOn(ctx context.Context, host, dir string, forms *form.Registry, log
 		}
 	}()
 	p.hub, err = server.Open(ctx, server.Config{
-		Dir: filepath.Join(dir, "hub"), NatsListen: net.JoinHostPort(host, "0"), HTTP: net.JoinHostPort(host, "0"), Forms: forms, Zone: zone, Demo: true,
+		Dir: filepath.Join(dir, "hub"), NatsListen: net.JoinHostPort(host, "0"), HTTP: net.JoinHostPort(host, "0"), Forms: with.Forms, Domain: with.Domain(),
+		Zone: zone, Demo: true,
 		Now: p.clock.now, Version: release.Version, Log: log,
 	})
 	if err != nil {
@@ -79,7 +81,7 @@ func openPairOn(ctx context.Context, host, dir string, forms *form.Registry, log
 	if err != nil {
 		return nil, err
 	}
-	p.cfg = device.Config{Dir: filepath.Join(dir, "device"), Forms: forms, Now: p.clock.now, Zone: zone, Demo: true, Log: log}
+	p.cfg = device.Config{Dir: filepath.Join(dir, "device"), Forms: with.Forms, Types: with.Domain().Type, Now: p.clock.now, Zone: zone, Demo: true, Log: log}
 	_, err = enrol.Enrol(ctx, enrol.Config{Dir: p.cfg.Dir, Hub: p.hub.PublicURL(), Code: invited.Code, Version: release.Version, Log: log})
 	if err != nil {
 		return nil, err

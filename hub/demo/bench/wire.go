@@ -27,7 +27,7 @@ func (b *bench) wire(ctx context.Context) (f gauge.Figure, err error) {
 	}
 	defer func() { err = errors.Join(err, drop()) }()
 	var frames, frameBytes atomic.Int64
-	p, err := openPair(ctx, dir, b.forms, b.Log, func(c *device.Config) {
+	p, err := openPair(ctx, dir, b.pack, b.Log, func(c *device.Config) {
 		c.MaxEntries, c.Dialer = wireBatch, slowLine{wireRate}
 		c.Tap = func(_ dot.Lane, frame []byte) {
 			frames.Add(1)

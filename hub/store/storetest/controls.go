@@ -61,6 +61,12 @@ var controls = []control{
 		[]string{"a cancelled ingest leaves nothing"},
 	},
 	{
+		"parents are lost", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return losesParents{tx} })
+		},
+		[]string{"an entity comes back as it was saved"},
+	},
+	{
 		"everybody begins an epoch", func(s store.Store) store.Store { return succeedsAlways{s} },
 		[]string{"one of many succeeds an epoch"},
 	},
@@ -196,4 +202,14 @@ type ignoresContext struct{ store.Store }
 
 func (s ignoresContext) Ingest(_ context.Context, fn func(store.Tx) error) error {
 	return s.Store.Ingest(context.Background(), fn)
+}
+
+type losesParents struct{ store.Tx }
+
+func (x losesParents) SaveEntities(es []store.Entity) error {
+	es = slices.Clone(es)
+	for i := range es {
+		es[i].Parents = nil
+	}
+	return x.Tx.SaveEntities(es)
 }

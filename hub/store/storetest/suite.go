@@ -65,6 +65,7 @@ func checks() []check {
 	all = append(all, factChecks...)
 	all = append(all, feedChecks...)
 	all = append(all, noticeChecks...)
+	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)
 }

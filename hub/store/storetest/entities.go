@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"encoding/json"
+	"errors"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+var entityChecks = []check{
+	{name: "an entity comes back as it was saved", run: entityRoundTrip},
+	{name: "entities are listed by type and id", run: entitiesListed},
+	{name: "an item is one for its kind, entity and field", run: itemsAreOne},
+	{name: "a failed transaction leaves no entity and no item", run: entitiesAllOrNothing},
+}
+
+func save(t T, s store.Store, es ...store.Entity) {
+	t.Helper()
+	ok(t, "save entities", s.Ingest(t.Context(), func(tx store.Tx) error { return tx.SaveEntities(es) }))
+}
+
+func entityRoundTrip(t T, w *world) {
+	parent := entry.Ref{Type: "household", ID: "H-NB-07"}
+	person := store.Entity{
+		Ref: entry.Ref{Type: "person", ID: "P007"}, Rev: 3, State: []byte("state\x00of"), Scopes: []string{"gacha:NB", "route:R1"},
+		Parents: []entry.Ref{{Type: "admin", ID: "1"}, parent}, Disputed: []string{"needs/hay", "phone"},
+	}
+	bare := store.Entity{Ref: parent, Rev: 1, State: []byte{}}
+	save(t, w.Store, person, bare)
+	w.again(t)
+	for _, want := range []store.Entity{person, bare} {
+		got, err := w.Entity(t.Context(), want.Ref)
+		ok(t, "read entity", err)
+		same(t, "entity "+want.Ref.String(), got, want)
+	}
+	person.Rev, person.State, person.Scopes, person.Disputed = 4, []byte("later"), nil, nil
+	person.Parents = []entry.Ref{{Type: "team", ID: "T1"}}
+	err := w.Ingest(t.Context(), func(tx store.Tx) error {
+		if err := tx.SaveEntities([]store.Entity{person}); err != nil {
+			return err
+		}
+		got, err := tx.Entities([]entry.Ref{person.Ref, {Type: "person", ID: "nobody"}})
+		same(t, "within the transaction", got, []store.Entity{person})
+		if err != nil {
+			return err
+		}
+		for ref, want := range map[entry.Ref][]entry.Ref{parent: nil, {Type: "team", ID: "T1"}: {person.Ref}} {
+			got, err := tx.Dependents(ref)
+			if err != nil {
+				return err
+			}
+			same(t, "dependents of "+ref.String(), got, want)
+		}
+		return nil
+	})
+	ok(t, "second round", err)
+	if _, err := w.Entity(t.Context(), entry.Ref{Type: "person", ID: "nobody"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown entity: %v", err)
+	}
+}
+
+func entitiesListed(t T, w *world) {
+	var want []entry.Ref
+	var all []store.Entity
+	for i := range 1100 { // more than a page of any implementation
+		ref := entry.Ref{Type: "herd", ID: string(rune('a'+i/100)) + string(rune('A'+i%100))}
+		want, all = append(want, ref), append(all, store.Entity{Ref: ref, Rev: 1, State: []byte{1}})
+	}
+	save(t, w.Store, append(all, store.Entity{Ref: entry.Ref{Type: "person", ID: "P1"}, Rev: 1, State: []byte{1}})...)
+	var got []entry.Ref
+	for e, err := range w.EntitiesOf(t.Context(), "herd") {
+		ok(t, "list", err)
+		got = append(got, e.Ref)
+	}
+	same(t, "herds", got, want)
+	n := 0
+	for range w.EntitiesOf(t.Context(), "") {
+		if n++; n == 3 {
+			break
+		}
+	}
+	n = 0
+	for range w.EntitiesOf(t.Context(), "") {
+		n++
+	}
+	same(t, "all types", n, len(want)+1)
+}
+
+func putItem(t T, s store.Store, it store.Item) (id int64) {
+	t.Helper()
+	ok(t, "put item", s.Ingest(t.Context(), func(tx store.Tx) (err error) { id, err = tx.PutItem(it); return err }))
+	return id
+}
+
+func itemsAreOne(t T, w *world) {
+	it := store.Item{
+		Kind: store.Conflicts, Entity: entry.Ref{Type: "household", ID: "H-1"}, Field: "phone", Entries: []dot.Dot{alertA.At(2), chainA.At(1)},
+		Evidence: json.RawMessage(`{"base":1}`), OpenedAt: noon, State: store.Open, Times: 1,
+	}
+	it.ID = putItem(t, w.Store, it)
+	other := it
+	other.Field, other.OpenedAt, other.Entries = "count", noon-1, []dot.Dot{chainA.At(11)}
+	other.ID = putItem(t, w.Store, other)
+	if it.ID == other.ID {
+		t.Fatalf("two items share the id %d", it.ID)
+	}
+	it.State, it.ClosedAt, it.Decision, it.DecidedBy, it.Reason, it.Owner, it.Times = store.Decided, noon+5, chainB.At(9), "U11", "seen", "U10", 2
+	same(t, "its id", putItem(t, w.Store, it), it.ID)
+	w.again(t)
+	got, err := w.Item(t.Context(), it.ID)
+	ok(t, "read item", err)
+	same(t, "item", got, it)
+	for q, want := range map[store.ItemQuery][]store.Item{
+		{}:                    {other, it},
+		{State: store.Open}:   {other},
+		{Kind: "duplicate"}:   nil,
+		{Entry: chainA.At(1)}: {it}, // and not 11
+		{Kind: store.Conflicts, State: "decided"}: {it},
+	} {
+		got, err := w.Items(t.Context(), q)
+		ok(t, "items", err)
+		same(t, "items", got, want)
+	}
+	err = w.Ingest(t.Context(), func(tx store.Tx) error {
+		got, found, err := tx.ItemOf(it.Kind, it.Entity, it.Field)
+		same(t, "in the transaction", got, it)
+		if _, none, err := tx.ItemOf("duplicate", it.Entity, it.Field); none || err != nil || !found {
+			t.Errorf("found %v, another kind %v, %v", found, none, err)
+		}
+		return err
+	})
+	ok(t, "read in a transaction", err)
+	if _, err := w.Item(t.Context(), 99); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown item: %v", err)
+	}
+}
+
+func entitiesAllOrNothing(t T, w *world) {
+	own := errors.New("no")
+	err := w.Ingest(t.Context(), func(tx store.Tx) error {
+		ref := entry.Ref{Type: "household", ID: "H-1"}
+		if err := tx.SaveEntities([]store.Entity{{Ref: ref, Rev: 1, State: []byte{1}}}); err != nil {
+			return err
+		}
+		if _, err := tx.PutItem(store.Item{Kind: "k", Entity: ref, State: store.Open}); err != nil {
+			return err
+		}
+		return own
+	})
+	if !errors.Is(err, own) {
+		t.Errorf("the error became %v", err)
+	}
+	if _, err := w.Entity(t.Context(), entry.Ref{Type: "household", ID: "H-1"}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an entity stayed: %v", err)
+	}
+	items, err := w.Items(t.Context(), store.ItemQuery{})
+	ok(t, "items", err)
+	same(t, "items", len(items), 0)
+	for name, e := range map[string]store.Entity{"no type": {}, "newline": {Ref: entry.Ref{Type: "a", ID: "b"}, Scopes: []string{"x\ny"}}} {
+		if err := w.Ingest(t.Context(), func(tx store.Tx) error { return tx.SaveEntities([]store.Entity{e}) }); err == nil {
+			t.Errorf("%s: saved", name)
+		}
+	}
+}

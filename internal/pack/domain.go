@@ -1,0 +1,110 @@
+package pack
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"otor/internal/form"
+	"otor/internal/merge"
+)
+
+// Domain is what packs say to those who merge: how entity types are merged and
+// in which scopes they live. It is not changed once made.
+type Domain struct {
+	types   map[string]*merge.Type
+	lives   map[string][]string
+	names   map[string]map[string]string
+	decides map[string][]string
+	forms   Finder
+}
+
+// Finder finds forms; [*form.Registry] does.
+type Finder interface {
+	Form(id string, version uint32) (*form.Form, error)
+}
+
+var bracketed = regexp.MustCompile(`\{([^{}]*)\}`)
+
+// Domain says what the pack means for merging.
+func (p *Pack) Domain() *Domain { return p.domain }
+
+// domainOf makes a pack's domain. forms may hold the forms of other versions as well.
+func domainOf(p *Pack, forms Finder) (*Domain, error) {
+	d := &Domain{
+		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
+		decides: make(map[string][]string), forms: forms,
+	}
+	for i := range p.Entities {
+		e := &p.Entities[i]
+		t, err := e.merge()
+		if err != nil {
+			return nil, fmt.Errorf("pack %s: %w", p.ID, err)
+		}
+		d.types[e.Type], d.lives[e.Type], d.names[e.Type] = t, e.Lives, make(map[string]string)
+		for _, f := range e.Fields {
+			if f.Ref != "" {
+				d.names[e.Type][f.Name] = f.Ref
+			}
+		}
+	}
+	for _, e := range p.Entities {
+		for _, template := range e.Lives {
+			for _, m := range bracketed.FindAllStringSubmatch(template, -1) {
+				d.path(e.Type, strings.Split(m[1], "."))
+			}
+		}
+	}
+	return d, nil
+}
+
+// path notes the fields of other entities that a template goes through.
+func (d *Domain) path(typ string, steps []string) {
+	for i, field := range steps {
+		if i > 0 && !slices.Contains(d.decides[typ], field) {
+			d.decides[typ] = append(d.decides[typ], field)
+		}
+		typ = d.names[typ][field]
+	}
+}
+
+func (e *Entity) merge() (*merge.Type, error) {
+	group := make(map[string]string)
+	for g, members := range e.Groups {
+		for _, m := range members {
+			group[m] = g
+		}
+	}
+	fields := make([]merge.Field, 0, len(e.Fields))
+	for _, f := range e.Fields {
+		rule, ok := merge.ParseRule(f.Rule)
+		if !ok {
+			return nil, fmt.Errorf("type %s: field %s: unknown rule %q", e.Type, f.Name, f.Rule)
+		}
+		fields = append(fields, merge.Field{Name: f.Name, Rule: rule, Group: group[f.Name]})
+	}
+	return merge.NewType(e.Type, fields)
+}
+
+// Type gives the rules of an entity type; nil for one that the pack does not know.
+func (d *Domain) Type(name string) *merge.Type { return d.types[name] }
+
+// Lives are the templates of the scopes that entities of a type are in.
+func (d *Domain) Lives(name string) []string { return d.lives[name] }
+
+// Names gives the entity type that a field names by id, "" for none.
+func (d *Domain) Names(typ, field string) string { return d.names[typ][field] }
+
+// Decides lists the fields of a type on which the scopes of other entities depend.
+func (d *Domain) Decides(typ string) []string { return d.decides[typ] }
+
+// Edits reports whether records of a form correct entities of a type that others
+// correct as well.
+func (d *Domain) Edits(id string, version uint32, typ string) bool {
+	f, err := d.forms.Form(id, version)
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.Edit })
+}
