@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,8 +48,8 @@ type Round struct {
 	tx       store.Tx
 	at       int64
 	entities map[entry.Ref]*held
-	order    []*held                     // dirty ones, as they became so
-	raised   map[dot.Dot]store.Judgement // verdicts that rise
+	order    []*held                       // dirty ones, as they became so
+	raised   map[dot.Dot][]store.Judgement // reasons that entries got
 	abroad   []abroad
 }
 
@@ -70,7 +71,7 @@ type abroad struct {
 
 // Begin starts the part of one transaction. at is the hub's clock.
 func (r *Reconciler) Begin(tx store.Tx, at int64) *Round {
-	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), raised: make(map[dot.Dot]store.Judgement)}
+	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), raised: make(map[dot.Dot][]store.Judgement)}
 }
 
 // Take takes in what entries do to entities. They are judged, and in the order of
@@ -233,36 +234,41 @@ func (o *Round) publish(h *held, was []string) error {
 	return o.tx.Publish(o.at, changes...)
 }
 
-// precedence orders verdicts: an entry has the first that applies.
-var precedence = []store.Verdict{
-	store.Quarantined, store.Refused, store.Conflict, store.Duplicate, store.Review, store.Flagged, store.Merged, store.Applied,
-}
-
-// rise gives an entry a verdict unless it has one that goes before it.
+// rise gives an entry a reason for another verdict than applied.
 func (o *Round) rise(d dot.Dot, j store.Judgement) {
-	if had, ok := o.raised[d]; !ok || before(j.Verdict, had.Verdict) {
-		o.raised[d] = j
+	for _, had := range o.raised[d] {
+		if had.Verdict == j.Verdict && had.Code == j.Code {
+			return
+		}
 	}
+	o.raised[d] = append(o.raised[d], j)
 }
 
-func before(a, b store.Verdict) bool {
-	return slices.Index(precedence, a) < slices.Index(precedence, b)
-}
-
-// judge writes the verdicts that rose.
+// judge writes the reasons that entries got, and the verdicts that follow.
 func (o *Round) judge() error {
-	dots := make([]dot.Dot, 0, len(o.raised))
-	for d := range o.raised {
-		dots = append(dots, d)
-	}
-	slices.SortFunc(dots, dot.Dot.Compare)
+	dots := slices.SortedFunc(maps.Keys(o.raised), dot.Dot.Compare)
 	for _, d := range dots {
 		e, ok, err := o.entry(d)
 		if err != nil {
 			return err
 		}
-		j := o.raised[d]
-		if !ok || !before(j.Verdict, e.Judgement.Verdict) {
+		if !ok || e.Judgement.Verdict == store.Held || isAside(e.Judgement) {
+			continue
+		}
+		reasons, err := o.tx.Reasons(d)
+		if err != nil {
+			return err
+		}
+		for _, j := range o.raised[d] {
+			if !slices.ContainsFunc(reasons, func(r store.Judgement) bool { return r.Verdict == j.Verdict && r.Code == j.Code }) {
+				reasons = append(reasons, j)
+			}
+		}
+		if err := o.tx.SetReasons(d, reasons); err != nil {
+			return err
+		}
+		j := store.Outcome(reasons)
+		if j.Verdict == e.Judgement.Verdict && j.Code == e.Judgement.Code {
 			continue
 		}
 		if err := o.tx.Judge(d.Chain, map[dot.Seq]store.Judgement{d.Seq: j}); err != nil {

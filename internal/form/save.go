@@ -86,6 +86,9 @@ func (s *Save) saved(fields []Field, in scope, only bool) ([]Saved, error) {
 		}
 		id = asText(v)
 	}
+	if id == "" && in.main == "" {
+		return nil, nil // the record names no entity: there is nothing to write into
+	}
 	if !ValidEntityID(id) {
 		return nil, Problem{Field: s.Type, Code: Missing, Grave: true, Words: fmt.Sprintf("the id of the %s that is written cannot be made of the answers: %s", s.Type, s.ID)}
 	}
