@@ -271,19 +271,11 @@ func (o *Round) judge() error {
 		if j.Verdict == e.Judgement.Verdict && j.Code == e.Judgement.Code {
 			continue
 		}
-		if err := o.tx.Judge(d.Chain, map[dot.Seq]store.Judgement{d.Seq: j}); err != nil {
-			return err
-		}
-		if err := o.tell(d, j); err != nil {
+		if err := store.Revise(o.tx, o.at, d.Chain, map[dot.Seq]store.Judgement{d.Seq: j}); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// tell sends a verdict to the device whose entry it is about.
-func (o *Round) tell(d dot.Dot, j store.Judgement) error {
-	return store.TellAuthor(o.tx, o.at, d.Chain, map[dot.Seq]store.Judgement{d.Seq: j})
 }
 
 // tellAbroad tells devices that entries were taken in which touch nothing that
@@ -297,10 +289,11 @@ func (o *Round) tellAbroad() error {
 				shown = false
 			}
 		}
-		if _, told := o.raised[a.dot]; shown || told {
+		if shown || len(o.raised[a.dot]) > 0 {
 			continue
 		}
-		if err := o.tell(a.dot, store.Judgement{Verdict: store.Applied}); err != nil {
+		taken := map[dot.Seq]store.Judgement{a.dot.Seq: {Verdict: store.Applied}}
+		if err := store.TellAuthor(o.tx, o.at, a.dot.Chain, taken); err != nil {
 			return err
 		}
 	}
