@@ -14,10 +14,11 @@ import (
 	"otor/hub/server"
 	"otor/internal/cli"
 	"otor/internal/dot"
+	"otor/internal/feed"
 )
 
 func newDevice(app *cli.App) *cobra.Command {
-	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app), newDeviceConfirm(app))
+	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app), newDeviceScopes(app), newDeviceConfirm(app))
 }
 
 // addition is what `device add` is asked for.
@@ -85,7 +86,7 @@ func (a *addition) check() error {
 		return cli.Misuse("--scope", "it is not said what the device may see", "add --scope S, such as --scope gacha:ulaanchulu; several with commas")
 	}
 	for _, s := range a.scopes {
-		if !broker.ValidScope(s) {
+		if !broker.ValidScope(s) || feed.Reserved(s) {
 			return cli.Misuse("--scope", "%q is no name of a scope", "use letters, digits, '-', '_' and ':' only", s)
 		}
 	}

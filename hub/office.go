@@ -26,6 +26,7 @@ import (
 type office interface {
 	Invite(ctx context.Context, d dot.Device, scopes []string, ttl time.Duration, again bool) (server.Invited, error)
 	Revoke(ctx context.Context, d dot.Device) error
+	Regrant(ctx context.Context, d dot.Device, add, remove []string) (server.Regranted, error)
 	Devices(ctx context.Context) ([]server.Enrolled, error)
 	Fleet(ctx context.Context) (console.Fleet, error)
 	Gaps(ctx context.Context, closed bool) ([]server.GapLine, error)

@@ -98,6 +98,16 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 	})
 	get("ledger/check", func(r *http.Request) (any, error) { return o.CheckLedger(r.Context()) })
 	mux.HandleFunc("GET "+officePath+"ledger", o.serveFacts)
+	mux.HandleFunc("POST "+officePath+"devices/{device}/scopes", func(w http.ResponseWriter, r *http.Request) {
+		var in regrant
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {
+			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not the JSON of a grant", Which: err.Error()})
+			return
+		}
+		v, err := o.Regrant(r.Context(), dot.Device(r.PathValue("device")), in.Add, in.Remove)
+		bell.Ring()
+		answer(w, v, err)
+	})
 	mux.HandleFunc("POST "+officePath+"backup", func(w http.ResponseWriter, r *http.Request) {
 		var in backupOrder
 		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {

@@ -114,6 +114,7 @@ func (s *Server) kinds() []ledger.Kind {
 			_, err := tx.Doubt(f.At, fmt.Sprintf("the hub was restored from %s without its journal", b.Backup))
 			return err
 		}),
+		granted(),
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),
 		kind(kindSucceeded, func(tx store.Tx, f ledger.Fact, b succeededFact) error {
 			if !b.Doubt {

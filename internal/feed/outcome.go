@@ -50,3 +50,11 @@ func DecodeOutcome(b []byte) (Outcome, error) {
 // Returned reports whether the author has to do something about it: the hub
 // has the entry and will not apply it as it is.
 func (o Outcome) Returned() bool { return o.Verdict == "quarantined" || o.Verdict == "refused" }
+
+// EncodeGrant gives the body of a row of kind [Grant]: the scopes granted now.
+func EncodeGrant(scopes []string) ([]byte, error) {
+	if scopes == nil {
+		scopes = []string{}
+	}
+	return encMode.Marshal(scopes)
+}

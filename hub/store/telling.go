@@ -41,3 +41,16 @@ func Revise(tx Tx, at int64, c dot.Chain, by map[dot.Seq]Judgement) error {
 func (j Judgement) Worth() bool {
 	return j.Verdict != Held && (j.Verdict != Applied || j.Code != "" || j.Words != "")
 }
+
+// Grant replaces what a device is granted, and says so in its own scope: a
+// connected device hears of it at once.
+func Grant(tx Tx, at int64, d dot.Device, scopes []string) error {
+	if err := tx.SetScopes(d, scopes); err != nil {
+		return err
+	}
+	b, err := feed.EncodeGrant(scopes)
+	if err != nil {
+		return err
+	}
+	return tx.Publish(at, FeedChange{Scope: feed.ScopeOf(d), Kind: feed.Grant, Key: feed.GrantKey, Body: b})
+}
