@@ -92,9 +92,6 @@ type Config struct {
 	// Applied is told of each page that was applied; may be nil.
 	Applied func(scope string, rows int)
 	Log     *slog.Logger
-	// CursorFirst breaks the law that rows and cursor are one commit. Only a
-	// negative control of the tests sets it.
-	CursorFirst bool
 }
 
 // Downlink pulls. Its methods are safe for concurrent use; sessions run one at
@@ -400,6 +397,9 @@ func (d *Downlink) apply(ctx context.Context, st feed.State, p wire.FeedPage) (m
 		return false, fmt.Errorf("page of %s: %w", st.Scope, err)
 	}
 	page := feed.Page{Scope: st.Scope, From: st.Position(), Next: next, More: p.More}
+	if p.After != page.From.N {
+		return false, fmt.Errorf("page of %s: %w: it follows %d, and %d was asked for", st.Scope, feed.ErrInvalid, p.After, page.From.N)
+	}
 	if len(p.Body) > 0 {
 		if page.Rows, err = feed.Unpack(page.From.N, p.Body); err != nil {
 			return false, fmt.Errorf("page of %s: %w", st.Scope, err)
@@ -414,14 +414,6 @@ func (d *Downlink) apply(ctx context.Context, st feed.State, p wire.FeedPage) (m
 	}
 	if page.Next.Position() == page.From && !st.Loading {
 		return false, d.cfg.Store.ConfirmFeeds(ctx, []string{st.Scope})
-	}
-	if d.cfg.CursorFirst {
-		first := page
-		first.Rows = nil
-		if err := d.cfg.Store.ApplyPage(ctx, first); err != nil {
-			return false, err
-		}
-		page.From = page.Next.Position()
 	}
 	if err := d.cfg.Store.ApplyPage(ctx, page); err != nil {
 		return false, err

@@ -185,7 +185,7 @@ func (k *Desk) page(ctx context.Context, p wire.Pull, c feed.Cursor) (wire.FeedP
 		next.Since = 0
 	}
 	signed, err := next.Sign(k.Key)
-	return wire.FeedPage{Next: signed, Body: body, More: more}, err
+	return wire.FeedPage{After: c.N, Next: signed, Body: body, More: more}, err
 }
 
 // likelyRatio is about how much smaller packed rows are at best: more need not be read.

@@ -97,7 +97,7 @@ func (w *world) calm(ctx context.Context) error {
 		if err := w.check(ctx); err != nil || w.failed() {
 			return err
 		}
-		left := w.left()
+		left := w.left(ctx)
 		if left == "" && w.copies() == 0 {
 			if err := w.replay(w.devices[0]); err != nil { // every run has one
 				return err
@@ -114,6 +114,7 @@ func (w *world) calm(ctx context.Context) error {
 		if left == "" {
 			return nil
 		}
+		w.endLinks(ctx, time.Since(begun))
 		if time.Since(begun) > settleWithin {
 			w.violate("I5: %s after the last trouble: %s", settleWithin, left)
 			return nil
@@ -148,7 +149,7 @@ func (w *world) copies() int {
 }
 
 // left says what is not settled yet.
-func (w *world) left() string {
+func (w *world) left(ctx context.Context) string {
 	if n := w.alerts.len() + w.records.len(); n > 0 {
 		return fmt.Sprintf("%d frames are in the stream", n)
 	}
@@ -161,6 +162,9 @@ func (w *world) left() string {
 		}
 		if n := uplink.Remaining((&outbox{d, d.proc.store}).Chains()); n > 0 {
 			return fmt.Sprintf("%s has %d entries waiting", d.id, n)
+		}
+		if scope := w.behind(ctx, d); scope != "" {
+			return fmt.Sprintf("%s does not have all of %s", d.id, scope)
 		}
 		for _, st := range d.proc.store.Chains() {
 			if !w.has(st.Chain, st.Received) {
@@ -208,6 +212,11 @@ func (w *world) account(ctx context.Context) error {
 	}
 	if err := w.checkTrouble(ctx, l); err != nil {
 		return err
+	}
+	for _, d := range w.devices {
+		if err := w.checkBase(ctx, d, l); err != nil {
+			return err
+		}
 	}
 	if err := w.checkRegained(ctx, l); err != nil {
 		return err

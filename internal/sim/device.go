@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"otor/agent/capture"
+	"otor/agent/downlink"
 	"otor/agent/store"
 	"otor/agent/uplink"
 	"otor/internal/dot"
@@ -55,6 +56,7 @@ type process struct {
 	store   *store.Store
 	capture *capture.Capture
 	uplink  *uplink.Uplink
+	down    *downlink.Downlink
 	stop    context.CancelFunc // ends the watcher
 	loops   sync.WaitGroup
 	hangUp  context.CancelFunc // ends the connection; nil: there is none
@@ -115,11 +117,12 @@ func (d *device) start(ctx context.Context) error {
 	})
 	p.uplink = uplink.New(uplink.Config{
 		Outbox: &outbox{d, st}, Port: d.net, Key: d.key, Hub: d.w.hub.key.Public(), Now: d.clock.now, Log: d.w.log,
-		Greet: func() wire.Hello { return wire.Hello{Version: "sim"} }, Welcomed: d.welcomed(st),
+		Greet: func() wire.Hello { return wire.Hello{Version: "sim"} }, Welcomed: d.welcomed(p),
 		Epoch:      func() []byte { return st.Contact().Epoch },
 		Within:     newDice(d.w.cfg.Seed, fmt.Sprintf("moments of %s %d", d.id, d.lives)).upTo,
 		MaxEntries: 1 + d.dice.IntN(30), MaxInFlight: 1 + d.dice.IntN(16),
 	})
+	p.down = d.downlink(p)
 	ctx, p.stop = context.WithCancel(ctx)
 	p.loops.Go(func() { p.watch(ctx, newDice(d.w.cfg.Seed, fmt.Sprintf("watcher of %s %d", d.id, d.lives))) })
 	d.keepTails()
@@ -178,6 +181,7 @@ func (d *device) connect(ctx context.Context) {
 	d.net.set(p)
 	ctx, p.hangUp = context.WithCancel(ctx)
 	d.w.did(string(d.id), func(w *Work) { w.Connections++ }, "connect")
+	p.session.Go(func() { d.pulls(ctx, p) })
 	p.session.Go(func() {
 		for pause := 2 * time.Second; ; pause = min(2*pause, 2*time.Minute) {
 			_, err := p.uplink.Session(ctx, false)
@@ -307,16 +311,21 @@ func (d *device) offset(st *store.Store) func() *entry.Offset {
 }
 
 // welcomed keeps what a hello's answer tells.
-func (d *device) welcomed(st *store.Store) func(wire.Welcome, time.Time, time.Time) error {
+func (d *device) welcomed(p *process) func(wire.Welcome, time.Time, time.Time) error {
 	return func(w wire.Welcome, sent, got time.Time) error {
-		if _, err := receipt.OpenEpoch(w.Epoch, d.w.hub.key.Public()); err != nil {
+		epoch, err := receipt.OpenEpoch(w.Epoch, d.w.hub.key.Public())
+		if err != nil {
 			d.w.violate("%s got a welcome with a bad epoch: %v", d.id, err)
 			return err
 		}
 		middle := sent.Add(got.Sub(sent) / 2)
-		return st.SetContact(context.Background(), store.Contact{
+		err = p.store.SetContact(context.Background(), store.Contact{
 			LastContact: got, LastAttempt: got, Epoch: w.Epoch, HubOffsetMillis: w.Time - middle.UnixMilli(), OffsetMeasuredAt: middle,
 		})
+		if err != nil {
+			return err
+		}
+		return p.down.Welcomed(context.Background(), w, epoch.Epoch)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"otor/hub/contact"
+	"otor/hub/feed"
 	"otor/hub/ingest"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
@@ -34,6 +35,7 @@ type hub struct {
 	// downUntil is when it is started again; it is down while life is nil.
 	downUntil time.Time
 	life      *life
+	rev       uint64                 // of what is published
 	notes     map[dot.Dot]entry.Hash // operators' entries that were confirmed
 	backup    *backup                // the newest; nil: none yet
 	backups   int
@@ -49,6 +51,7 @@ type life struct {
 	ingest *ingest.Ingest
 	author *ingest.Author
 	desk   *contact.Desk
+	feeds  *feed.Desk
 	epochs *contact.Epochs
 	cancel context.CancelFunc
 	loops  sync.WaitGroup
@@ -110,6 +113,7 @@ func (h *hub) start(ctx context.Context) error {
 		Store: l.ledger, Epochs: l.epochs, Now: h.clock.now, SkewFlag: 5 * time.Minute, Log: h.w.log,
 		Sign: func(e receipt.Epoch, n store.Lane) ([]byte, error) { return ingest.ReceiptOf(e, n).Sign(h.key) },
 	}
+	l.serveFeeds(db)
 	h.w.alerts.serve(true)
 	h.w.records.serve(true)
 	l.loops.Go(func() { l.work(ctx, "alert", h.w.alerts) })

@@ -186,9 +186,14 @@ func (n *network) Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error)
 
 // trip is one way of a request.
 func (n *network) trip(ctx context.Context, what string) error {
+	return n.tripBy(ctx, what, n.dice)
+}
+
+// tripBy is one way of a request, by the dice of who makes it.
+func (n *network) tripBy(ctx context.Context, what string, d dice) error {
 	n.mu.Lock()
-	lost := n.dice.is(n.weather.lost)
-	after := n.dice.within(n.weather.least, n.weather.most)
+	lost := d.is(n.weather.lost)
+	after := d.within(n.weather.least, n.weather.most)
 	dark := n.dark
 	n.mu.Unlock()
 	if lost || dark {

@@ -28,11 +28,15 @@ const (
 	NoChild Control = "no-child"
 	// NoCall: a hub that starts asks nobody to say hello.
 	NoCall Control = "no-call"
+	// CursorFirst: a device stores a page's cursor before its rows.
+	CursorFirst Control = "cursor-first"
+	// NoMarks: the hub believes every cursor, whatever became of its database.
+	NoMarks Control = "no-marks"
 )
 
 // Controls lists those that break something.
 func Controls() []Control {
-	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall}
+	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks}
 }
 
 // Config is what a run is made of.
@@ -78,14 +82,17 @@ type Work struct {
 	Epochs        int `json:"epochs"`    // begun because devices proved that
 	Connections   int `json:"connections"`
 	Frames        int `json:"frames"`
-	Losses        int `json:"losses"`  // frames, acknowledgements, hellos, receipts
-	Copies        int `json:"copies"`  // entries that the hub recognised as copies
-	Held          int `json:"held"`    // frames that arrived above a hole
-	Carried       int `json:"carried"` // frames passed on for others
-	Forged        int `json:"forged"`  // frames that nobody vouches for
-	Hostile       int `json:"hostile"` // frames of the device that breaks the rules
-	Lost          int `json:"lost"`    // times that the stream lost all it held
-	Jumps         int `json:"jumps"`   // of clocks
+	Losses        int `json:"losses"`    // frames, acknowledgements, hellos, receipts
+	Copies        int `json:"copies"`    // entries that the hub recognised as copies
+	Held          int `json:"held"`      // frames that arrived above a hole
+	Carried       int `json:"carried"`   // frames passed on for others
+	Forged        int `json:"forged"`    // frames that nobody vouches for
+	Hostile       int `json:"hostile"`   // frames of the device that breaks the rules
+	Lost          int `json:"lost"`      // times that the stream lost all it held
+	Jumps         int `json:"jumps"`     // of clocks
+	Published     int `json:"published"` // rows of feeds
+	Pages         int `json:"pages"`     // that devices applied
+	Turns         int `json:"turns"`     // scopes that went back, or were loaded anew
 }
 
 // Add adds another run's counts.
@@ -121,6 +128,7 @@ func (w Work) Least() string {
 		{"losses", w.Losses, 1},
 		{"copies", w.Copies, 1},
 		{"forged frames", w.Forged, 1},
+		{"pages", w.Pages, 4},
 	} {
 		if n.have < n.least {
 			return fmt.Sprintf("%d %s, at least %d count", n.have, n.what, n.least)

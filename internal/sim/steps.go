@@ -39,6 +39,9 @@ func (w *world) step(ctx context.Context) error {
 		{1, func() error { return w.loseStream() }},
 		{3, w.backUp},
 		{2, func() error { return w.putBack(w.dice.is(0.6)) }},
+		{12, func() error { return w.hub.publish(ctx) }},
+		{3, func() error { return w.hub.regrant(ctx, d.id) }},
+		{1, func() error { return w.hub.collect(ctx) }},
 	})
 	if err := next.do(); err != nil {
 		return err

@@ -19,6 +19,7 @@ import (
 	"otor/internal/batch"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/feed"
 	"otor/internal/lane"
 	"otor/internal/receipt"
 )
@@ -101,6 +102,13 @@ var warm = sync.OnceFunc(func() {
 		if _, err := f.Entries(); err != nil {
 			panic(err)
 		}
+	}
+	packed, err := feed.Pack(0, []feed.Row{{N: 1, Kind: feed.Entity, Key: "warm"}})
+	if err == nil {
+		_, err = feed.Unpack(0, packed)
+	}
+	if err != nil {
+		panic(err)
 	}
 })
 

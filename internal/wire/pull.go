@@ -52,6 +52,8 @@ type FeedPage struct {
 	// Answered is how many of a pull's names the body answers, from the first on.
 	Answered uint32   `cbor:"6,keyasint,omitempty"`
 	Refused  *Refusal `cbor:"7,keyasint,omitempty"`
+	// After is the number of the cursor that the page follows.
+	After uint64 `cbor:"8,keyasint,omitempty"`
 }
 
 // ScopeAt says how far somebody is with a scope.
