@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"otor/agent/blob"
 	"otor/agent/capture"
@@ -24,7 +25,7 @@ var (
 )
 
 // Start implements web.Visits.
-func (d *Device) Start(_ context.Context, q web.StartQuery) (web.Start, error) {
+func (d *Device) Start(ctx context.Context, q web.StartQuery) (web.Start, error) {
 	st := web.Start{Form: q.Form, Entity: q.Entity, Fields: map[string]any{}, Places: []web.Place{}}
 	if !q.Corrects.IsZero() {
 		fields, e, err := d.recorded(q.Corrects)
@@ -54,6 +55,14 @@ func (d *Device) Start(_ context.Context, q web.StartQuery) (web.Start, error) {
 	st.Questions = questions(f.Fields, q.Lang)
 	if st.Corrects == "" {
 		prefillEntity(f, st.Entity, st.Fields)
+		if err := d.prefill(f, &st); err != nil {
+			return st, err
+		}
+	}
+	if slices.ContainsFunc(f.Fields, func(x form.Field) bool { return x.Kind == form.Geopoint }) {
+		if st.Places, err = d.places(ctx, q.Lang); err != nil {
+			return st, err
+		}
 	}
 	return st, nil
 }

@@ -1,0 +1,129 @@
+package device
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"otor/agent/web"
+	"otor/internal/entry"
+	"otor/internal/feed"
+	"otor/internal/form"
+	"otor/internal/merge"
+)
+
+// displayed is what a draft keeps of the entities that its answers were shown
+// from: their states as they were then, by "type/id". The context of what is
+// written freezes at this moment (L13), however late the form is finished.
+type displayed struct {
+	States map[string][]byte `json:"states"`
+}
+
+// prefill answers the questions whose answers are saved into the entity that
+// the record is about by what the device knows of it, and freezes what was shown.
+func (d *Device) prefill(f *form.Form, st *web.Start) error {
+	if st.Entity == "" || f.Entity == "" {
+		return nil
+	}
+	ref := entry.Ref{Type: f.Entity, ID: st.Entity}
+	state, ok, err := d.known(ref)
+	if err != nil || !ok {
+		return err
+	}
+	view := state.View(nil)
+	for _, x := range f.Fields {
+		property, mine := savedInto(f, x.SaveTo)
+		if !mine || st.Fields[x.Name] != nil || x.Kind == form.Calculate || x.Kind == form.Hidden || x.Kind.Nests() {
+			continue
+		}
+		if v, known := view.Field(property); known && v != nil {
+			st.Fields[x.Name] = v
+		}
+	}
+	frozen, err := json.Marshal(displayed{map[string][]byte{ref.String(): state.Encode()}})
+	if err != nil {
+		return fmt.Errorf("freeze %s: %w", ref, err)
+	}
+	st.Context = frozen
+	if at := d.store.Contact().LastContact; !at.IsZero() {
+		at = at.In(d.cfg.Zone)
+		st.AsOf = &at
+	}
+	return nil
+}
+
+// known is an entity as the device has it. ok: it is known here.
+func (d *Device) known(ref entry.Ref) (s *merge.State, ok bool, err error) {
+	row, ok, err := d.store.Base(ref)
+	if err != nil || !ok || row.Kind == feed.Gone {
+		return nil, false, err
+	}
+	if s, err = merge.Decode(row.Body); err != nil {
+		return nil, false, fmt.Errorf("read %s: %w", ref, err)
+	}
+	return s, true, nil
+}
+
+// savedInto finds the property of the record's own entity that a question is
+// saved into.
+func savedInto(f *form.Form, saveTo string) (property string, ok bool) {
+	if saveTo == "" {
+		return "", false
+	}
+	typ, property, split := strings.Cut(saveTo, "#")
+	if !split {
+		typ, property = f.Entity, saveTo
+	}
+	own := slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.ID == nil && s.Repeat == "" })
+	return property, typ == f.Entity && own
+}
+
+// mostPlaces bounds the known places that a page offers.
+const mostPlaces = 200
+
+// places lists the places that the device knows: entities with a longitude and
+// a latitude of the type waypoint.
+func (d *Device) places(ctx context.Context, lang string) ([]web.Place, error) {
+	out := []web.Place{}
+	for row, err := range d.store.Bases(ctx, "waypoint") {
+		if err != nil {
+			return out, err
+		}
+		s, err := merge.Decode(row.Body)
+		if err != nil {
+			d.cfg.Log.Warn("a waypoint cannot be read", "key", row.Key, "err", err)
+			continue
+		}
+		v := s.View(nil)
+		lon, okLon := coordinate(v, "lon")
+		lat, okLat := coordinate(v, "lat")
+		if okLon && okLat && len(out) < mostPlaces {
+			out = append(out, web.Place{ID: s.Ref.ID, Name: cmp.Or(text(v, "name_"+lang), text(v, "name"), text(v, "name_zh"), s.Ref.ID), Lon: lon, Lat: lat})
+		}
+	}
+	return out, nil
+}
+
+// coordinate reads a degree, alone or as a member of a place.
+func coordinate(v merge.View, name string) (float64, bool) {
+	if x, ok := v.Field(name); ok {
+		return number(x)
+	}
+	for _, f := range v.Fields {
+		if m, ok := f.Value.(map[string]any); ok && f.Known {
+			if n, ok := number(m[name]); ok {
+				return n, true
+			}
+		}
+	}
+	return 0, false
+}
+
+func text(v merge.View, name string) string {
+	x, _ := v.Field(name)
+	s, _ := x.(string)
+	return s
+}
