@@ -33,16 +33,7 @@ func (d *Device) prefill(f *form.Form, st *web.Start) error {
 	if err != nil || !ok {
 		return err
 	}
-	view := state.View(nil)
-	for _, x := range f.Fields {
-		property, mine := savedInto(f, x.SaveTo)
-		if !mine || st.Fields[x.Name] != nil || x.Kind == form.Calculate || x.Kind == form.Hidden || x.Kind.Nests() {
-			continue
-		}
-		if v, known := view.Field(property); known && v != nil {
-			st.Fields[x.Name] = v
-		}
-	}
+	Known(f, f.Fields, state.View(nil), st.Fields)
 	frozen, err := json.Marshal(displayed{map[string][]byte{ref.String(): state.Encode()}})
 	if err != nil {
 		return fmt.Errorf("freeze %s: %w", ref, err)
@@ -53,6 +44,30 @@ func (d *Device) prefill(f *form.Form, st *web.Start) error {
 		st.AsOf = &at
 	}
 	return nil
+}
+
+// Known answers the questions of one level, and of the groups in it, by what an
+// entity shows. Answers that are there already stay.
+func Known(f *form.Form, fields []form.Field, view merge.View, into map[string]any) {
+	for _, x := range fields {
+		if x.Kind == form.Group {
+			inner, _ := into[x.Name].(map[string]any)
+			if inner == nil {
+				inner = map[string]any{}
+			}
+			if Known(f, x.Fields, view, inner); len(inner) > 0 {
+				into[x.Name] = inner
+			}
+			continue
+		}
+		property, mine := savedInto(f, x.SaveTo)
+		if !mine || into[x.Name] != nil || x.Kind == form.Calculate || x.Kind == form.Hidden || x.Kind == form.Repeat {
+			continue
+		}
+		if v, known := view.Field(property); known && v != nil {
+			into[x.Name] = v
+		}
+	}
 }
 
 // known is an entity as the device has it. ok: it is known here.
@@ -77,7 +92,7 @@ func savedInto(f *form.Form, saveTo string) (property string, ok bool) {
 	if !split {
 		typ, property = f.Entity, saveTo
 	}
-	own := slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.ID == nil && s.Repeat == "" })
+	own := slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.Repeat == "" && (s.ID == nil || s.ID.String() == "${entity}") })
 	return property, typ == f.Entity && own
 }
 

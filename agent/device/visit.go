@@ -74,7 +74,7 @@ func prefillEntity(f *form.Form, entity string, fields map[string]any) {
 		return
 	}
 	for _, x := range f.Fields {
-		if (x.Name == "entity" && x.Kind == form.Hidden || x.Entity == f.Entity && x.Kind == form.Text) && !x.Many && fields[x.Name] == nil {
+		if x.Entity == f.Entity && x.Kind == form.Text && !x.Many && fields[x.Name] == nil {
 			fields[x.Name] = entity
 			return
 		}
