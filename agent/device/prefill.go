@@ -92,7 +92,9 @@ func savedInto(f *form.Form, saveTo string) (property string, ok bool) {
 	if !split {
 		typ, property = f.Entity, saveTo
 	}
-	own := slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.Repeat == "" && (s.ID == nil || s.ID.String() == "${entity}") })
+	own := slices.ContainsFunc(f.Saves, func(s form.Save) bool {
+		return s.Type == typ && s.Repeat == "" && (s.ID == nil || s.ID.String() == "${entity}")
+	})
 	return property, typ == f.Entity && own
 }
 

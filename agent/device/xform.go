@@ -77,7 +77,7 @@ func asText(s *xlsform.Sheet) {
 	}
 	for _, r := range s.Rows {
 		kind, _, _ := strings.Cut(at(r, "type"), " ")
-		if contains([]string{"image", "audio", "video", "file"}, kind) || yes(at(r, "otor:open")) || yes(at(r, "otor:list")) {
+		if slices.Contains([]string{"image", "audio", "video", "file"}, kind) || yes(at(r, "otor:open")) || yes(at(r, "otor:list")) {
 			set(r, "type", "text")
 			set(r, "parameters", "")
 		}
@@ -87,8 +87,6 @@ func asText(s *xlsform.Sheet) {
 		set(r, "save_to", "")
 	}
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }
 
 func yes(s string) bool { return strings.EqualFold(s, "yes") || strings.EqualFold(s, "true") }
 

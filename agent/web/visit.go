@@ -184,8 +184,8 @@ var visitRefused = webui.NewTemplate(files, "visit_refused.html")
 func visitTexts(w *webui.Words) map[string]string {
 	out := map[string]string{}
 	for _, k := range texts().Keys() {
-		if strings.HasPrefix(k, "visit.") {
-			out[strings.TrimPrefix(k, "visit.")] = w.Raw(k)
+		if name, ok := strings.CutPrefix(k, "visit."); ok {
+			out[name] = w.Raw(k)
 		}
 	}
 	return out

@@ -71,11 +71,23 @@ func everyForm(t testing.TB) *form.Form {
 	t.Helper()
 	yn := []form.Choice{{Name: "yes"}, {Name: "no"}}
 	f, err := form.New(form.Form{ID: "every", Version: 1, Lane: dot.Record, Fields: []form.Field{
-		{Name: "hello", Kind: form.Note}, {Name: "name", Kind: form.Text}, {Name: "sheep", Kind: form.Integer}, {Name: "weight", Kind: form.Decimal},
-		{Name: "score", Kind: form.Range}, {Name: "home", Kind: form.SelectOne, Choices: yn}, {Name: "both", Kind: form.SelectMultiple, Choices: yn},
-		{Name: "order", Kind: form.Rank, Choices: yn}, {Name: "day", Kind: form.DateOnly}, {Name: "hour", Kind: form.Time}, {Name: "moment", Kind: form.DateTime},
-		{Name: "place", Kind: form.Geopoint}, {Name: "photo", Kind: form.Image}, {Name: "sign", Kind: form.Image}, {Name: "tag", Kind: form.Barcode},
-		{Name: "told", Kind: form.Acknowledge}, {Name: "twice", Kind: form.Calculate, Unit: "head"},
+		{Name: "hello", Kind: form.Note},
+		{Name: "name", Kind: form.Text},
+		{Name: "sheep", Kind: form.Integer},
+		{Name: "weight", Kind: form.Decimal},
+		{Name: "score", Kind: form.Range},
+		{Name: "home", Kind: form.SelectOne, Choices: yn},
+		{Name: "both", Kind: form.SelectMultiple, Choices: yn},
+		{Name: "order", Kind: form.Rank, Choices: yn},
+		{Name: "day", Kind: form.DateOnly},
+		{Name: "hour", Kind: form.Time},
+		{Name: "moment", Kind: form.DateTime},
+		{Name: "place", Kind: form.Geopoint},
+		{Name: "photo", Kind: form.Image},
+		{Name: "sign", Kind: form.Image},
+		{Name: "tag", Kind: form.Barcode},
+		{Name: "told", Kind: form.Acknowledge},
+		{Name: "twice", Kind: form.Calculate, Unit: "head"},
 		{Name: "more", Kind: form.Group, Fields: []form.Field{{Name: "inner", Kind: form.Text}}},
 		{Name: "rows", Kind: form.Repeat, Fields: []form.Field{{Name: "n", Kind: form.Integer}}},
 	}})

@@ -187,7 +187,7 @@ func (r *xmlReader) one(f *Field, s string) any {
 		return s
 	case SelectMultiple, Rank:
 		var out []any
-		for _, c := range strings.Fields(s) {
+		for c := range strings.FieldsSeq(s) {
 			out = append(out, c)
 		}
 		return out

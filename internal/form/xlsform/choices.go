@@ -1,6 +1,9 @@
 package xlsform
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // choiceList is one list of the choices sheet.
 type choiceList struct {
@@ -66,7 +69,7 @@ func (f *form) choice(l *choiceList, r record) {
 		}
 	}
 	for i, col := range r.cols {
-		if col.base == "" || contains(worded, col.base) || col.base == "list_name" || col.base == "name" || i >= len(r.cells) || r.cells[i] == "" {
+		if col.base == "" || slices.Contains(worded, col.base) || col.base == "list_name" || col.base == "name" || i >= len(r.cells) || r.cells[i] == "" {
 			continue
 		}
 		if elementName.MatchString(col.base) {
@@ -109,7 +112,7 @@ func (f *form) listLanguages(l *choiceList) []string {
 	var out []string
 	for _, c := range l.choices {
 		for _, w := range c.label {
-			if !contains(out, w.lang) {
+			if !slices.Contains(out, w.lang) {
 				out = append(out, w.lang)
 			}
 		}

@@ -77,7 +77,7 @@ func Convert(b *Workbook, opt Options) (*Result, error) {
 		return nil, f.err()
 	}
 	f.survey(t)
-	f.resolve(t, choices, b)
+	f.resolve(choices, b)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -94,10 +94,10 @@ func Convert(b *Workbook, opt Options) (*Result, error) {
 }
 
 // resolve ties the sheets together: names, lists, references, entities.
-func (f *form) resolve(survey, choices *table, b *Workbook) {
+func (f *form) resolve(choices *table, b *Workbook) {
 	f.names()
 	f.addOthers()
-	f.references(survey, choices)
+	f.references(choices)
 	f.triggers()
 	entities := b.sheet(entitiesSheet)
 	if entities == nil {

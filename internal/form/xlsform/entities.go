@@ -45,7 +45,7 @@ func (f *form) entitySheet(t *table) {
 	}
 	var unknown []string
 	for _, c := range t.cols {
-		if c.base != "" && !contains([]string{"list_name", "label", "entity_id", "create_if", "update_if", "repeat"}, c.base) {
+		if c.base != "" && !slices.Contains([]string{"list_name", "label", "entity_id", "create_if", "update_if", "repeat"}, c.base) {
 			unknown = append(unknown, c.head)
 		}
 	}

@@ -2,6 +2,7 @@ package xlsform
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +35,7 @@ func dynamic(value, kind string) bool {
 		if !exprToken.MatchString(w) {
 			return false
 		}
-		computes = computes || i > 0 && contains(operators, w)
+		computes = computes || i > 0 && slices.Contains(operators, w)
 	}
 	return computes
 }

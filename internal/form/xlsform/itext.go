@@ -40,7 +40,7 @@ func (f *form) say(id, form string, w wording, from *node) string {
 	p := f.texts.list[i]
 	p.words = append(p.words, medium{form, w})
 	for _, x := range w {
-		if lang := f.language(x.lang); !contains(f.texts.langs, lang) {
+		if lang := f.language(x.lang); !slices.Contains(f.texts.langs, lang) {
 			f.texts.langs = append(f.texts.langs, lang)
 		}
 	}

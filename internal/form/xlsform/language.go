@@ -32,14 +32,14 @@ func (f *form) missingColumns(survey, choices *table) {
 			continue
 		}
 		for _, c := range t.cols {
-			if c.base == "" || !contains(worded, c.base) || c.base == "no_app_error_string" {
+			if c.base == "" || !slices.Contains(worded, c.base) || c.base == "no_app_error_string" {
 				continue
 			}
 			lang := c.lang
 			if lang == "" {
 				lang = defaultLang
 			}
-			if !contains(langs, lang) {
+			if !slices.Contains(langs, lang) {
 				langs = append(langs, lang)
 			}
 			seen[t.name][lang] = append(seen[t.name][lang], c.base)
@@ -69,7 +69,7 @@ func lacking(sheet, lang string, langs []string, by map[string][]string) string 
 	var missing []string
 	for _, other := range langs {
 		for _, col := range by[other] {
-			if other != lang && !contains(by[lang], col) && !contains(missing, col) {
+			if other != lang && !slices.Contains(by[lang], col) && !slices.Contains(missing, col) {
 				missing = append(missing, col)
 			}
 		}

@@ -2,6 +2,7 @@ package xlsform
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -19,10 +20,10 @@ var refColumns = []string{
 }
 
 // references checks every ${name} of the survey, choices and settings.
-func (f *form) references(survey, choices *table) {
+func (f *form) references(choices *table) {
 	f.root.walk(func(n *node) {
 		for i, c := range n.rec.cols {
-			if i < len(n.rec.cells) && contains(refColumns, c.base) {
+			if i < len(n.rec.cells) && slices.Contains(refColumns, c.base) {
 				f.checkRefs(surveySheet, n.row, c.base, n.rec.cells[i])
 			}
 		}
@@ -33,7 +34,7 @@ func (f *form) references(survey, choices *table) {
 	if choices != nil {
 		for _, r := range choices.rows {
 			for i, c := range choices.cols {
-				if i < len(r.cells) && c.base != "" && c.base != "name" && c.base != "list_name" && contains(worded, c.base) {
+				if i < len(r.cells) && c.base != "" && c.base != "name" && c.base != "list_name" && slices.Contains(worded, c.base) {
 					f.checkRefs(choicesSheet, r.row, c.base, r.cells[i])
 				}
 			}
@@ -212,13 +213,4 @@ func absoluteArg(before string) bool {
 		}
 	}
 	return depth == 1 && (arg == 0 || arg == 1 || arg == 3 || arg == 5)
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }

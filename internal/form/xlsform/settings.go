@@ -71,7 +71,7 @@ func (f *form) settings(t *table) {
 // namespaces reads esri="http://..." pairs.
 func namespaces(cell string) []attr {
 	var out []attr
-	for _, p := range strings.Fields(cell) {
+	for p := range strings.FieldsSeq(cell) {
 		name, uri, ok := strings.Cut(p, "=")
 		if uri = strings.Trim(uri, `"'`); ok && nodeName.MatchString(name) && uri != "" {
 			out = append(out, attr{"xmlns:" + name, uri})

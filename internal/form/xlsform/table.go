@@ -122,8 +122,6 @@ func (f *form) missing(sheet, need string, t *table) {
 	f.plain(sheet, 1, "", "Invalid headers provided for sheet: '%s'. One or more required column headers were not found: '%s'. Learn more: https://xlsform.org/en/#setting-up-your-worksheets", sheet, need)
 }
 
-var smart = strings.NewReplacer("\u2018", "'", "\u2019", "'", "\u201c", `"`, "\u201d", `"`, "\u00a0", " ")
-
 // clean trims a cell and makes several spaces one. Line breaks stay.
 func clean(s string) string {
 	s = strings.TrimSpace(s)
