@@ -408,8 +408,8 @@ func TestLoadRefuses(t *testing.T) {
 		"cut":        {string(good[:len(good)/2]), enrol.ErrDamaged, ""},
 		"zeros":      {string(make([]byte, len(good))), enrol.ErrDamaged, ""},
 		"no key":     {strings.Replace(string(good), `"store_key": "`, `"store_key": "AAAA`, 1), enrol.ErrDamaged, ""},
-		"newer":      {strings.Replace(string(good), `"version": 1`, `"version": 2`, 1), nil, "newer agent"},
-		"passphrase": {strings.Replace(string(good), `"protection": "none"`, `"protection": "passphrase"`, 1), nil, "newer agent"},
+		"newer":      {strings.Replace(string(good), `"version": 1`, `"version": 2`, 1), enrol.ErrNewer, "newer agent"},
+		"passphrase": {strings.Replace(string(good), `"protection": "none"`, `"protection": "passphrase"`, 1), enrol.ErrNewer, "newer agent"},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)

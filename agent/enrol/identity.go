@@ -31,6 +31,7 @@ const maxFile = 1 << 20
 var (
 	ErrNotEnrolled = errors.New("this device is not enrolled yet; ask the hub's operator for a code and run: agent enrol CODE --hub URL")
 	ErrEnrolled    = errors.New("this folder belongs to an enrolled device already")
+	ErrNewer       = errors.New("it was made by a newer agent")
 	ErrDamaged     = errors.New("the device's identity file is damaged; enrol the device again with a new code")
 )
 
@@ -123,7 +124,7 @@ func parse(path string, b []byte) (*Identity, error) {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrDamaged, err)
 	}
 	if kind.Version > formatVersion || kind.Version == formatVersion && kind.Protection != Unprotected {
-		return nil, fmt.Errorf("%s: it was made by a newer agent (version %d, protection %q); update this one", path, kind.Version, kind.Protection)
+		return nil, fmt.Errorf("%s: %w (version %d, protection %q); nothing was changed, use the newer one", path, ErrNewer, kind.Version, kind.Protection)
 	}
 	var id Identity
 	if err := json.Unmarshal(b, &id); err != nil {

@@ -16,6 +16,7 @@ var (
 	ErrFails    = errors.New("the disk fails")
 	ErrDamaged  = errors.New("the store is damaged")
 	ErrWrongKey = errors.New("the key does not open the store")
+	ErrNewer    = errors.New("the store was made by a newer program")
 	ErrTooLarge = errors.New("the entry is too large")
 	ErrClosed   = errors.New("the store is closed")
 	ErrNotFound = errors.New("there is no such entry")

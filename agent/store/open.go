@@ -71,7 +71,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 
 // explain gives a file error its words.
 func (s *Store) explain(err error) error {
-	for _, known := range []error{ErrLocked, ErrFull, ErrReadOnly, ErrFails, ErrDamaged, ErrWrongKey} {
+	for _, known := range []error{ErrLocked, ErrFull, ErrReadOnly, ErrFails, ErrDamaged, ErrWrongKey, ErrNewer} {
 		if errors.Is(err, known) {
 			return err
 		}
@@ -225,7 +225,7 @@ func (s *Store) loadFormat(txn *badger.Txn, noTails bool) error {
 	case err != nil:
 		return damaged(s.dir, "its format row: "+err.Error(), "keep the folder, move it away and enrol again")
 	case f.Version != formatVersion:
-		return fmt.Errorf("store %s has format %d and this program knows format %d: use a newer program", s.dir, f.Version, formatVersion)
+		return fmt.Errorf("%w: %s has format %d, this program knows %d; nothing was changed, use the newer program", ErrNewer, s.dir, f.Version, formatVersion)
 	case f.Device != s.o.Device:
 		return fmt.Errorf("store %s belongs to device %s and not to %s: use another --data folder", s.dir, f.Device, s.o.Device)
 	}
