@@ -131,3 +131,6 @@ func (h *Hub) Ended(most time.Duration) bool {
 
 // ListenLike makes a hub listen where devices know another one of the same keys.
 func (h *Hub) ListenLike(nats string) { h.nats = nats }
+
+// PID is the running hub's process.
+func (h *Hub) PID() int { return h.run.cmd.Process.Pid }

@@ -7,6 +7,9 @@ func Rows() []Row {
 		{Name: "kill-hub", Fault: "kill -9 of the hub", Least: hubKill, Controls: []string{noDedup}, Trial: killHub},
 		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []string{deaf}, Trial: damageAgent},
 		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []string{deaf}, Trial: damageHub},
+		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: []string{noDedup}, Trial: flaps},
+		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocks},
+		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: []string{noDedup}, Trial: hostile},
 	}
 	return append(rows, mountRows()...)
 }
