@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -107,4 +108,33 @@ func TestRepair(t *testing.T) {
 			t.Errorf("%d entries, want 120", n)
 		}
 	})
+}
+
+// TestLedgerDamage: a hub whose disk changed a byte of an entry says so by itself.
+func TestLedgerDamage(t *testing.T) {
+	h := e2e.StartHub(t)
+	a := h.Enrol(t, "D-101")
+	a.MustPut(t, strings.Repeat(water, 20), "--form", "water_check")
+	a.Sync(t)
+	h.Stop(t)
+	h.Start(t)
+	found := func() bool {
+		return strings.Contains(h.Do(t, "findings", "--json").Want(t, cli.OK).Out, "ledger_damaged")
+	}
+	if found() {
+		t.Error("a database that is whole is called damaged")
+	}
+	h.Stop(t)
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(h.Dir, "hub.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE entries SET private = CAST('changed' AS BLOB) WHERE seq = 7"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.Start(t)
+	e2e.Eventually(t, "the hub to find what was changed", found)
 }
