@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 
+	"otor/hub/backup"
 	"otor/hub/store"
 	"otor/internal/dot"
 )
 
-// databaseDamaged is the finding that pages of the database are not as they
-// should be.
+// databaseDamaged is the finding that pages of the database, or entries in it,
+// are not as they should be.
 const databaseDamaged = "database_damaged"
 
 // glance looks through the database once, while the hub works, and says so when
@@ -18,13 +19,17 @@ const databaseDamaged = "database_damaged"
 // than nothing, and devices keep their entries until they are archived.
 func (s *Server) glance(ctx context.Context) {
 	err := s.store.Glance(ctx)
+	if err == nil {
+		// A disk that changed a byte of an entry says nothing of it: hashes and heads do.
+		err = backup.Inspect(ctx, s.store)
+	}
 	now := s.cfg.Now().UnixMilli()
 	switch {
 	case ctx.Err() != nil:
 		return
 	case err == nil:
 		err = s.store.ClearFinding(ctx, dot.Hub, databaseDamaged, now)
-	case errors.Is(err, store.ErrDamaged):
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, backup.ErrUnverified):
 		s.cfg.Log.Error("the database is damaged; stop the hub, keep its folder, and restore the newest backup: devices send again what it lacks", "err", err)
 		err = s.store.SetFinding(ctx, store.Finding{
 			Device: dot.Hub, Code: databaseDamaged, OpenedAt: now, UpdatedAt: now,

@@ -289,7 +289,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
-	group.Go(func() error { return s.inspect(ctx) })
 	group.Go(func() error {
 		s.glance(ctx)
 		return nil

@@ -119,7 +119,7 @@ func TestLedgerDamage(t *testing.T) {
 	h.Stop(t)
 	h.Start(t)
 	found := func() bool {
-		return strings.Contains(h.Do(t, "findings", "--json").Want(t, cli.OK).Out, "ledger_damaged")
+		return strings.Contains(h.Do(t, "findings", "--json").Want(t, cli.OK).Out, "database_damaged")
 	}
 	if found() {
 		t.Error("a database that is whole is called damaged")
