@@ -49,7 +49,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 		return nil, err
 	}
 	return device.Open(device.Config{
-		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Types: forms.Domain().Type, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
+		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Types: forms.Domain().Type, Mask: forms.Domain().Mask, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
 		Ready: c.ready, Rate: int(c.rate), Repair: c.repair,
 	})
 }

@@ -30,6 +30,7 @@ type office interface {
 	Devices(ctx context.Context) ([]server.Enrolled, error)
 	Fleet(ctx context.Context) (console.Fleet, error)
 	Gaps(ctx context.Context, closed bool) ([]server.GapLine, error)
+	Items(ctx context.Context, all bool) ([]server.ItemLine, error)
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]

@@ -48,6 +48,8 @@ type Config struct {
 	Dir   string
 	HTTP  string // host:port of the page, default 127.0.0.1:8470
 	Forms *form.Registry
+	// Mask says how a field of an entity is masked, as packs do; nil: none is.
+	Mask func(typ, field string) string
 	// Types gives the rules of entity types; nil: none are known.
 	Types func(name string) *merge.Type
 	Now   func() time.Time
@@ -94,6 +96,8 @@ type Device struct {
 	contacts uint64                 // hellos answered since Open
 	checked  bool                   // the whole store was verified
 	lastSync error
+
+	finder finder
 }
 
 // Open reads the identity in cfg.Dir and opens the store. Errors wrap
@@ -208,7 +212,7 @@ func (d *Device) Run(ctx context.Context) error {
 // run is Run behind what can fail at the start.
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
-		Device: d, Visits: d, Drafts: d, Photos: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
 		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {

@@ -192,6 +192,8 @@ type Config struct {
 	Visits Visits
 	Drafts Drafts
 	Photos Photos
+	// Entities serves what the device knows of long-lived things; nil: nothing.
+	Entities Entities
 	// FormTitle names a form in a language; nil or "" shows the form's id.
 	FormTitle func(lang, form string) string
 }
@@ -235,6 +237,10 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /static/", s.assets)
 	mux.HandleFunc("GET /api/v1/status", s.apiStatus)
 	mux.HandleFunc("GET /api/v1/log", s.apiLog)
+	if cfg.Entities != nil {
+		mux.HandleFunc("GET /api/v1/show", s.apiShow)
+		mux.HandleFunc("GET /api/v1/find", s.apiFind)
+	}
 	mux.HandleFunc("POST /api/v1/put", s.apiPut)
 	mux.HandleFunc("POST /api/v1/sync", s.apiSync)
 	mux.Handle("GET /api/v1/events", s.stream)

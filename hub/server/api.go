@@ -68,6 +68,7 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 	get("devices", func(r *http.Request) (any, error) { return o.Devices(r.Context()) })
 	get("fleet", func(r *http.Request) (any, error) { return o.Fleet(r.Context()) })
 	get("gaps", func(r *http.Request) (any, error) { return o.Gaps(r.Context(), r.FormValue("all") == "true") })
+	get("items", func(r *http.Request) (any, error) { return o.Items(r.Context(), r.FormValue("all") == "true") })
 	get("unattributed", func(r *http.Request) (any, error) { return o.Unattributed(r.Context()) })
 	get("findings", func(r *http.Request) (any, error) { return o.Findings(r.Context(), r.FormValue("all") == "true") })
 	mux.HandleFunc("GET "+officePath+"entries", o.serveEntries)

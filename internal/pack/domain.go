@@ -17,6 +17,7 @@ type Domain struct {
 	lives   map[string][]string
 	names   map[string]map[string]string
 	decides map[string][]string
+	masks   map[string]string // by type and field, joined by a dot
 	forms   Finder
 }
 
@@ -34,7 +35,7 @@ func (p *Pack) Domain() *Domain { return p.domain }
 func domainOf(p *Pack, forms Finder) (*Domain, error) {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
-		decides: make(map[string][]string), forms: forms,
+		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
@@ -44,6 +45,9 @@ func domainOf(p *Pack, forms Finder) (*Domain, error) {
 		}
 		d.types[e.Type], d.lives[e.Type], d.names[e.Type] = t, e.Lives, make(map[string]string)
 		for _, f := range e.Fields {
+			if f.Mask != "" {
+				d.masks[e.Type+"."+f.Name] = f.Mask
+			}
 			if f.Ref != "" {
 				d.names[e.Type][f.Name] = f.Ref
 			}
@@ -95,6 +99,9 @@ func (d *Domain) Lives(name string) []string { return d.lives[name] }
 
 // Names gives the entity type that a field names by id, "" for none.
 func (d *Domain) Names(typ, field string) string { return d.names[typ][field] }
+
+// Mask says how a field is shown to those who need not read it, see [Property].
+func (d *Domain) Mask(typ, field string) string { return d.masks[typ+"."+field] }
 
 // Decides lists the fields of a type on which the scopes of other entities depend.
 func (d *Domain) Decides(typ string) []string { return d.decides[typ] }

@@ -1,0 +1,61 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+)
+
+// ItemLine is a line of the list of what a person must look at.
+type ItemLine struct {
+	ID       int64           `json:"id"`
+	Kind     string          `json:"kind"`
+	Entity   string          `json:"entity"` // type/id
+	Field    string          `json:"field"`
+	Entries  []dot.Dot       `json:"entries"`
+	Evidence json.RawMessage `json:"evidence"`
+	OpenedAt time.Time       `json:"opened_at"`
+	Owner    string          `json:"owner"`
+	State    store.ItemState `json:"state"`
+	ClosedAt *time.Time      `json:"closed_at,omitempty"`
+	Decision *dot.Dot        `json:"decision,omitempty"` // the entry that settled it
+	Times    int             `json:"times"`              // how often it was opened
+}
+
+// Items lists items by the time they were opened, open ones only unless all is true.
+func (o *Office) Items(ctx context.Context, all bool) ([]ItemLine, error) {
+	q := store.ItemQuery{State: store.Open}
+	if all {
+		q.State = ""
+	}
+	items, err := o.store.Items(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]ItemLine, 0, len(items))
+	for _, it := range items {
+		line := ItemLine{
+			ID: it.ID, Kind: it.Kind, Entity: it.Entity.String(), Field: it.Field, Entries: append([]dot.Dot{}, it.Entries...), Evidence: it.Evidence,
+			OpenedAt: o.at(it.OpenedAt), Owner: it.Owner, State: it.State, ClosedAt: o.maybe(it.ClosedAt), Times: it.Times,
+		}
+		if len(line.Evidence) == 0 {
+			line.Evidence = json.RawMessage("{}")
+		}
+		if !it.Decision.IsZero() {
+			line.Decision = &it.Decision
+		}
+		out = append(out, line)
+	}
+	return out, nil
+}
+
+// Items does what [Office.Items] does.
+func (c *Client) Items(ctx context.Context, all bool) ([]ItemLine, error) {
+	return ask[[]ItemLine](ctx, c, http.MethodGet, "items", url.Values{"all": {strconv.FormatBool(all)}}, nil)
+}
