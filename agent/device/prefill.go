@@ -10,7 +10,6 @@ import (
 
 	"otor/agent/web"
 	"otor/internal/entry"
-	"otor/internal/feed"
 	"otor/internal/form"
 	"otor/internal/merge"
 )
@@ -33,12 +32,12 @@ func (d *Device) prefill(f *form.Form, st *web.Start) error {
 	if err != nil || !ok {
 		return err
 	}
-	Known(f, f.Fields, state.View(nil), st.Fields)
-	frozen, err := json.Marshal(displayed{map[string][]byte{ref.String(): state.Encode()}})
+	Known(f, f.Fields, state.View(d.typeOf(ref.Type)), st.Fields)
+	kept, err := json.Marshal(displayed{map[string][]byte{ref.String(): state.Encode()}})
 	if err != nil {
 		return fmt.Errorf("freeze %s: %w", ref, err)
 	}
-	st.Context = frozen
+	st.Context = kept
 	if at := d.store.Contact().LastContact; !at.IsZero() {
 		at = at.In(d.cfg.Zone)
 		st.AsOf = &at
@@ -72,14 +71,39 @@ func Known(f *form.Form, fields []form.Field, view merge.View, into map[string]a
 
 // known is an entity as the device has it. ok: it is known here.
 func (d *Device) known(ref entry.Ref) (s *merge.State, ok bool, err error) {
-	row, ok, err := d.store.Base(ref)
-	if err != nil || !ok || row.Kind == feed.Gone {
+	shown, err := d.store.Shown(ref)
+	if err != nil {
 		return nil, false, err
 	}
-	if s, err = merge.Decode(row.Body); err != nil {
-		return nil, false, fmt.Errorf("read %s: %w", ref, err)
+	return shown.State, shown.InBase || len(shown.Own) > 0, nil
+}
+
+// typeOf gives an entity type's rules, nil when none are known.
+func (d *Device) typeOf(name string) *merge.Type {
+	if d.cfg.Types == nil {
+		return nil
 	}
-	return s, true, nil
+	return d.cfg.Types(name)
+}
+
+// frozen reads what a draft kept of the entities that were displayed.
+func frozen(kept json.RawMessage) (map[entry.Ref][]byte, error) {
+	if len(kept) == 0 || string(kept) == "null" {
+		return nil, nil
+	}
+	var x displayed
+	if err := json.Unmarshal(kept, &x); err != nil {
+		return nil, err
+	}
+	out := make(map[entry.Ref][]byte, len(x.States))
+	for _, b := range x.States {
+		s, err := merge.Decode(b)
+		if err != nil {
+			return nil, err
+		}
+		out[s.Ref] = b
+	}
+	return out, nil
 }
 
 // savedInto finds the property of the record's own entity that a question is

@@ -128,6 +128,9 @@ func (d *Device) Submit(ctx context.Context, s web.Submission) (web.PutResult, e
 		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: s.Entity, Actor: s.User, Fields: fields, FormDraft: s.Draft,
 		Position: d.found(f, fields, s.Sources),
 	}
+	if req.Displayed, err = frozen(s.Context); err != nil {
+		return web.PutResult{}, &web.Refusal{Code: "bad_context", What: "what the form was shown from cannot be read", Do: "open the form anew; the draft's answers can be copied from it"}
+	}
 	if s.Corrects != "" {
 		c, err := dot.Parse(s.Corrects)
 		if err != nil {
