@@ -78,14 +78,6 @@ func (d *Device) known(ref entry.Ref) (s *merge.State, ok bool, err error) {
 	return shown.State, shown.InBase || len(shown.Own) > 0, nil
 }
 
-// typeOf gives an entity type's rules, nil when none are known.
-func (d *Device) typeOf(name string) *merge.Type {
-	if d.cfg.Types == nil {
-		return nil
-	}
-	return d.cfg.Types(name)
-}
-
 // frozen reads what a draft kept of the entities that were displayed.
 func frozen(kept json.RawMessage) (map[entry.Ref][]byte, error) {
 	if len(kept) == 0 || string(kept) == "null" {
