@@ -37,6 +37,9 @@ type Scenario struct {
 	Foreign        []Foreign `json:"foreign_records"`
 	Replays        []Replay  `json:"transport_duplicates"`
 	Expected       *Expected `json:"expected"`
+
+	// Rest holds the file's lists as they are, for what becomes reference data.
+	Rest map[string]json.RawMessage `json:"-"`
 }
 
 // Device is one of the day's devices. ClockOffset is how far its clock is
@@ -128,6 +131,9 @@ func Load(r io.Reader) (*Scenario, error) {
 	}
 	var s Scenario
 	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("read the scenario: %w", err)
+	}
+	if err := json.Unmarshal(b, &s.Rest); err != nil {
 		return nil, fmt.Errorf("read the scenario: %w", err)
 	}
 	if s.Expected != nil {
