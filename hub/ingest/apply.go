@@ -145,7 +145,7 @@ func (a *applier) insert() error {
 			if s > reached {
 				e.Judgement = store.Judgement{Verdict: store.Held}
 			}
-			if e.Judgement.Verdict != store.Held && len(e.Touches) > 0 {
+			if e.Judgement.Verdict != store.Held && (len(e.Touches) > 0 || e.Noted != nil) {
 				a.taken = append(a.taken, e)
 			}
 			rows = append(rows, e)
@@ -226,10 +226,11 @@ func (a *applier) release(seg store.Segment) error {
 		if seg.Before != a.lane.Head {
 			a.unlinked++
 			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			now.Noted = nil
 			now.Touches = nil // of another history: nothing here was disposed of
 		}
 		by[e.Dot.Seq] = now.Judgement
-		if len(now.Touches) > 0 {
+		if len(now.Touches) > 0 || now.Noted != nil {
 			a.taken = append(a.taken, now)
 		}
 	}

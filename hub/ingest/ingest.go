@@ -38,6 +38,7 @@ import (
 	"otor/internal/lane"
 	"otor/internal/merge"
 	"otor/internal/receipt"
+	"otor/internal/rules"
 )
 
 // Store is what ingest needs of the hub's database.
@@ -70,6 +71,8 @@ type Config struct {
 	Begin func(tx store.Tx, at int64) Round
 	// Types gives the rules of entity types, for what operators write. nil: none are known.
 	Types func(name string) *merge.Type
+	// Rules are what the pack notices about records. nil: nothing is.
+	Rules func() *rules.Set
 	// NoDedup switches the check for copies off. Only a negative control of the
 	// tests sets it: with it a resent entry is no longer recognised.
 	NoDedup bool

@@ -57,6 +57,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	e.Judgement, priv = judge(d, pub, raw, cfg.Forms, form.Env{Today: today, DemoMode: cfg.Demo})
 	if pub.Dot == d {
 		e.Judgement, e.Touches = touches(e.Judgement, pub, priv)
+		e.Noted = noted(&e, pub, priv, cfg)
 	}
 	return e
 }
@@ -78,7 +79,7 @@ func judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env
 		return refuse("too_large", fmt.Sprintf("%d bytes, the limit in this lane is %d", raw.Size(), limit))
 	}
 	if pub.System != "" {
-		return refuse("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System))
+		return judgeSystem(d, pub, raw)
 	}
 	f, err := forms.Form(pub.Form.ID, pub.Form.Version)
 	if err != nil {
@@ -99,6 +100,21 @@ func judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env
 	}
 	if problems := f.Check(priv.Fields, env); len(problems) > 0 {
 		return refuse(string(problems[0].Code), problems[0].Words)
+	}
+	return store.Judgement{Verdict: store.Applied}, priv
+}
+
+// judgeSystem judges an entry that answers no form: the hub's own reference data.
+func judgeSystem(d dot.Dot, pub entry.Public, raw entry.Raw) (store.Judgement, entry.Private) {
+	if pub.System != FixturesKind || d.Device != dot.Hub {
+		return quarantine("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System)), entry.Private{}
+	}
+	if raw.Erased() {
+		return store.Judgement{Verdict: store.Applied, Code: "erased"}, entry.Private{}
+	}
+	priv, err := entry.DecodePrivate(raw.Private)
+	if err != nil {
+		return quarantine("malformed", err.Error()), entry.Private{}
 	}
 	return store.Judgement{Verdict: store.Applied}, priv
 }

@@ -86,10 +86,13 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 	var sides []dot.Dot
 	for _, v := range shown.Values {
 		sides = append(sides, v.Dots[0])
-		o.rise(v.Dots[0], store.Judgement{
+		err := o.because(v.Dots[0], store.Judgement{
 			Verdict: store.Conflict, Code: "conflict",
 			Words: fmt.Sprintf("%s of %s has another value by somebody who did not know of this one; a person decides", shown.Name, h.row.Ref),
 		})
+		if err != nil {
+			return err
+		}
 	}
 	if known && it.State == store.Open && slices.Equal(it.Entries, sides) {
 		return nil

@@ -2,9 +2,9 @@ package reconcile
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 
@@ -49,7 +49,8 @@ type Round struct {
 	at       int64
 	entities map[entry.Ref]*held
 	order    []*held                       // dirty ones, as they became so
-	raised   map[dot.Dot][]store.Judgement // reasons that entries got
+	reasons  map[dot.Dot]*reasons
+	listed   map[string][]entry.Ref // the entities of types that rules went through
 	abroad   []abroad
 }
 
@@ -71,7 +72,7 @@ type abroad struct {
 
 // Begin starts the part of one transaction. at is the hub's clock.
 func (r *Reconciler) Begin(tx store.Tx, at int64) *Round {
-	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), raised: make(map[dot.Dot][]store.Judgement)}
+	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), reasons: make(map[dot.Dot]*reasons), listed: make(map[string][]entry.Ref)}
 }
 
 // Take takes in what entries do to entities. They are judged, and in the order of
@@ -86,12 +87,22 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 		linked := e.Judgement.Verdict == store.Duplicate && e.Judgement.Code == "linked"
 		aside := isAside(e.Judgement)
 		var refs []entry.Ref
+		var suspended map[entry.Ref]bool
+		if !aside && !linked {
+			var err error
+			if suspended, err = o.notice(e); err != nil {
+				return err
+			}
+		}
 		for _, t := range e.Touches {
 			if !aside && len(t.Writes) == 0 {
 				continue // it is about the entity and writes nothing
 			}
 			h := o.entities[t.Ref]
 			t.Linked = linked
+			if suspended[t.Ref] {
+				t.Change = withoutMoves(t.Change)
+			}
 			if !aside && !linked {
 				if err := o.beside(e, h, t.Change); err != nil {
 					return err
@@ -234,50 +245,6 @@ func (o *Round) publish(h *held, was []string) error {
 	return o.tx.Publish(o.at, changes...)
 }
 
-// rise gives an entry a reason for another verdict than applied.
-func (o *Round) rise(d dot.Dot, j store.Judgement) {
-	for _, had := range o.raised[d] {
-		if had.Verdict == j.Verdict && had.Code == j.Code {
-			return
-		}
-	}
-	o.raised[d] = append(o.raised[d], j)
-}
-
-// judge writes the reasons that entries got, and the verdicts that follow.
-func (o *Round) judge() error {
-	dots := slices.SortedFunc(maps.Keys(o.raised), dot.Dot.Compare)
-	for _, d := range dots {
-		e, ok, err := o.entry(d)
-		if err != nil {
-			return err
-		}
-		if !ok || e.Judgement.Verdict == store.Held || isAside(e.Judgement) {
-			continue
-		}
-		reasons, err := o.tx.Reasons(d)
-		if err != nil {
-			return err
-		}
-		for _, j := range o.raised[d] {
-			if !slices.ContainsFunc(reasons, func(r store.Judgement) bool { return r.Verdict == j.Verdict && r.Code == j.Code }) {
-				reasons = append(reasons, j)
-			}
-		}
-		if err := o.tx.SetReasons(d, reasons); err != nil {
-			return err
-		}
-		j := store.Outcome(reasons)
-		if j.Verdict == e.Judgement.Verdict && j.Code == e.Judgement.Code {
-			continue
-		}
-		if err := store.Revise(o.tx, o.at, d.Chain, map[dot.Seq]store.Judgement{d.Seq: j}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // tellAbroad tells devices that entries were taken in which touch nothing that
 // their feeds show: no state will tell them so.
 func (o *Round) tellAbroad() error {
@@ -289,7 +256,7 @@ func (o *Round) tellAbroad() error {
 				shown = false
 			}
 		}
-		if shown || len(o.raised[a.dot]) > 0 {
+		if r := o.reasons[a.dot]; shown || r != nil && len(r.now) > 0 {
 			continue
 		}
 		taken := map[dot.Seq]store.Judgement{a.dot.Seq: {Verdict: store.Applied}}
@@ -321,8 +288,9 @@ func (o *Round) beside(e *store.Entry, h *held, c merge.Change) error {
 				Words: fmt.Sprintf("%s was edited at the same time in %s; both edits stand", h.row.Ref, with),
 			}
 		}
-		o.rise(e.Dot, words(d))
-		o.rise(d, words(e.Dot))
+		if err := errors.Join(o.because(e.Dot, words(d)), o.because(d, words(e.Dot))); err != nil {
+			return err
+		}
 	}
 	return nil
 }

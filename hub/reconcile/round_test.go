@@ -42,9 +42,11 @@ func (d domain) Type(name string) *merge.Type { return d.types[name] }
 func (domain) Lives(name string) []string {
 	return map[string][]string{"household": {"gacha:{gacha}"}, "person": {"gacha:{household.gacha}"}}[name]
 }
+
 func (domain) Names(typ, field string) string {
 	return map[string]string{"person.household": "household"}[typ+"."+field]
 }
+
 func (domain) Decides(typ string) []string {
 	return map[string][]string{"household": {"gacha"}}[typ]
 }

@@ -194,6 +194,9 @@ func (s *Server) wire() error {
 	if s.cfg.Domain != nil {
 		s.reconciler = reconcile.New(reconcile.Config{Domain: s.cfg.Domain, Log: s.cfg.Log})
 		icfg.Types = s.cfg.Domain.Type
+		if n, ok := s.cfg.Domain.(reconcile.Noticing); ok {
+			icfg.Rules = n.Rules
+		}
 		icfg.Begin = func(tx store.Tx, at int64) ingest.Round { return s.reconciler.Begin(tx, at) }
 	}
 	s.ingest = ingest.New(icfg)

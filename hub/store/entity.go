@@ -23,8 +23,14 @@ type Entity struct {
 	Disputed []string
 }
 
-// The kinds of items that merging opens. Others are the rules'.
-const Conflicts = "conflict"
+// The kinds of items. Merging opens conflicts, a pack's rules the others.
+const (
+	Conflicts  = "conflict"
+	Duplicates = "duplicate" // the same business twice: the earlier counts
+	Twins      = "twin"      // perhaps the same movement twice: the later is suspended
+	Reviews    = "review"
+	Flags      = "flag"
+)
 
 // ItemState says whether somebody has to look at an item still.
 type ItemState string

@@ -30,6 +30,9 @@ type NoticeTx interface {
 	Reasons(d dot.Dot) ([]Judgement, error)
 	// SetReasons replaces them; there is one for each verdict and code.
 	SetReasons(d dot.Dot, reasons []Judgement) error
+	// OfType lists the entities of a type by id, without Parents: types of which
+	// there are few, such as the waypoints that a place is compared with.
+	OfType(kind string) ([]Entity, error)
 }
 
 // Compare orders marks by when things happened, then by dot.

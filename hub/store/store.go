@@ -38,6 +38,7 @@ import (
 	"otor/internal/lane"
 	"otor/internal/merge"
 	"otor/internal/receipt"
+	"otor/internal/rules"
 )
 
 // Errors that callers tell apart. Implementations wrap them with the thing concerned.
@@ -153,6 +154,8 @@ type Entry struct {
 	// Touches is what it does to entities, as long as it is being taken in. It is
 	// read from Raw and not stored.
 	Touches []merge.Touch
+	// Noted is the record as rules see it, for as long; nil when no rule looks at it.
+	Noted *rules.Record
 }
 
 // Segment is a run of held entries: above a hole, with a verified chain of

@@ -8,6 +8,7 @@ import (
 
 	"otor/internal/form"
 	"otor/internal/merge"
+	"otor/internal/rules"
 )
 
 // Domain is what packs say to those who merge: how entity types are merged and
@@ -19,6 +20,8 @@ type Domain struct {
 	decides map[string][]string
 	masks   map[string]string // by type and field, joined by a dot
 	forms   Finder
+	rules   *rules.Set
+	words   RuleWords
 }
 
 // Finder finds forms; [*form.Registry] does.
@@ -36,6 +39,7 @@ func domainOf(p *Pack, forms Finder) (*Domain, error) {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
+		rules: p.Rules, words: p.RuleWords,
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
@@ -115,3 +119,9 @@ func (d *Domain) Edits(id string, version uint32, typ string) bool {
 	}
 	return slices.ContainsFunc(f.Saves, func(s form.Save) bool { return s.Type == typ && s.Edit })
 }
+
+// Rules are what is to be noticed about records, and what follows from values.
+func (d *Domain) Rules() *rules.Set { return d.rules }
+
+// RuleWords is what people are told when a rule noticed something.
+func (d *Domain) RuleWords(rule, lang string) string { return d.words[rule].In(lang) }

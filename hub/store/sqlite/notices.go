@@ -71,3 +71,15 @@ func (t *tx) SetReasons(d dot.Dot, reasons []store.Judgement) error {
 		return nil
 	})
 }
+
+// OfType lists the entities of a type.
+func (t *tx) OfType(kind string) (out []store.Entity, err error) {
+	err = t.do("list entities as part of", dot.Chain{}, func() error {
+		return t.w.each("SELECT "+entityColumns+" FROM entities WHERE type = ? ORDER BY name", []any{kind}, func(s *sqlite3.Stmt) error {
+			_, e := scanEntity(s)
+			out = append(out, e)
+			return nil
+		})
+	})
+	return out, err
+}

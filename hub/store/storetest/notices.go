@@ -5,11 +5,13 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 )
 
 var noticeChecks = []check{
 	{name: "marks under one key", run: checkMarks},
 	{name: "reasons of an entry", run: checkReasons},
+	{name: "entities of a type within a transaction", run: checkOfType},
 	{name: "what was noticed goes with its transaction", run: checkNoticesTogether},
 }
 
@@ -84,4 +86,22 @@ func checkNoticesTogether(t T, w *world) {
 	}
 	same(t, "marks", len(marks(t, w, m.Rule, m.Key)), 0)
 	same(t, "reasons", len(reasons(t, w, m.Dot)), 0)
+}
+
+func checkOfType(t T, w *world) {
+	row := func(typ, id string) store.Entity {
+		return store.Entity{Ref: entry.Ref{Type: typ, ID: id}, Rev: 1, State: []byte{1}}
+	}
+	var got []string
+	ok(t, "list", w.Ingest(t.Context(), func(tx store.Tx) error {
+		if err := tx.SaveEntities([]store.Entity{row("waypoint", "W2"), row("station", "S1"), row("waypoint", "W1")}); err != nil {
+			return err
+		}
+		es, err := tx.OfType("waypoint")
+		for _, e := range es {
+			got = append(got, e.Ref.String())
+		}
+		return err
+	}))
+	same(t, "waypoints", got, []string{"waypoint/W1", "waypoint/W2"})
 }
