@@ -34,6 +34,7 @@ type player struct {
 	done           int
 	at             time.Time
 	what           string
+	morning        *Picture // after what the office knew before the day
 }
 
 func newPlayer(w *world) *player {
@@ -44,6 +45,11 @@ func newPlayer(w *world) *player {
 	for _, r := range w.scenario.Replays {
 		p.replays[r.Record] = true
 	}
+	for i := range w.references {
+		r := &w.references[i]
+		p.events = append(p.events, event{at: r.At, step: stepReference, device: dot.Hub, office: r})
+	}
+	inOrder(p.events)
 	return p
 }
 
@@ -52,6 +58,12 @@ func newPlayer(w *world) *player {
 func (p *player) play(ctx context.Context, pace func(ctx context.Context, t time.Time) error, step func()) error {
 	for i := 0; i < len(p.events); {
 		e := p.events[i]
+		if p.morning == nil && e.step != stepReference {
+			var err error
+			if p.morning, err = p.picture(ctx); err != nil {
+				return err
+			}
+		}
 		if err := pace(ctx, e.at); err != nil {
 			return err
 		}
@@ -81,6 +93,8 @@ func (p *player) play(ctx context.Context, pace func(ctx context.Context, t time
 func (p *player) one(ctx context.Context, es []event) error {
 	e := es[0]
 	switch e.step {
+	case stepReference:
+		return p.bringIn(ctx, e.office)
 	case stepLinkUp:
 		return p.linkUp(ctx, e.device)
 	case stepLinkDown:
@@ -106,10 +120,14 @@ func (p *player) linkUp(ctx context.Context, d dot.Device) error {
 	said := m.Contacts()
 	m.line.raise()
 	m.Link().Kick()
-	return until(ctx, "the hub has answered a hello", func() (bool, error) {
+	err := until(ctx, "the hub has answered a hello", func() (bool, error) {
 		m.Link().Kick() // an attempt that began without signal is still failing
 		return m.Contacts() > said, nil
 	})
+	if err != nil {
+		return err
+	}
+	return until(ctx, "its feeds are applied", func() (bool, error) { return p.caughtUp(ctx, d) })
 }
 
 func (p *player) linkDown(ctx context.Context, d dot.Device) error {
@@ -136,7 +154,7 @@ func (p *player) captureRecord(ctx context.Context, r *Record) error {
 		return fmt.Errorf("%w: record %s: %w", ErrScenario, r.ID, problems[0])
 	}
 	req := capture.Request{
-		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: r.Entity, Actor: r.User, Fields: fields, Position: position(r.GPS),
+		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: p.entityOf(r), Actor: r.User, Fields: fields, Position: position(r.GPS),
 	}
 	if shown := p.deviceClock(r.Device); shown.Sub(r.DeviceTime).Abs() >= time.Second {
 		req.At = &r.DeviceTime // a clock that was set during the day
@@ -150,6 +168,17 @@ func (p *player) captureRecord(ctx context.Context, r *Record) error {
 		p.alone[saved.Dot] = true
 	}
 	return nil
+}
+
+// newEntity is what the scenario calls an entity that a record makes; the page
+// that asks the questions gives it an id of its own.
+const newEntity = "NEW"
+
+func (p *player) entityOf(r *Record) string {
+	if r.Entity == newEntity {
+		return rand.Text()
+	}
+	return r.Entity
 }
 
 // deviceClock is what a device's clock shows now.
@@ -181,7 +210,7 @@ func (p *player) operator(ctx context.Context, r *Record) error {
 		return fmt.Errorf("record %s: %v %w", r.ID, problems, err)
 	}
 	e, err := p.hub.Author().Add(ctx, ingest.Note{
-		Form: f.ID, Entity: entry.Ref{Type: f.Entity, ID: r.Entity}, Actor: r.User, Fields: fields,
+		Form: f.ID, Entity: entry.Ref{Type: f.Entity, ID: p.entityOf(r)}, Actor: r.User, Fields: fields,
 	})
 	if err != nil {
 		return fmt.Errorf("record %s: %w", r.ID, err)

@@ -227,7 +227,8 @@ func (s *Scenario) Carrier(d dot.Device, t time.Time) (carrier dot.Device, ok bo
 type step int
 
 const (
-	stepLinkUp step = iota
+	stepReference step = iota
+	stepLinkUp
 	stepCapture
 	stepOperator
 	stepDeliver
@@ -244,6 +245,7 @@ type event struct {
 	record  *Record
 	foreign *Foreign
 	replay  *Replay
+	office  *Reference
 }
 
 // events lists the day in order.
@@ -278,8 +280,12 @@ func (s *Scenario) events() []event {
 	for i := range s.Replays {
 		out = append(out, event{at: s.Replays[i].Again, step: stepReplay, replay: &s.Replays[i]})
 	}
-	slices.SortStableFunc(out, func(a, b event) int {
+	inOrder(out)
+	return out
+}
+
+func inOrder(es []event) {
+	slices.SortStableFunc(es, func(a, b event) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.step, b.step))
 	})
-	return out
 }

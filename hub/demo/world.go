@@ -24,10 +24,12 @@ type world struct {
 	scenario *Scenario
 	pack     *pack.Pack
 	forms    *form.Registry
-	clock    *clock
-	log      *slog.Logger
-	hub      *server.Server
-	members  map[dot.Device]*member
+	// references are what the office brings in, by moment.
+	references []Reference
+	clock      *clock
+	log        *slog.Logger
+	hub        *server.Server
+	members    map[dot.Device]*member
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
@@ -68,6 +70,9 @@ func openWorld(ctx context.Context, s *Scenario, p *pack.Pack, cfg worldConfig, 
 			err = errors.Join(err, w.close())
 		}
 	}()
+	if w.references, err = s.References(p); err != nil {
+		return nil, err
+	}
 	w.clock.set(s.Meta.T0)
 	w.hub, err = server.Open(ctx, server.Config{
 		Dir: filepath.Join(cfg.dir, "hub"), NatsListen: cfg.natsAddr, HTTP: cfg.httpOn, Forms: p.Forms, Domain: p.Domain(),
@@ -87,7 +92,7 @@ func openWorld(ctx context.Context, s *Scenario, p *pack.Pack, cfg worldConfig, 
 
 // join enrols one device and starts it, without signal.
 func (w *world) join(ctx context.Context, d Device, dir string) error {
-	invited, err := w.hub.Office().Invite(ctx, d.ID, []string{"team:" + d.Team}, time.Hour, false)
+	invited, err := w.hub.Office().Invite(ctx, d.ID, w.scenario.scopesOf(d, w.references), time.Hour, false)
 	if err != nil {
 		return err
 	}
