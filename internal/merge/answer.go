@@ -27,6 +27,16 @@ func (s *State) Context(register string) vv.Vector {
 // displayed in conflict gets the value beside the others. A value that is
 // displayed already makes no write, unless it settles.
 func (s *State) Answer(t *Type, field string, value any, settles bool) ([]Write, error) {
+	return s.answer(t, field, value, settles, false)
+}
+
+// Confirm is [State.Answer] of a person who says that a value is so: one that is
+// displayed already is written again, and others learn who confirmed it.
+func (s *State) Confirm(t *Type, field string, value any, settles bool) ([]Write, error) {
+	return s.answer(t, field, value, settles, true)
+}
+
+func (s *State) answer(t *Type, field string, value any, settles, confirms bool) ([]Write, error) {
 	name, rule, _ := t.Register(field)
 	if field == Deleted {
 		name, rule = Deleted, Ask
@@ -55,7 +65,7 @@ func (s *State) Answer(t *Type, field string, value any, settles bool) ([]Write,
 	}
 	_, dispute := s.deletion()
 	disputed := shown.Conflict || dispute
-	if !disputed && shown.Known && slices.ContainsFunc(shown.Values, func(v Value) bool { return string(v.Raw) == string(raw) }) &&
+	if !confirms && !disputed && shown.Known && slices.ContainsFunc(shown.Values, func(v Value) bool { return string(v.Raw) == string(raw) }) &&
 		compareRaw(shown.Value, raw) {
 		return nil, nil
 	}

@@ -22,8 +22,8 @@ type Desk struct {
 }
 
 // Fill adds to an entry that is being made what its record writes into entities
-// (law L13): the values that are not displayed already, with what the person had
-// in view. The entry then names those entities.
+// (law L13): the values that are not displayed already, and those that a form of
+// corrections confirms, with what the person had in view. The entry then names those entities.
 func (d Desk) Fill(pub *entry.Public, priv *entry.Private, saved []form.Saved) error {
 	var refs []entry.Ref
 	by := make(map[entry.Ref][]form.Saved)
@@ -60,6 +60,7 @@ func (d Desk) Fill(pub *entry.Public, priv *entry.Private, saved []form.Saved) e
 func (d Desk) writes(s *State, saved []form.Saved) (out []Write, err error) {
 	t := d.Type(s.Ref.Type)
 	values, order := make(map[string]any), []string(nil)
+	confirmed := make(map[string]bool) // an answer of a form of corrections is one, though nothing changes
 	for _, x := range saved {
 		name, rule, _ := t.Register(x.Property)
 		had, again := values[name]
@@ -67,13 +68,18 @@ func (d Desk) writes(s *State, saved []form.Saved) (out []Write, err error) {
 			order = append(order, name)
 			had = s.started(t, name, rule)
 		}
+		confirmed[name] = confirmed[name] || x.Edit
 		if values[name], err = joined(name, rule, had, again, x); err != nil {
 			return nil, err
 		}
 	}
 	for _, name := range order {
 		settles := d.Settles != nil && d.Settles(s.Ref, name)
-		ws, err := s.Answer(t, name, values[name], settles)
+		answer := s.Answer
+		if confirmed[name] {
+			answer = s.Confirm
+		}
+		ws, err := answer(t, name, values[name], settles)
 		if err != nil {
 			return nil, err
 		}
