@@ -48,7 +48,7 @@ type Round struct {
 	tx       store.Tx
 	at       int64
 	entities map[entry.Ref]*held
-	order    []*held                       // dirty ones, as they became so
+	order    []*held // dirty ones, as they became so
 	reasons  map[dot.Dot]*reasons
 	listed   map[string][]entry.Ref // the entities of types that rules went through
 	abroad   []abroad

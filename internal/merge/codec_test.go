@@ -32,7 +32,8 @@ func samples() map[string]*merge.State {
 	}})
 	full.Apply(merge.Change{Dot: record.At(300), Also: []dot.Dot{alert.At(7)}, HLC: hlc.Time{Millis: -5, Counter: 3}, Writes: []merge.Write{
 		{Register: "phone", Raw: []byte{0xa1, 0x61, 'a', 0xfb, 0x3f, 0xd5, 0x55, 0x55, 0x55, 0x55, 0x55, 0x55}, Context: vv.Vector{hub: 1}, Prior: &merge.Prior{Dot: hub.At(1), Raw: []byte{0x61, '1'}}},
-		{Register: "stock", Op: entry.Move, Move: -70_000}, {Register: "note", Op: entry.Add, Raw: []byte{0xf6}, Context: vv.Vector{hub: 1}},
+		{Register: "stock", Op: entry.Move, Move: -70_000},
+		{Register: "note", Op: entry.Add, Raw: []byte{0xf6}, Context: vv.Vector{hub: 1}},
 	}})
 	full.Apply(merge.Change{Dot: alert.At(1), Writes: []merge.Write{{Register: "phone", Raw: []byte{0x38, 0x63}}}})
 	return map[string]*merge.State{"nothing": merge.New(entry.Ref{Type: "x", ID: "y"}), "seen and nothing written": shell, "every key": full}
