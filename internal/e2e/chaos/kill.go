@@ -132,7 +132,7 @@ func (t *T) takeAway(dir string) {
 	case len(tables) > 0:
 		err = os.Remove(tables[len(tables)-1])
 	default:
-		t.Fatal("the store has nothing to take from")
+		return // it was killed before it had saved anything
 	}
 	if err != nil {
 		t.Fatal(err)
