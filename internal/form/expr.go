@@ -2,6 +2,7 @@ package form
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,7 @@ func (n *node) value(in scope) (any, error) {
 		return in.now.t.Format(time.DateOnly), nil
 	case opNow:
 		return in.now.t.Format(time.RFC3339), nil
+	default: // the others work on values
 	}
 	args := make([]any, len(n.args))
 	for i := range n.args {
@@ -267,8 +269,8 @@ func (s scope) find(name string) (any, error) {
 	if name == entityName {
 		return s.main, nil
 	}
-	for i := len(s.fields) - 1; i >= 0; i-- {
-		x := s.fields[i][name]
+	for i, level := range slices.Backward(s.fields) {
+		x := level[name]
 		if x == nil {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -81,22 +82,13 @@ func (l *loader) catalogue(name, lang string) {
 		has := l.fieldsOf(&e)
 		for _, field := range sortedKeys(m.Fields[typ]) {
 			line := lines["fields."+typ+"."+field]
-			if !contains(has, field) {
+			if !slices.Contains(has, field) {
 				l.fault(name, line, "%s has no field %q: correct the name or remove the words", typ, clip(field))
 			}
 			words[typ+"."+field] = m.Fields[typ][field]
 		}
 	}
 	l.pack.Words[lang] = words
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // FieldLabel is what a field of an entity type is called, by language; its name

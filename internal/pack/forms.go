@@ -73,7 +73,7 @@ func (l *loader) form(dir string) *form.Form {
 	if hasEntities {
 		l.entitySheet(path.Join(dir, "entities.csv"), survey)
 	}
-	f.Fields, f.Saves = survey.finish(f.Entity)
+	f.Fields, f.Saves = survey.finish()
 	if len(l.faults) > before {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package pack_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -45,9 +46,7 @@ words = { zh = "奇怪", en = "Odd" }
 
 func ruled(rules string, more map[string]string) error {
 	files := map[string]string{"entities.toml": herds, "rules.toml": rules}
-	for k, v := range more {
-		files[k] = v
-	}
+	maps.Copy(files, more)
 	_, err := load(files)
 	return err
 }

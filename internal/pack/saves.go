@@ -89,7 +89,7 @@ func (s *survey) expr(file string, line int, column, text string) *form.Expr {
 }
 
 // finish binds the answers that are saved to the entities that they go into.
-func (s *survey) finish(main string) ([]form.Field, []form.Save) {
+func (s *survey) finish() ([]form.Field, []form.Save) {
 	if s == nil {
 		return nil, nil
 	}

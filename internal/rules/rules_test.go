@@ -24,36 +24,37 @@ func compile(t testing.TB, src rules.Source) *rules.Set {
 }
 
 func farm(t testing.TB) (*rules.Set, rules.Rows) {
-	return compile(t, rules.Source{
-			Values: map[string]float64{"window": 30, "factor": 0.8},
-			Texts:  map[string]string{"pattern": "H-[0-9]+"},
-			Fields: map[string][]string{"household": {"team"}, "herd": {"household", "count"}, "waypoint": {"lon", "lat"}, "pension": {"checks"}, "staff": {"team"}},
-			Derives: []rules.Derive{ // the sum before what it sums
-				{"household", "units", "book.sum('herd', 'household', entity.id, 'units')"},
-				{"herd", "units", "entity.count * values.factor"},
-				{"household", "biggest", "book.one('herd', 'units', entity.units).count"},
-				{"pension", "last", "last_counted(entity.checks, values.window)"},
-				{"pension", "due", "months_after(entity.last, 12.0)"},
-				{"pension", "left", "days(today, entity.due)"},
-			},
-			Keys: []rules.KeyRule{
-				{ID: "case", Kind: rules.Duplicate, Of: []rules.KeyOf{{Form: "apply", Key: "entry.entity + '/' + string(answers.year)"}}},
-				{ID: "twin", Kind: rules.Twin, Window: 6 * time.Hour, Suspends: "herd", Of: []rules.KeyOf{
-					{Form: "use", When: "part(answers.ref, values.pattern) != ''", Key: "answers.item + part(answers.ref, values.pattern)", Entity: "answers.item"},
-					{Form: "treat", Each: "given", When: "row.from != null", Key: "row.item + entry.entity", Entity: "row.item"},
-				}},
-			},
-			Remarks: []rules.RemarkRule{
-				{ID: "gcj", Forms: []string{"apply"}, When: "entry.lon != null && book.gcj('waypoint', entry.lon, entry.lat, 20.0, 100.0) != ''"},
-				{ID: "moved", Review: true, Forms: []string{"apply"}, When: "book.entity('household', entry.entity).team != book.entity('staff', entry.actor).team"},
-			},
-		}), rules.Rows{
-			"household": {"H-1": {"team": "T1"}, "H-2": {}},
-			"herd":      {"a": {"household": "H-1", "count": int64(10)}, "b": {"household": "H-1", "count": int64(3)}, "c": {"household": "H-2"}},
-			"waypoint":  {"W0": {"lon": 101.742, "lat": 39.182}},
-			"pension":   {"P": {"checks": []any{"2025-01-31", "2025-02-10", "2024-01-30"}}, "Q": {}},
-			"staff":     {"U1": {"team": "T1"}, "U2": {"team": "T2"}},
-		}
+	set := compile(t, rules.Source{
+		Values: map[string]float64{"window": 30, "factor": 0.8},
+		Texts:  map[string]string{"pattern": "H-[0-9]+"},
+		Fields: map[string][]string{"household": {"team"}, "herd": {"household", "count"}, "waypoint": {"lon", "lat"}, "pension": {"checks"}, "staff": {"team"}},
+		Derives: []rules.Derive{ // the sum before what it sums
+			{"household", "units", "book.sum('herd', 'household', entity.id, 'units')"},
+			{"herd", "units", "entity.count * values.factor"},
+			{"household", "biggest", "book.one('herd', 'units', entity.units).count"},
+			{"pension", "last", "last_counted(entity.checks, values.window)"},
+			{"pension", "due", "months_after(entity.last, 12.0)"},
+			{"pension", "left", "days(today, entity.due)"},
+		},
+		Keys: []rules.KeyRule{
+			{ID: "case", Kind: rules.Duplicate, Of: []rules.KeyOf{{Form: "apply", Key: "entry.entity + '/' + string(answers.year)"}}},
+			{ID: "twin", Kind: rules.Twin, Window: 6 * time.Hour, Suspends: "herd", Of: []rules.KeyOf{
+				{Form: "use", When: "part(answers.ref, values.pattern) != ''", Key: "answers.item + part(answers.ref, values.pattern)", Entity: "answers.item"},
+				{Form: "treat", Each: "given", When: "row.from != null", Key: "row.item + entry.entity", Entity: "row.item"},
+			}},
+		},
+		Remarks: []rules.RemarkRule{
+			{ID: "gcj", Forms: []string{"apply"}, When: "entry.lon != null && book.gcj('waypoint', entry.lon, entry.lat, 20.0, 100.0) != ''"},
+			{ID: "moved", Review: true, Forms: []string{"apply"}, When: "book.entity('household', entry.entity).team != book.entity('staff', entry.actor).team"},
+		},
+	})
+	return set, rules.Rows{
+		"household": {"H-1": {"team": "T1"}, "H-2": {}},
+		"herd":      {"a": {"household": "H-1", "count": int64(10)}, "b": {"household": "H-1", "count": int64(3)}, "c": {"household": "H-2"}},
+		"waypoint":  {"W0": {"lon": 101.742, "lat": 39.182}},
+		"pension":   {"P": {"checks": []any{"2025-01-31", "2025-02-10", "2024-01-30"}}, "Q": {}},
+		"staff":     {"U1": {"team": "T1"}, "U2": {"team": "T2"}},
+	}
 }
 
 func TestDerive(t *testing.T) {

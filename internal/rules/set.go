@@ -270,6 +270,7 @@ func (c *compiler) sound(field string, a *cel.Ast, p *program, vars []string) bo
 			c.selects(e.AsSelect(), known, bad)
 		case ast.CallKind:
 			c.calls(e.AsCall(), known, bad)
+		default: // literals and lists name nothing
 		}
 	}))
 	return good
