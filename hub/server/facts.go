@@ -86,25 +86,25 @@ type (
 // kinds are the facts that this hub understands.
 func (s *Server) kinds() []ledger.Kind {
 	return []ledger.Kind{
-		kind(kindInvited, func(tx store.Tx, f ledger.Fact, b invitedFact) error {
+		kind(kindInvited, func(tx store.Tx, _ ledger.Fact, b invitedFact) error {
 			return tx.Invite(store.Invitation{
 				Device: b.Device, Scopes: b.Scopes, CodeHash: hash32(b.CodeHash), AddedAt: b.AddedAt, ExpiresAt: b.ExpiresAt,
 			}, true)
 		}),
-		kind(kindEnrolled, func(tx store.Tx, f ledger.Fact, b enrolledFact) error {
+		kind(kindEnrolled, func(tx store.Tx, _ ledger.Fact, b enrolledFact) error {
 			return tx.Enrol(store.Key{
 				Device: b.Device, Incarnation: b.Incarnation, SignKey: b.SignKey, NatsKey: b.NatsKey, EnrolledAt: b.At,
 			}, hash32(b.CodeHash))
 		}),
 		{
 			Name: kindRevoked,
-			Apply: kind(kindRevoked, func(tx store.Tx, f ledger.Fact, b revokedFact) error {
+			Apply: kind(kindRevoked, func(tx store.Tx, _ ledger.Fact, b revokedFact) error {
 				_, err := tx.Revoke(b.Device, b.At)
 				return err
 			}).Apply,
 			After: s.cutOff,
 		},
-		kind(kindConfirmed, func(tx store.Tx, f ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
+		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
 		kind(kindOpened, func(store.Tx, ledger.Fact, openedFact) error { return nil }),
 		kind(kindBackedUp, func(store.Tx, ledger.Fact, backedUpFact) error { return nil }),
 		kind(kindRestored, func(tx store.Tx, f ledger.Fact, b restoredFact) error {
