@@ -195,11 +195,14 @@ func stateOf(d server.Enrolled) string {
 }
 
 func newDeviceConfirm(app *cli.App) *cobra.Command {
-	return &cobra.Command{
+	var life uint32
+	cmd := &cobra.Command{
 		Use: "confirm [NAME...]", Short: "Say that devices were not revoked in what a restored hub forgot",
 		Long: "A hub that was restored without its journal does not know whom it has revoked since. Devices may then send,\n" +
 			"and are told nothing. Look through hub device list, revoke those that were revoked, and confirm the others:\n" +
-			"by name, or all that are in doubt.",
+			"by name, or all that are in doubt.\n\n" +
+			"Of two live copies of one device's folder the second may send, and is told nothing, until it is confirmed:\n" +
+			"hub device confirm NAME --life N, with the number that the finding names (hub findings).",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var devices []dot.Device
 			for _, a := range args {
@@ -208,6 +211,9 @@ func newDeviceConfirm(app *cli.App) *cobra.Command {
 					return err
 				}
 				devices = append(devices, d)
+			}
+			if life > 0 {
+				return confirmLife(cmd, app, devices, dot.Incarnation(life))
 			}
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
 				done, err := o.Confirm(cmd.Context(), devices)
@@ -226,4 +232,24 @@ func newDeviceConfirm(app *cli.App) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().Uint32Var(&life, "life", 0, "confirm this `life` of one device, a copy of its folder")
+	return cmd
+}
+
+func confirmLife(cmd *cobra.Command, app *cli.App, devices []dot.Device, life dot.Incarnation) error {
+	if len(devices) != 1 {
+		return cli.Misuse("--life", "a life is one device's", "name one device")
+	}
+	return reads().with(cmd.Context(), app, func(o office, _ bool) error {
+		if err := o.ConfirmLife(cmd.Context(), devices[0], life); err != nil {
+			return err
+		}
+		if app.JSON {
+			return app.PrintJSON(struct {
+				Device dot.Device      `json:"device"`
+				Life   dot.Incarnation `json:"life"`
+			}{devices[0], life})
+		}
+		return app.Printf("Life %d of %s is confirmed: it is told everything from its next contact on.\n", life, devices[0])
+	})
 }

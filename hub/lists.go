@@ -104,6 +104,7 @@ func newGaps(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "closed ones too")
+	cmd.AddCommand(newGapsSeal(app))
 	return cmd
 }
 

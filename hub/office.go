@@ -18,6 +18,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/dot"
+	"otor/internal/lane"
 	"otor/internal/pack"
 	"otor/internal/release"
 )
@@ -36,6 +37,8 @@ type office interface {
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]
 	Backup(ctx context.Context, dir string, keep int) (backup.Made, error)
 	Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error)
+	ConfirmLife(ctx context.Context, d dot.Device, i dot.Incarnation) error
+	Seal(ctx context.Context, c dot.Chain, run lane.Range, reason string) error
 	Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[server.FactLine, error]
 	CheckLedger(ctx context.Context) (server.LedgerCheck, error)
 }

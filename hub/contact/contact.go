@@ -25,6 +25,8 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/wire"
 )
@@ -35,6 +37,12 @@ type Store interface {
 	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (store.Key, error)
 	LanesOf(ctx context.Context, d dot.Device) ([]store.Lane, error)
 	NoteContact(ctx context.Context, d dot.Device, c store.Contact, declared []store.Lane) error
+	Keys(ctx context.Context, d dot.Device) ([]store.Key, error)
+	Claim(ctx context.Context, l store.Life) (known store.Life, taken bool, err error)
+	Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at int64) (twins []store.Life, err error)
+	NextLife(ctx context.Context, d dot.Device) (dot.Incarnation, error)
+	EndDeclared(ctx context.Context, c dot.Chain, last dot.Seq, head entry.Hash) error
+	Compare(ctx context.Context, c dot.Chain, runs []lane.Range) ([]entry.Hash, error)
 	SetFinding(ctx context.Context, f store.Finding) error
 	ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error
 }
@@ -84,11 +92,18 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 		return wire.Welcome{Time: now, Refused: revoked(d)}, nil
 	}
 	c := said(h, now)
+	lives, err := k.hearLives(ctx, d, h, now)
+	if err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
 	declared := make([]store.Lane, 0, len(h.Lanes))
 	for _, l := range h.Lanes {
 		chain := dot.Chain{Device: d, Incarnation: l.Incarnation, Lane: l.Lane}
-		if chain.Check() != nil || l.Last > dot.MaxSeq || l.Incarnation > dev.Incarnation {
+		if chain.Check() != nil || l.Last > dot.MaxSeq || l.Incarnation > dev.Incarnation && !lives.claimed[l.Incarnation] {
 			return refuse(now, "bad_hello", "the device declared a lane that it cannot have", chain.String(), "run: agent doctor"), nil
+		}
+		if lives.taken[l.Incarnation] {
+			continue // what it holds under that number gets another
 		}
 		declared = append(declared, store.Lane{Chain: chain, Declared: l.Last, DeclaredHead: l.Head, DeclaredAt: now})
 	}
@@ -98,7 +113,13 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	if err := k.noteSkew(ctx, d, c); err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	}
-	w := wire.Welcome{Time: now, Scopes: dev.Scopes, Credentials: k.renew(ctx, dev, h)}
+	w := wire.Welcome{Time: now, Scopes: dev.Scopes, Credentials: k.renew(ctx, dev, h), Lives: lives.answers}
+	if lives.uplinkOnly {
+		w.Scopes = nil
+	}
+	if w.Compared, err = k.compare(ctx, d, h.Compare); err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
 	lanes, err := k.Store.LanesOf(ctx, d)
 	if err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)

@@ -23,13 +23,19 @@ type applier struct {
 	fresh []lane.Range  // runs of the frame that the hub does not have
 	taken []store.Entry // those that take their effect
 
+	forms []store.Form // older forms under the frame's dots whose facts are elsewhere now
+
 	added, copies, forked int
+	linked, rehomed       int
 	unlinked              int // held entries that were released and do not link
 }
 
 func (a *applier) apply() (store.Lane, error) {
 	var err error
 	if a.lane, err = a.tx.Lane(a.p.header.Chain); err != nil {
+		return store.Lane{}, err
+	}
+	if a.forms, err = a.tx.Forms(a.p.header.Chain, a.p.header.Run); err != nil {
 		return store.Lane{}, err
 	}
 	if err := a.sift(); err != nil {
@@ -44,13 +50,18 @@ func (a *applier) apply() (store.Lane, error) {
 	if err := a.gaps(before); err != nil {
 		return store.Lane{}, err
 	}
-	slices.SortFunc(a.taken, func(x, y store.Entry) int { return x.Dot.Compare(y.Dot) })
-	if err := a.round.Take(a.taken, a.p.scopes); err != nil {
+	if err := a.effects(); err != nil {
 		return store.Lane{}, err
 	}
 	a.lane.Duplicates += uint64(a.copies)
 	a.lane.ReceivedAt = a.p.at
 	return a.lane, a.tx.SaveLane(a.lane)
+}
+
+// effects hands over what the entries that were taken do to entities.
+func (a *applier) effects() error {
+	slices.SortFunc(a.taken, func(x, y store.Entry) int { return x.Dot.Compare(y.Dot) })
+	return a.round.Take(a.taken, a.p.scopes)
 }
 
 // sift tells the frame's entries apart: copies, forks, and what is new.
@@ -97,7 +108,7 @@ func (a *applier) sift() error {
 		if err != nil {
 			return err
 		}
-		if isNew {
+		if isNew && f.ResolvedAt == 0 {
 			a.forked++
 		}
 	}
@@ -105,17 +116,27 @@ func (a *applier) sift() error {
 }
 
 func (a *applier) fork(e *store.Entry, code string) store.Fork {
-	return store.Fork{Dot: e.Dot, Hash: e.Hash, Raw: e.Raw, ReceivedAt: e.ReceivedAt, Via: e.Via, Code: code}
+	f := store.Fork{Dot: e.Dot, Hash: e.Hash, Raw: e.Raw, ReceivedAt: e.ReceivedAt, Via: e.Via, Code: code}
+	if now := a.elsewhere(e); !now.IsZero() {
+		f.ResolvedAt, f.Now = e.ReceivedAt, now
+	}
+	return f
 }
 
 // links reports whether the frame's own chain agrees with the verified head,
 // as far as the two meet. Above a hole they do not meet yet.
 func (a *applier) links() bool {
 	through := a.lane.Received.Through()
-	if a.p.header.Run.First > through+1 || a.p.header.Run.Last < through {
-		return true
+	meets := func(at dot.Seq, head entry.Hash) bool {
+		if a.p.header.Run.First > at+1 || a.p.header.Run.Last < at {
+			return true
+		}
+		return a.headAt(at) == head
 	}
-	return a.headAt(through) == a.lane.Head
+	if at, head := a.reached(); at > through && !head.IsZero() && !meets(at, head) {
+		return false
+	}
+	return meets(through, a.lane.Head)
 }
 
 // headAt is the frame's head after seq s, which lies in Run or just before it.
@@ -127,23 +148,28 @@ func (a *applier) headAt(s dot.Seq) entry.Hash {
 }
 
 // insert adds what is new. What continues the verified chain is applied, and
-// with it whatever was held right above; the rest is held.
+// with it whatever was held right above; the rest is held. What comes for a
+// sealed seq is too late: it is kept and quarantined.
 func (a *applier) insert() error {
-	through := a.lane.Received.Through()
+	var late []lane.Range
+	a.fresh, late = apart(a.fresh, a.lane.Sealed)
 	received := a.lane.Received
-	for _, r := range a.fresh {
+	for _, r := range append(late, a.fresh...) {
 		received = received.Add(r)
 	}
-	reached, err := a.advance(through, received)
+	start, _ := a.reached()
+	reached, head, err := a.advance(received)
 	if err != nil {
 		return err
 	}
-	rows := make([]store.Entry, 0, countOf(a.fresh))
+	rows := make([]store.Entry, 0, countOf(a.fresh)+countOf(late))
 	for _, r := range a.fresh {
 		for s := r.First; s <= r.Last; s++ {
 			e := a.p.entries[s-a.p.header.Run.First]
 			if s > reached {
 				e.Judgement = store.Judgement{Verdict: store.Held}
+			} else if err := a.link(&e); err != nil {
+				return err
 			}
 			if e.Judgement.Verdict != store.Held && (len(e.Touches) > 0 || e.Noted != nil) {
 				a.taken = append(a.taken, e)
@@ -157,9 +183,23 @@ func (a *applier) insert() error {
 			}
 		}
 	}
+	for _, r := range late {
+		for s := r.First; s <= r.Last; s++ {
+			e := a.p.entries[s-a.p.header.Run.First]
+			e.Judgement = lateFor(e.Dot)
+			if len(e.Touches) > 0 {
+				a.taken = append(a.taken, e)
+			}
+			rows = append(rows, e)
+		}
+	}
 	a.added = len(rows)
-	a.lane.Received = received
 	if err := a.tx.Insert(rows); err != nil {
+		return err
+	}
+	before := a.lane.Received.Through()
+	a.lane.Received = received
+	if err := a.rejoin(before, start, reached, head); err != nil {
 		return err
 	}
 	told := make(map[dot.Seq]store.Judgement)
@@ -178,28 +218,94 @@ func (a *applier) tell(by map[dot.Seq]store.Judgement) error {
 	return store.TellAuthor(a.tx, a.p.at, a.lane.Chain, by)
 }
 
-// advance moves the verified head as far as entries follow each other without
-// a hole, through the frame and through held segments, which it releases.
-func (a *applier) advance(through dot.Seq, received lane.Set) (dot.Seq, error) {
+// rejoin notes how far the chain is whole and how far it was applied: from
+// start, where that ended before, to at with the head there. The two differ
+// across sealed seqs. Where those came in late the head is worked out from what
+// the ledger holds, so that a device which has another history there sees it.
+func (a *applier) rejoin(before, start, at dot.Seq, head entry.Hash) error {
+	through := a.lane.Received.Through()
+	a.lane.Joined, a.lane.JoinedHead = 0, entry.Hash{}
+	if at > through {
+		a.lane.Joined, a.lane.JoinedHead = at, head
+	}
+	switch {
+	case through == before:
+		return nil
+	case start == before && at == through:
+		a.lane.Head = head
+		return nil
+	}
+	es, err := a.tx.Entries(a.lane.Chain, lane.Run(before+1, through))
+	if err != nil {
+		return err
+	}
+	for _, e := range es {
+		a.lane.Head = entry.Next(a.lane.Head, e.Raw)
+	}
+	return nil
+}
+
+// reached is how far entries were applied, and the head there; the zero head
+// after a sealed seq, to which anything joins.
+func (a *applier) reached() (dot.Seq, entry.Hash) {
+	if a.lane.Joined > a.lane.Received.Through() {
+		return a.lane.Joined, a.lane.JoinedHead
+	}
+	return a.lane.Received.Through(), a.lane.Head
+}
+
+// advance moves on as far as entries follow each other without a hole that is
+// not sealed, through the frame and through held segments, which it releases.
+func (a *applier) advance(received lane.Set) (at dot.Seq, head entry.Hash, err error) {
 	run := a.p.header.Run
-	for received.Contains(through + 1) {
-		seg, err := a.tx.SegmentAt(a.lane.Chain, through+1)
+	at, head = a.reached()
+	for next := at + 1; received.Contains(next) || a.lane.Sealed.Contains(next); next = at + 1 {
+		if a.lane.Sealed.Contains(next) {
+			if !received.Contains(endOf(a.lane.Sealed, next) + 1) {
+				break // nothing above it yet
+			}
+			at, head = endOf(a.lane.Sealed, next), entry.Hash{}
+			continue
+		}
+		seg, err := a.tx.SegmentAt(a.lane.Chain, next)
 		switch {
 		case err == nil:
-			if err := a.release(seg); err != nil {
-				return 0, err
+			if head, err = a.release(seg, head); err != nil {
+				return 0, head, err
 			}
-			a.lane.Head, through = seg.After, seg.Run.Last
+			at = seg.Run.Last
 		case !errors.Is(err, store.ErrNotFound):
-			return 0, err
-		case run.Contains(through + 1):
-			through = a.endOfFresh(through + 1)
-			a.lane.Head = a.headAt(through)
+			return 0, head, err
+		case run.Contains(next) && contains(a.fresh, next):
+			at = a.endOfFresh(next)
+			head = a.headAt(at)
 		default:
-			return 0, fmt.Errorf("seq %d of %s is received but neither applied nor held", through+1, a.lane.Chain)
+			return 0, head, fmt.Errorf("seq %d of %s is received but neither applied nor held", next, a.lane.Chain)
 		}
 	}
-	return through, nil
+	return at, head, nil
+}
+
+// endOf is the last seq of the run of the set that s lies in.
+func endOf(s lane.Set, at dot.Seq) dot.Seq {
+	for _, r := range s {
+		if r.Contains(at) {
+			return r.Last
+		}
+	}
+	return at
+}
+
+// apart tells the parts of runs that are not in the set from those that are.
+func apart(rs []lane.Range, s lane.Set) (outside, inside []lane.Range) {
+	if len(s) == 0 {
+		return rs, nil
+	}
+	for _, r := range rs {
+		outside = append(outside, missingWithin(s, r)...)
+		inside = append(inside, within(s, r)...)
+	}
+	return outside, inside
 }
 
 // endOfFresh is the last seq of the new run that s lies in.
@@ -212,40 +318,64 @@ func (a *applier) endOfFresh(s dot.Seq) dot.Seq {
 	return s
 }
 
-// release judges a held segment whose hole has filled. A segment that does not
-// link to the verified head belongs to another history of the device: it stays
-// received and is quarantined.
-func (a *applier) release(seg store.Segment) error {
+// release judges a held segment whose hole has filled, or was sealed. A segment
+// that does not link to the verified head belongs to another history of the
+// device: it stays received and is quarantined. The head after it is then that
+// of what the ledger holds, which neither history has: so both show.
+func (a *applier) release(seg store.Segment, head entry.Hash) (entry.Hash, error) {
 	held, err := a.tx.Entries(seg.Chain, seg.Run)
 	if err != nil {
-		return err
+		return head, err
 	}
+	forms, err := a.tx.Forms(seg.Chain, seg.Run)
+	if err != nil {
+		return head, err
+	}
+	a.forms = append(a.forms, forms...)
+	links := seg.Before == head || head.IsZero()
 	by := make(map[dot.Seq]store.Judgement, len(held))
 	for _, e := range held {
 		now := Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg)
-		if seg.Before != a.lane.Head {
+		now.ReceivedAt = a.p.at
+		if !links {
 			a.unlinked++
 			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
 			now.Noted = nil
 			now.Touches = nil // of another history: nothing here was disposed of
+			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			head = entry.Next(head, e.Raw) // nothing was disposed of here: it is of another history
+			continue
+		}
+		if err := a.link(&now); err != nil {
+			return head, err
 		}
 		by[e.Dot.Seq] = now.Judgement
 		if len(now.Touches) > 0 || now.Noted != nil {
 			a.taken = append(a.taken, now)
 		}
 	}
+	if links {
+		head = seg.After
+	}
 	if err := a.tx.Judge(seg.Chain, by); err != nil {
-		return err
+		return head, err
 	}
 	if err := a.tell(by); err != nil {
-		return err
+		return head, err
 	}
-	return a.tx.DropSegment(seg)
+	return head, a.tx.DropSegment(seg)
 }
 
 // gaps opens and closes gaps by what changed.
 func (a *applier) gaps(before lane.Set) error {
-	was, is := before.Gaps(), a.lane.Received.Gaps()
+	is := a.lane.Received
+	for _, r := range a.lane.Sealed {
+		is = is.Add(r)
+	}
+	return a.setGaps(before.Gaps(), is.Missing(a.lane.Received.Highest()))
+}
+
+func (a *applier) setGaps(was, is []lane.Range) error {
 	if len(was) == 0 && len(is) == 0 {
 		return nil
 	}

@@ -44,6 +44,10 @@ import (
 // Store is what ingest needs of the hub's database.
 type Store interface {
 	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (store.Key, error)
+	Keys(ctx context.Context, d dot.Device) ([]store.Key, error)
+	Claim(ctx context.Context, l store.Life) (known store.Life, taken bool, err error)
+	OpenForks(ctx context.Context, d dot.Device) (int64, error)
+	ClearFinding(ctx context.Context, d dot.Device, code string, at int64) error
 	Device(ctx context.Context, id dot.Device) (store.Device, error)
 	Ingest(ctx context.Context, fn func(store.Tx) error) error
 	PutUnattributed(ctx context.Context, u store.Unattributed) (bool, error)
@@ -76,6 +80,8 @@ type Config struct {
 	// NoDedup switches the check for copies off. Only a negative control of the
 	// tests sets it: with it a resent entry is no longer recognised.
 	NoDedup bool
+	// NoLink switches off that all forms of one fact have one effect, for such a control.
+	NoLink bool
 }
 
 // Round makes of one transaction's entries what they do to entities.
@@ -133,6 +139,9 @@ type Result struct {
 	// Unlinked counts entries that were held above a hole and turned out to
 	// follow another history of the device when the frame filled it.
 	Unlinked int
+	// Linked counts entries whose fact the ledger had already in another form,
+	// Rehomed those that name an older form.
+	Linked, Rehomed int
 	// Unattributed is the reason code when nobody vouches for the frame.
 	Unattributed string
 }
@@ -205,7 +214,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
 			}
 			lanes[l.Chain] = l
-			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked}
+			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked, Linked: a.linked, Rehomed: a.rehomed}
 		}
 		return round.Finish()
 	})
@@ -270,10 +279,26 @@ func (g *Ingest) alarm(ctx context.Context, p *prepared, r Result) {
 			g.cfg.Log.Error("note a second history", "chain", p.header.Chain.String(), "err", err)
 		}
 	}
+	if r.Rehomed > 0 {
+		g.calm(ctx, p)
+	}
 	note("fork", r.Forked, fmt.Sprintf("%d entries of %s %s differ from what the hub has under the same names; both are kept. Two devices may run on copies of one folder.",
 		r.Forked, p.header.Chain, p.header.Run))
 	note("chain_mismatch", r.Unlinked, fmt.Sprintf("%d entries of %s that were held above %s do not follow it; they are kept and quarantined. Two devices may run on copies of one folder.",
 		r.Unlinked, p.header.Chain, p.header.Run))
+}
+
+// calm closes the finding about forks once the facts of all of them came in
+// under other names.
+func (g *Ingest) calm(ctx context.Context, p *prepared) {
+	d := p.header.Chain.Device
+	n, err := g.cfg.Store.OpenForks(ctx, d)
+	if err == nil && n == 0 {
+		err = g.cfg.Store.ClearFinding(ctx, d, "fork", p.at)
+	}
+	if err != nil {
+		g.cfg.Log.Error("close the finding about forks", "device", string(d), "err", err)
+	}
 }
 
 // prepared is an arrival made ready for the transaction.
@@ -338,6 +363,9 @@ func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
 		p.via = a.Sender
 	}
 	key, err := g.cfg.Store.Key(ctx, device, f.Header.Chain.Incarnation)
+	if errors.Is(err, store.ErrNotFound) {
+		key, err = g.adopt(ctx, f, p.at)
+	}
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return p.refuse(device, "unknown_key", fmt.Sprintf("no device %s with incarnation %d is enrolled here", device, f.Header.Chain.Incarnation)), nil
@@ -350,6 +378,33 @@ func (g *Ingest) prepareOne(ctx context.Context, a Arrival) (*prepared, error) {
 	}
 	p.frame = f
 	return p, g.know(ctx, p, device)
+}
+
+// adopt finds who vouches for a life that the hub has not heard of: a device
+// mints one by itself, and its frames may come by a carrier before its hello.
+// The frame's signature is the claim. [store.ErrNotFound] when no key of the
+// device made it.
+func (g *Ingest) adopt(ctx context.Context, f *batch.Frame, at int64) (store.Key, error) {
+	c := f.Header.Chain
+	keys, err := g.cfg.Store.Keys(ctx, c.Device)
+	if err != nil {
+		return store.Key{}, err
+	}
+	for _, k := range keys {
+		if k.RevokedAt != 0 || !f.Verify(k.SignKey) {
+			continue
+		}
+		_, taken, err := g.cfg.Store.Claim(ctx, store.Life{
+			Device: c.Device, Incarnation: c.Incarnation, Reason: entry.Moved, Previous: k.Incarnation, Enrolled: k.Incarnation, ClaimedAt: at,
+		})
+		if err != nil {
+			return store.Key{}, err
+		}
+		if !taken {
+			return k, nil
+		}
+	}
+	return store.Key{}, store.ErrNotFound
 }
 
 // know reads what the hub knows of a device: what the last hello told of its
@@ -407,7 +462,7 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 		}
 		r := results[0]
 		sum.New, sum.Copies, sum.Forked = sum.New+r.New, sum.Copies+r.Copies, sum.Forked+r.Forked
-		sum.Unlinked += r.Unlinked
+		sum.Unlinked, sum.Linked, sum.Rehomed = sum.Unlinked+r.Unlinked, sum.Linked+r.Linked, sum.Rehomed+r.Rehomed
 		sum.Receipt = r.Receipt
 	}
 	g.alarm(ctx, p, sum)

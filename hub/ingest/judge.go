@@ -47,6 +47,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	if len(pub.Refs) > 0 {
 		e.EntityType, e.Entity = pub.Refs[0].Type, pub.Refs[0].ID
 	}
+	e.Was = pub.Was
 	e.DeviceTime = pub.Wall
 	e.CorrectedTime = pub.Wall - skew
 	if pub.Offset != nil {
@@ -75,7 +76,10 @@ func judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env
 	if pub.Dot != d {
 		return refuse("dot_mismatch", fmt.Sprintf("the entry calls itself %s", pub.Dot))
 	}
-	if limit := entry.MaxFor(d.Lane); raw.Size() > limit {
+	if w := pub.Was; w != nil && (w.Dot.Device != d.Device || w.Dot.Chain == d.Chain) {
+		return refuse("was_foreign", fmt.Sprintf("the entry says that it was %s: an entry moves between lives of one device", w.Dot))
+	}
+	if limit := pub.MaxSize(); raw.Size() > limit {
 		return refuse("too_large", fmt.Sprintf("%d bytes, the limit in this lane is %d", raw.Size(), limit))
 	}
 	if pub.System != "" {

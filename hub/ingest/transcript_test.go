@@ -36,6 +36,9 @@ func TestTranscripts(t *testing.T) {
 //	clock 10:31              sets the hub's clock
 //	skew D-101 47m           what the last hello told of a device's clock
 //	mint CHAIN to=N [as=FAULT] [branch=B from=N] [wall=HH:MM] [offset=47m]
+//	rehome CHAIN into=CHAIN from=N [branch=B]  what B has from N on goes on in another life
+//	seal CHAIN FIRST-LAST    an operator gives up waiting
+//	aside D-101              forks, and where their facts are now
 //	take                     one arrival a line, all in one transaction:
 //	                         CHAIN FIRST-LAST [branch=B] [via=D] [key=WORDS] [tampered] or: bytes WORDS via=D
 //	show D-101               everything the hub has of it
@@ -68,6 +71,12 @@ func (s *script) do(t *testing.T, d *datadriven.TestData) string {
 		return ""
 	case "mint":
 		return s.mint(t, d)
+	case "rehome":
+		return s.rehome(t, d)
+	case "seal":
+		return s.sealed(t, d)
+	case "aside":
+		return s.aside(t, dot.Device(d.CmdArgs[0].Key))
 	case "take":
 		return s.take(t, d.Input)
 	case "show":

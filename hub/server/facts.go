@@ -7,23 +7,27 @@ import (
 
 	"github.com/nats-io/nkeys"
 
+	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/identity"
+	"otor/internal/lane"
 )
 
 // The kinds of facts.
 const (
-	kindInvited   = "invited"   // a code was given out for a device
-	kindEnrolled  = "enrolled"  // a device traded its code for an incarnation
-	kindRevoked   = "revoked"   // a device's credentials were ended
-	kindConfirmed = "confirmed" // an operator confirmed that a device was not revoked
-	kindOpened    = "opened"    // the hub was started
-	kindBackedUp  = "backed_up" // a verified backup was made
-	kindRestored  = "restored"  // a backup was put into the hub's folder
-	kindReplayed  = "replayed"  // the journal brought back what the database lacked
-	kindSucceeded = "succeeded" // devices proved that the database was put back; an epoch began
+	kindInvited   = "invited"        // a code was given out for a device
+	kindEnrolled  = "enrolled"       // a device traded its code for an incarnation
+	kindRevoked   = "revoked"        // a device's credentials were ended
+	kindConfirmed = "confirmed"      // an operator confirmed that a device was not revoked
+	kindTwin      = "twin_confirmed" // an operator lets a copy of a device's folder have everything
+	kindSealed    = "sealed"         // an operator gave up waiting for entries
+	kindOpened    = "opened"         // the hub was started
+	kindBackedUp  = "backed_up"      // a verified backup was made
+	kindRestored  = "restored"       // a backup was put into the hub's folder
+	kindReplayed  = "replayed"       // the journal brought back what the database lacked
+	kindSucceeded = "succeeded"      // devices proved that the database was put back; an epoch began
 )
 
 // Who does things as long as operators have no names of their own.
@@ -56,6 +60,20 @@ type (
 	}
 	confirmedFact struct {
 		Device dot.Device `json:"device"`
+	}
+	twinFact struct {
+		Device      dot.Device      `json:"device"`
+		Incarnation dot.Incarnation `json:"incarnation"`
+		At          int64           `json:"at"`
+	}
+	sealedFact struct {
+		Device      dot.Device      `json:"device"`
+		Incarnation dot.Incarnation `json:"incarnation"`
+		Lane        dot.Lane        `json:"lane"`
+		First       dot.Seq         `json:"first"`
+		Last        dot.Seq         `json:"last"`
+		Reason      string          `json:"reason"`
+		At          int64           `json:"at"`
 	}
 	openedFact struct {
 		Version string `json:"version"`
@@ -105,6 +123,16 @@ func (s *Server) kinds() []ledger.Kind {
 			After: s.cutOff,
 		},
 		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
+		kind(kindConfirmed, func(tx store.Tx, f ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
+		// A database that was put back may not know the twin, or what lies above the
+		// hole, yet: both are decided all the same.
+		kind(kindTwin, func(tx store.Tx, f ledger.Fact, b twinFact) error {
+			return tx.ConfirmLife(b.Device, b.Incarnation, b.At)
+		}),
+		kind(kindSealed, func(tx store.Tx, f ledger.Fact, b sealedFact) error {
+			_, err := s.sealer().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
+			return err
+		}),
 		kind(kindOpened, func(store.Tx, ledger.Fact, openedFact) error { return nil }),
 		kind(kindBackedUp, func(store.Tx, ledger.Fact, backedUpFact) error { return nil }),
 		kind(kindRestored, func(tx store.Tx, f ledger.Fact, b restoredFact) error {
@@ -204,4 +232,14 @@ func (r registry) Redeem(ctx context.Context, e store.Enrolment) (key store.Key,
 		return nil
 	})
 	return key, err
+}
+
+// sealer seals holes, also while the journal is replayed, before the rooms are wired.
+func (s *Server) sealer() *ingest.Ingest {
+	if s.ingest != nil {
+		return s.ingest
+	}
+	return ingest.New(ingest.Config{
+		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log,
+	})
 }

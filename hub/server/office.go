@@ -218,7 +218,12 @@ func addLane(d *console.DeviceRow, l store.Lane, held int64) {
 		Incarnation: l.Chain.Incarnation, Lane: l.Chain.Lane, Declared: l.Declared, Received: l.Received.Through(),
 		Held: uint64(held), Missing: l.Received.Gaps(), Head: l.Head,
 	}
-	for _, r := range l.Received.Missing(l.Declared) {
+	account := l.Received // what is not waited for
+	for _, r := range l.Sealed {
+		account = account.Add(r)
+	}
+	row.Missing = account.Missing(l.Received.Highest())
+	for _, r := range account.Missing(l.Declared) {
 		row.Waiting += r.Len()
 	}
 	for _, r := range row.Missing {
@@ -240,6 +245,7 @@ type EntryLine struct {
 	FormVersion   uint32        `json:"form_version"`
 	EntityType    string        `json:"entity_type,omitempty"`
 	Entity        string        `json:"entity"`
+	User          string        `json:"user,omitempty"`
 	DeviceTime    time.Time     `json:"device_time"`
 	CorrectedTime time.Time     `json:"corrected_time"`
 	ReceivedAt    time.Time     `json:"received_at"`
@@ -280,7 +286,7 @@ func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[Entr
 			}
 			line := EntryLine{
 				Number: e.Number, Dot: e.Dot, Hash: e.Hash, Form: e.Form, FormVersion: e.FormVersion,
-				EntityType: e.EntityType, Entity: e.Entity, DeviceTime: o.at(e.DeviceTime), CorrectedTime: o.at(e.CorrectedTime),
+				EntityType: e.EntityType, Entity: e.Entity, User: e.Actor, DeviceTime: o.at(e.DeviceTime), CorrectedTime: o.at(e.CorrectedTime),
 				ReceivedAt: o.at(e.ReceivedAt), Via: e.Via, Verdict: e.Judgement.Verdict, Code: e.Judgement.Code,
 				Words: e.Judgement.Words, Outcome: Outcome(e.Judgement.Verdict),
 			}

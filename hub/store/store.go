@@ -13,6 +13,8 @@
 //   - [Segment]: entries held above a hole, with the heads they claim.
 //   - [Gap]: seqs missing below the highest received, and since when.
 //   - [Fork]: a second, different entry under a dot that is taken.
+//   - [Life]: one of the lives that a device minted by itself, or was enrolled in.
+//   - [Form]: where the fact of an older form of an entry is now.
 //   - [Unattributed]: bytes that no valid known signer vouches for.
 //   - [Contact], [Finding]: a device's last hello, and what the hub noticed.
 //   - [Loss]: entries that the hub had before it was put back to an older copy.
@@ -133,6 +135,14 @@ type Lane struct {
 	DeclaredHead entry.Hash
 	DeclaredAt   int64
 	ReceivedAt   int64 // the latest arrival, 0: none
+
+	// Sealed are seqs that the hub waits for no more: what lies above them is
+	// applied as if they were there. Joined is how far entries were applied past
+	// sealed seqs, JoinedHead the head there; both zero where that is not further
+	// than Received.Through and Head.
+	Sealed     lane.Set
+	Joined     dot.Seq
+	JoinedHead entry.Hash
 }
 
 // Entry is one received entry.
@@ -156,6 +166,9 @@ type Entry struct {
 	Touches []merge.Touch
 	// Noted is the record as rules see it, for as long; nil when no rule looks at it.
 	Noted *rules.Record
+
+	// Was is the older form that Raw names, nil for none. It is not stored apart.
+	Was *entry.Was
 }
 
 // Segment is a run of held entries: above a hole, with a verified chain of
@@ -184,7 +197,38 @@ type Fork struct {
 	ReceivedAt int64
 	Via        dot.Device
 	Code       string // fork, or chain_mismatch
+	ResolvedAt int64  // its fact came in as Now; 0: not yet
+	Now        dot.Dot
 }
+
+// Form says where the fact of an older form of an entry is now: in the first
+// entry that named that form as its was.
+type Form struct {
+	Was entry.Was
+	Now dot.Dot
+}
+
+// Life is one of a device's lives.
+type Life struct {
+	Device      dot.Device
+	Incarnation dot.Incarnation
+	ID          []byte // 16 random bytes; empty: known by its entries alone
+	Reason      entry.Reason
+	Previous    dot.Incarnation
+	Enrolled    dot.Incarnation // of the enrolment whose key it signs with
+	ClaimedAt   int64
+	SpokeAt     int64           // its last hello; 0: none
+	TwinAt      int64           // when it was found to be live beside an older life; 0: it was not
+	TwinOf      dot.Incarnation // that one
+	ConfirmedAt int64           // an operator lets it have everything all the same; 0: not
+}
+
+// MaxAhead is how far above the lowest free number a life may be claimed, so
+// that no device uses its numbers up.
+const MaxAhead = 1024
+
+// UplinkOnly reports whether it may send, and gets nothing.
+func (l Life) UplinkOnly() bool { return l.TwinAt != 0 && l.ConfirmedAt == 0 }
 
 // Unattributed is a frame that nobody known vouches for. It is in no lane.
 type Unattributed struct {
@@ -311,7 +355,37 @@ type Store interface {
 	Redeem(ctx context.Context, e Enrolment) (Key, error)
 	Devices(ctx context.Context) ([]Device, error)
 	Device(ctx context.Context, id dot.Device) (Device, error)
+	// Key is the key of an enrolment, or of the enrolment that a life which the
+	// device minted by itself belongs to.
 	Key(ctx context.Context, d dot.Device, i dot.Incarnation) (Key, error)
+	// Keys gives the keys of all enrolments of a device, newest first.
+	Keys(ctx context.Context, d dot.Device) ([]Key, error)
+
+	// Claim notes a life under its number. known is what the hub has there after
+	// the call. taken says that it is another life: one with another id, of
+	// another enrolment, or an enrolment's own number; or the number is further
+	// than MaxAhead above the lowest free one. A life known by its entries
+	// alone gets the id of the first that claims it. Claiming again changes
+	// nothing. ErrNotFound for an unknown device.
+	Claim(ctx context.Context, l Life) (known Life, taken bool, err error)
+	// Speak notes that a life said hello. Lives of the same enrolment that were
+	// claimed later and have spoken are then live twins of it: twins are those
+	// that were not known to be so.
+	Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at int64) (twins []Life, err error)
+	// Lives lists the lives of a device, of all when d is empty, by number.
+	Lives(ctx context.Context, d dot.Device) ([]Life, error)
+	// UplinkOnly reports whether a life is a twin that no operator confirmed.
+	UplinkOnly(ctx context.Context, d dot.Device, i dot.Incarnation) (bool, error)
+	// NextLife is the lowest number that no life or enrolment of the device has.
+	NextLife(ctx context.Context, d dot.Device) (dot.Incarnation, error)
+	// EndDeclared takes back what a device declared of a chain when it went by
+	// another history: declared falls to what was received, if it is exactly
+	// last with that head.
+	EndDeclared(ctx context.Context, c dot.Chain, last dot.Seq, head entry.Hash) error
+	// Compare gives the [wire.Digest] of what the ledger holds in each of runs.
+	Compare(ctx context.Context, c dot.Chain, runs []lane.Range) ([]entry.Hash, error)
+	// OpenForks counts the forks of a device whose facts did not come in otherwise.
+	OpenForks(ctx context.Context, d dot.Device) (int64, error)
 	// Revoke ends a device for good: no code of it is redeemed any more, and all
 	// its keys count as revoked from at on. It returns the keys. ErrNotFound for
 	// an unknown device; revoking again keeps the first time.
@@ -410,7 +484,8 @@ type Tx interface {
 	// Lane reads a lane and locks it until the transaction ends. An unknown
 	// chain gives an empty lane with the genesis head.
 	Lane(c dot.Chain) (Lane, error)
-	// SaveLane writes Received, Head, Archived, Duplicates and ReceivedAt; it
+	// SaveLane writes Received, Head, Archived, Duplicates, ReceivedAt, Sealed,
+	// Joined and JoinedHead; it
 	// leaves what the device declared alone, except that Declared is raised to
 	// the highest received seq (DeclaredHead then is the head there, if known,
 	// and DeclaredAt is ReceivedAt).
@@ -466,4 +541,14 @@ type Tx interface {
 
 	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
 	AddFork(f Fork) (isNew bool, err error)
+
+	// ConfirmLife lets a life have everything, also when it is found to be a twin
+	// later; ErrNotFound for a device that was never enrolled.
+	ConfirmLife(d dot.Device, i dot.Incarnation, at int64) error
+
+	// Forms lists the older forms within run of c whose facts are elsewhere now.
+	Forms(c dot.Chain, run lane.Range) ([]Form, error)
+	// AddForm notes where an older form's fact is, unless that is known already,
+	// and resolves the fork that holds it, if one does.
+	AddForm(f Form, at int64) error
 }

@@ -129,9 +129,9 @@ func Seal(c dot.Chain, first dot.Seq, before entry.Hash, entries []entry.Raw, ke
 	}
 	head, raw := before, 0
 	for i, e := range entries {
-		if e.Size() > entry.MaxSize {
+		if e.Size() > entry.MaxRaw {
 			return nil, Header{}, fmt.Errorf("seal batch %s %s: %w: seq %d has %d bytes, the limit is %d",
-				c, h.Run, ErrTooLarge, first+dot.Seq(i), e.Size(), entry.MaxSize)
+				c, h.Run, ErrTooLarge, first+dot.Seq(i), e.Size(), entry.MaxRaw)
 		}
 		head = entry.Next(head, e)
 		raw += e.Size()

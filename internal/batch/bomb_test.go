@@ -125,7 +125,7 @@ func TestBombs(t *testing.T) {
 
 // An entry's two parts together may be no larger than any store will take.
 func TestEntrySizeIsBounded(t *testing.T) {
-	for size, good := range map[int]bool{entry.MaxSize / 2: true, entry.MaxSize/2 + 1: false} {
+	for size, good := range map[int]bool{entry.MaxRaw / 2: true, entry.MaxRaw/2 + 1: false} {
 		var s structure
 		s.uvarint(2).shape(rootPublic, []byte{tokOpaque}).shape(rootPrivate, []byte{tokOpaque}).refs(1, 1, 2)
 		for range 2 {

@@ -80,7 +80,7 @@ func FuzzRoundTrip(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, a, b []byte, erased bool) {
-		if len(a)+len(b) > entry.MaxSize {
+		if len(a)+len(b) > entry.MaxRaw {
 			t.Skip("larger than an entry")
 		}
 		if a == nil {
@@ -121,7 +121,7 @@ func checkSizes(t *testing.T, es []entry.Raw, count int) {
 	}
 	size := 0
 	for _, e := range es {
-		if e.Size() > entry.MaxSize {
+		if e.Size() > entry.MaxRaw {
 			t.Fatalf("an entry of %d bytes", e.Size())
 		}
 		size += e.Size()

@@ -284,7 +284,7 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 	for _, ref := range u.refs {
 		if ref > 0 {
 			before := len(buf)
-			if buf = u.part(buf, u.templates[ref-1], next); len(buf) > MaxRaw || len(buf)-before > entry.MaxSize {
+			if buf = u.part(buf, u.templates[ref-1], next); len(buf) > MaxRaw || len(buf)-before > entry.MaxRaw {
 				return nil, errBody
 			}
 		}
@@ -295,7 +295,7 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 	for i := range out {
 		public, private := buf[start:ends[2*i]:ends[2*i]], buf[ends[2*i]:ends[2*i+1]:ends[2*i+1]]
 		start = ends[2*i+1]
-		if len(public)+len(private) > entry.MaxSize {
+		if len(public)+len(private) > entry.MaxRaw {
 			return nil, errBody
 		}
 		if u.refs[2*i+1] == 0 {
@@ -311,7 +311,7 @@ func (u *unpacker) build(count int) ([]entry.Raw, error) {
 // part writes one part back. It stops early when the part grows over what an
 // entry may have: the caller sees that by its size.
 func (u *unpacker) part(buf []byte, t template, next []int) []byte {
-	most := len(buf) + entry.MaxSize
+	most := len(buf) + entry.MaxRaw
 	for _, s := range t.slots {
 		buf = append(buf, s.literal...)
 		i := next[s.column]

@@ -216,13 +216,13 @@ func TestLargeShapes(t *testing.T) {
 }
 
 func TestSealRefuses(t *testing.T) {
-	noise := make([]byte, entry.MaxSize)
+	noise := make([]byte, entry.MaxRaw)
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range noise {
 		noise[i] = byte(r.Uint32())
 	}
 	large := entry.NewRaw(noise[:60<<10], noise[60<<10:])
-	zeros := entry.NewRaw(make([]byte, entry.MaxSize), []byte{})
+	zeros := entry.NewRaw(make([]byte, entry.MaxRaw), []byte{})
 	small := entry.NewRaw([]byte{0xa0}, []byte{0xa0})
 	seal := func(c dot.Chain, first dot.Seq, es ...entry.Raw) error {
 		_, _, err := batch.Seal(c, first, entry.Hash{}, es, testKey(t), batch.Small)
@@ -239,9 +239,9 @@ func TestSealRefuses(t *testing.T) {
 		return out
 	}
 	for name, err := range map[string]error{
-		"two large ones":        seal(chain, 1, entry.NewRaw(noise[:64<<10-1], []byte{1}), entry.NewRaw(flip(noise), []byte{})),
-		"over 64 KiB":           seal(chain, 1, entry.NewRaw(noise, []byte{1})),
-		"over MaxRaw":           seal(chain, 1, fill(batch.MaxRaw/entry.MaxSize+1, zeros)...),
+		"two large ones":        seal(chain, 1, entry.NewRaw(noise[:entry.MaxRaw-1], []byte{1}), entry.NewRaw(flip(noise), []byte{})),
+		"over 68 KiB":           seal(chain, 1, entry.NewRaw(noise, []byte{1})),
+		"over MaxRaw":           seal(chain, 1, fill(batch.MaxRaw/entry.MaxRaw+1, zeros)...),
 		"over MaxCount":         seal(chain, 1, fill(batch.MaxCount+1, small)...),
 		"over a frame's values": seal(chain, 1, fill(70, entry.NewRaw(append([]byte{0x99, 0x1f, 0x40}, make([]byte, 8000)...), []byte{}))...),
 	} {

@@ -139,7 +139,7 @@ func (p *compiler) item(path, depth int) error {
 		return nil
 	case tokBytes:
 		n, err := p.uvarint()
-		if err != nil || n > entry.MaxSize {
+		if err != nil || n > entry.MaxRaw {
 			return errShape
 		}
 		p.slot(path, t, int(n))

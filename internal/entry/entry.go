@@ -37,6 +37,11 @@ import (
 const (
 	MaxSize      = 64 << 10
 	MaxAlertSize = 1 << 10
+	// RehomedRoom is what a re-homed entry may have above its lane's limit: its
+	// new dot, its was, an origin, and contexts that name two chains for one.
+	RehomedRoom = 4 << 10
+	// MaxRaw bounds any entry.
+	MaxRaw = MaxSize + RehomedRoom
 )
 
 // SaltSize is the length of a private part's salt in bytes.

@@ -24,7 +24,7 @@ func FuzzDecodePublic(f *testing.F) {
 		f.Add(golden.Unhex(f, v.Public))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > entry.MaxSize {
+		if len(b) > entry.MaxRaw {
 			t.Skip("larger than an entry")
 		}
 		p, err := entry.DecodePublic(b)
@@ -55,7 +55,7 @@ func FuzzDecodePrivate(f *testing.F) {
 		f.Add(golden.Unhex(f, v.Private))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > entry.MaxSize {
+		if len(b) > entry.MaxRaw {
 			t.Skip("larger than an entry")
 		}
 		p, err := entry.DecodePrivate(b)
@@ -92,7 +92,7 @@ func FuzzDecodeRaw(f *testing.F) {
 			malformed(t, err)
 			return
 		}
-		if r.Size() > entry.MaxSize {
+		if r.Size() > entry.MaxRaw {
 			t.Fatalf("%d bytes", r.Size())
 		}
 		again, err := entry.DecodeRaw(r.Encode())

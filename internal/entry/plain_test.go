@@ -38,7 +38,7 @@ func FuzzPlainReading(f *testing.F) {
 		f.Add(golden.Unhex(f, h))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > entry.MaxSize {
+		if len(b) > entry.MaxRaw {
 			t.Skip("larger than an entry")
 		}
 		same(t, b, entry.DecodePublic, entry.DecodePublicGenerally)

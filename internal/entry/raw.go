@@ -118,7 +118,7 @@ func (r Raw) Encode() []byte {
 func appendBytes(b, s []byte) []byte { return append(appendHead(b, majorBytes, uint64(len(s))), s...) }
 
 // DecodeRaw reads the stored form. It does not look inside the parts; it
-// refuses what is over [MaxSize]. Errors wrap [ErrMalformed].
+// refuses what is over [MaxRaw]. Errors wrap [ErrMalformed].
 func DecodeRaw(b []byte) (Raw, error) {
 	if len(b) == 0 {
 		return Raw{}, fmt.Errorf("%w: no bytes", ErrMalformed)
@@ -150,8 +150,8 @@ func DecodeRaw(b []byte) (Raw, error) {
 	default:
 		return Raw{}, fmt.Errorf("%w: starts with byte %#02x", ErrMalformed, b[0])
 	}
-	if r.Size() > MaxSize {
-		return Raw{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, r.Size(), MaxSize)
+	if r.Size() > MaxRaw {
+		return Raw{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrMalformed, r.Size(), MaxRaw)
 	}
 	return r, nil
 }

@@ -322,7 +322,7 @@ func TestMalformed(t *testing.T) {
 	}
 	stored := map[string]string{
 		"no hash": "8241a0f6", "hash and private": "8341a041a0" + "5820" + v[0].Hash, "short hash": "8341a0f6" + "581f" + v[0].Hash[2:],
-		"hash null": "8341a0f6f6", "four": "8441a0f6f6f6", "too large": "8241a05a00010000" + strings.Repeat("00", 1<<16),
+		"hash null": "8341a0f6f6", "four": "8441a0f6f6f6", "too large": "8241a05a00011000" + strings.Repeat("00", 1<<16+1<<12),
 	}
 	for name, s := range stored {
 		if r, err := entry.DecodeRaw(golden.Unhex(t, s)); err == nil {

@@ -31,6 +31,7 @@ const (
 	ForFact    Domain = "otor/1/fact"
 	// ForStatement is what operators hand out.
 	ForStatement Domain = "otor/1/statement"
+	ForLife      Domain = "otor/1/life"
 )
 
 // SignatureSize is the length of a signature in bytes.

@@ -177,3 +177,12 @@ func Format(rs []Range) string {
 	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
+
+// Below returns the part of the set up to last.
+func (s Set) Below(last dot.Seq) Set {
+	var out Set
+	for _, r := range s {
+		out = out.Add(Run(r.First, min(r.Last, last)))
+	}
+	return out
+}

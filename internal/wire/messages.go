@@ -41,6 +41,10 @@ type Hello struct {
 	Shown []byte `cbor:"11,keyasint,omitempty"`
 	// Feeds says how far the device is with the scopes that it holds.
 	Feeds []ScopeAt `cbor:"12,keyasint,omitempty"`
+
+	Lives   []LifeClaim  `cbor:"16,keyasint,omitempty"` // of this folder, the one that it lives now last
+	Ended   []Ended      `cbor:"17,keyasint,omitempty"` // chains of which the device's own history ends below what it declared
+	Compare []Comparison `cbor:"18,keyasint,omitempty"`
 }
 
 // Welcome is the hub's answer to a hello.
@@ -55,6 +59,9 @@ type Welcome struct {
 	Credentials *Credentials `cbor:"6,keyasint,omitempty"`
 	// Heads says how far the feeds go of the scopes that the device may pull.
 	Heads []ScopeAt `cbor:"12,keyasint,omitempty"`
+
+	Lives    []LifeAnswer `cbor:"16,keyasint,omitempty"` // those that are not simply known
+	Compared []Compared   `cbor:"18,keyasint,omitempty"`
 }
 
 // Refusal tells a device why the hub will not do what it asked.
@@ -162,7 +169,7 @@ func (h Hello) check() error {
 	if h.Holds != nil && h.Holds.Incarnation == 0 {
 		return errors.New("hello: credentials of no incarnation")
 	}
-	return nil
+	return checkLives(h)
 }
 
 // WherePath is where an enrolled device asks, by GET over TLS, for the addresses

@@ -150,7 +150,10 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "door answer", doorAnswers()...)
 	out = add(t, out, "refill", refills()...)
 	out = add(t, out, "refill page", refillPages()...)
-	return add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: 1758157200000, Within: 12}})
+	out = add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: 1758157200000, Within: 12}})
+	h, w = lives()
+	out = add(t, out, "hello of a device that goes on in another life", h)
+	return add(t, out, "welcome about lives", w)
 }
 
 func committed(t testing.TB) []vector {

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/ncruces/go-sqlite3"
@@ -120,7 +121,7 @@ func scanChain(s *sqlite3.Stmt, col int) dot.Chain {
 }
 
 // laneColumns read a lane of chains c.
-const laneColumns = chainColumns + ", c.received, c.head, c.archived, c.duplicates, c.declared, c.declared_head, c.declared_at, c.received_at"
+const laneColumns = chainColumns + ", c.received, c.head, c.archived, c.duplicates, c.declared, c.declared_head, c.declared_at, c.received_at, c.sealed, c.joined, c.joined_head"
 
 func scanLane(s *sqlite3.Stmt) (store.Lane, error) {
 	l := store.Lane{
@@ -136,7 +137,11 @@ func scanLane(s *sqlite3.Stmt) (store.Lane, error) {
 	} else if err := digest(s, 4, l.Head[:]); err != nil {
 		return l, fmt.Errorf("lane %s: %w", l.Chain, err)
 	}
-	return l, digest(s, 8, l.DeclaredHead[:])
+	if l.Sealed, err = decodeSet(s.ColumnRawBlob(11)); err != nil {
+		return l, fmt.Errorf("lane %s: %w", l.Chain, err)
+	}
+	l.Joined = dot.Seq(s.ColumnInt64(12)) //nolint:gosec // never negative
+	return l, errors.Join(digest(s, 8, l.DeclaredHead[:]), digest(s, 13, l.JoinedHead[:]))
 }
 
 // entryColumns and entryTables read an entry e, without and with its bytes;

@@ -85,7 +85,8 @@ func (s *Store) Gaps(ctx context.Context, closed bool) (out []store.Gap, err err
 // Forks lists forks in order of arrival.
 func (s *Store) Forks(ctx context.Context) (out []store.Fork, err error) {
 	err = s.read(ctx, "list forks", func(c *conn) error {
-		return c.each("SELECT "+chainColumns+", c.seq, c.hash, c.code, c.via, c.received_at, c.public, c.private, c.private_hash FROM forks c ORDER BY c.id", nil,
+		return c.each("SELECT "+chainColumns+", c.seq, c.hash, c.code, c.via, c.received_at, c.public, c.private, c.private_hash,"+
+			" c.resolved_at, c.now_seq, n.device, n.incarnation, n.lane FROM forks c LEFT JOIN chains n ON n.id = c.now_chain ORDER BY c.id", nil,
 			func(r *sqlite3.Stmt) (err error) {
 				f := store.Fork{
 					Dot:  scanChain(r, 0).At(dot.Seq(r.ColumnInt64(3))), //nolint:gosec // never negative
@@ -93,6 +94,9 @@ func (s *Store) Forks(ctx context.Context) (out []store.Fork, err error) {
 				}
 				if err := digest(r, 4, f.Hash[:]); err != nil {
 					return fmt.Errorf("fork at %s: %w", f.Dot, err)
+				}
+				if f.ResolvedAt = r.ColumnInt64(11); f.ResolvedAt != 0 {
+					f.Now = scanChain(r, 13).At(dot.Seq(r.ColumnInt64(12))) //nolint:gosec // never negative
 				}
 				f.Raw, err = scanRaw(r, 8)
 				out = append(out, f)

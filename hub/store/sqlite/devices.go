@@ -151,7 +151,11 @@ func (w *writer) redeem(e store.Enrolment) (key store.Key, err error) {
 	if d.RevokedAt != 0 {
 		return key, fmt.Errorf("device %s: %w", name, store.ErrRevoked)
 	}
-	key = store.Key{Device: d.ID, Incarnation: d.Incarnation + 1, SignKey: e.SignKey, NatsKey: e.NatsKey, EnrolledAt: e.At}
+	next, err := nextLife(w.conn, d.ID)
+	if err != nil {
+		return key, err
+	}
+	key = store.Key{Device: d.ID, Incarnation: next, SignKey: e.SignKey, NatsKey: e.NatsKey, EnrolledAt: e.At}
 	return key, w.enrol(key, e.CodeHash)
 }
 
@@ -249,11 +253,12 @@ func (s *Store) Revoked(ctx context.Context) (keys []store.Key, err error) {
 	return keys, err
 }
 
-// Key reads the key of one life of a device; [store.ErrNotFound] when there is none.
+// Key reads the key that one life of a device signs with; [store.ErrNotFound]
+// when there is none.
 func (s *Store) Key(ctx context.Context, d dot.Device, i dot.Incarnation) (k store.Key, err error) {
 	err = s.read(ctx, fmt.Sprintf("key of %s/%d", d, i), func(c *conn) error {
 		var found bool
-		k, found, err = keyOf(c, d, i)
+		k, found, err = signerOf(c, d, i)
 		if err == nil && !found {
 			return store.ErrNotFound
 		}
@@ -266,6 +271,33 @@ func keyOf(c *conn, d dot.Device, i dot.Incarnation) (k store.Key, found bool, e
 	found, err = c.one("SELECT "+keyColumns+" WHERE device = ? AND incarnation = ?", []any{string(d), int64(i)},
 		func(r *sqlite3.Stmt) (err error) { k, err = scanKey(r); return err })
 	return k, found, err
+}
+
+// signerOf is the key of an enrolment, or of the one that a life belongs to.
+func signerOf(c *conn, d dot.Device, i dot.Incarnation) (store.Key, bool, error) {
+	l, found, err := life(c, d, i)
+	if err != nil {
+		return store.Key{}, false, err
+	}
+	enrolled := i
+	if found {
+		enrolled = l.Enrolled
+	}
+	k, found, err := keyOf(c, d, enrolled)
+	k.Incarnation = i
+	return k, found, err
+}
+
+// Keys reads the keys of all enrolments, newest first.
+func (s *Store) Keys(ctx context.Context, d dot.Device) (ks []store.Key, err error) {
+	err = s.read(ctx, "keys of "+string(d), func(c *conn) error {
+		return c.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation DESC", []any{string(d)}, func(r *sqlite3.Stmt) error {
+			k, err := scanKey(r)
+			ks = append(ks, k)
+			return err
+		})
+	})
+	return ks, err
 }
 
 // NoteContact stores a hello.

@@ -133,10 +133,18 @@ func (t *tx) AddFork(f store.Fork) (isNew bool, err error) {
 			return err
 		}
 		public, private, privateHash := parts(f.Raw)
-		err := t.w.exec("INSERT INTO forks (device, incarnation, lane, seq, hash, code, via, received_at, public, private, private_hash)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		var now any
+		if !f.Now.IsZero() {
+			id, err := t.w.chain(f.Now.Chain, false)
+			if err != nil || id == 0 {
+				return errors.Join(err, errMissing(id != 0, "chain "+f.Now.Chain.String()))
+			}
+			now = id
+		}
+		err := t.w.exec("INSERT INTO forks (device, incarnation, lane, seq, hash, code, via, received_at, public, private, private_hash,"+
+			" resolved_at, now_chain, now_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			string(f.Dot.Device), int64(f.Dot.Incarnation), int64(f.Dot.Lane), int64(f.Dot.Seq), f.Hash[:], //nolint:gosec // checked above
-			f.Code, string(f.Via), f.ReceivedAt, public, private, privateHash)
+			f.Code, string(f.Via), f.ReceivedAt, public, private, privateHash, f.ResolvedAt, now, int64(f.Now.Seq)) //nolint:gosec // a dot of the ledger
 		isNew = err == nil && t.w.db.Changes() > 0
 		return err
 	})

@@ -100,8 +100,8 @@ func (t *tx) SaveLane(l store.Lane) error {
 			return err
 		}
 		highest := l.Received.Highest()
-		if highest > dot.MaxSeq || l.Archived > dot.MaxSeq {
-			return fmt.Errorf("seq %d is above the highest possible", max(highest, l.Archived))
+		if highest > dot.MaxSeq || l.Archived > dot.MaxSeq || l.Joined > dot.MaxSeq || l.Sealed.Highest() > dot.MaxSeq {
+			return fmt.Errorf("seq %d is above the highest possible", max(highest, l.Archived, l.Joined, l.Sealed.Highest()))
 		}
 		// What arrived must exist: the device declared it by sending it.
 		var head any
@@ -113,9 +113,9 @@ func (t *tx) SaveLane(l store.Lane) error {
 		}
 		return t.w.exec("UPDATE chains SET received = ?1, head = ?2, archived = ?3, duplicates = ?4, received_at = ?5,"+
 			" declared_head = CASE WHEN declared < ?6 THEN ?7 ELSE declared_head END,"+
-			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = max(declared, ?6) WHERE id = ?8",
+			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = max(declared, ?6), sealed = ?9, joined = ?10, joined_head = ?11 WHERE id = ?8",
 			encodeSet(l.Received), orNull(l.Head), int64(l.Archived), int64(l.Duplicates), l.ReceivedAt, //nolint:gosec // counts stay far below
-			int64(highest), head, id) //nolint:gosec // checked above
+			int64(highest), head, id, encodeSet(l.Sealed), int64(l.Joined), orNull(l.JoinedHead)) //nolint:gosec // checked above
 	})
 }
 

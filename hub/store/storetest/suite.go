@@ -58,6 +58,7 @@ func checks() []check {
 	var all []check
 	all = append(all, deviceChecks...)
 	all = append(all, laneChecks...)
+	all = append(all, lifeChecks...)
 	all = append(all, ingestChecks...)
 	all = append(all, holeChecks...)
 	all = append(all, queryChecks...)
