@@ -30,6 +30,7 @@ import (
 	"otor/agent/capture"
 	"otor/agent/downlink"
 	"otor/agent/enrol"
+	"otor/agent/life"
 	"otor/agent/link"
 	"otor/agent/store"
 	"otor/agent/uplink"
@@ -37,8 +38,10 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/form"
+	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/merge"
+	"otor/internal/receipt"
 	"otor/internal/runfile"
 	"otor/internal/webui"
 )
@@ -60,6 +63,9 @@ type Config struct {
 	Lang  string // of the page: zh, mn, en; empty: as the browser asks
 	// Ready is told the page's address once it is served.
 	Ready func(page string)
+
+	// Sense finds out where the folder is; nil: [life.Sense].
+	Sense func(dir string) (life.Binding, error)
 
 	Dialer      link.Dialer
 	Gate        uplink.Gate
@@ -87,6 +93,8 @@ type Device struct {
 	outbox  *outbox
 	port    uplink.Port
 	wallet  *wallet
+	book    *life.Book
+	key     identity.SigningKey
 	bell    webui.Bell
 	blobs   *blob.Room
 	xforms  xforms
@@ -95,7 +103,9 @@ type Device struct {
 	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
 	contacts uint64                 // hellos answered since Open
 	checked  bool                   // the whole store was verified
-	lastSync error
+	// uplinkOnly: the hub takes this folder for a copy of one that is live.
+	uplinkOnly bool
+	lastSync   error
 
 	finder finder
 }
@@ -113,8 +123,9 @@ func Open(cfg Config) (_ *Device, err error) {
 		return nil, fmt.Errorf("open device %s: %w", id, err)
 	}
 	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set)}
+	d.key = key
 	d.store, err = store.Open(cfg.Dir, store.Options{
-		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Origin: originOf(id),
+		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Life: d.openBook,
 		Log: cfg.Log, Now: cfg.Now, NoSync: control().NoSync, Repair: cfg.Repair,
 	})
 	if err != nil {
@@ -141,10 +152,10 @@ func Open(cfg Config) (_ *Device, err error) {
 		return nil, err
 	}
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
-	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]bool)}
+	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]receipt.Receipt)}
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: d.outbox, Port: d.port, Key: key, Hub: id.HubKey,
-		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
+		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Mend: d.mend, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
 	})
 	d.down = downlink.New(downlink.Config{
@@ -166,14 +177,6 @@ func (cfg *Config) fill() {
 	if cfg.Zone == nil {
 		cfg.Zone = time.Local
 	}
-}
-
-// originOf says why this incarnation began.
-func originOf(id *enrol.Identity) entry.Origin {
-	if id.Previous == 0 {
-		return entry.Origin{Reason: entry.Installed}
-	}
-	return entry.Origin{Reason: entry.Reenrolled, Previous: id.Previous}
 }
 
 // Close releases what Open acquired.

@@ -17,7 +17,7 @@ import (
 
 // greet says how the device is.
 func (d *Device) greet() wire.Hello {
-	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply"), Holds: d.wallet.holding()}
+	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply"), Holds: d.wallet.holding(), Lives: d.book.Claims(d.key), Ended: d.ended()}
 	if free, err := d.store.DiskFree(); err == nil {
 		h.DiskFree = free
 	}
@@ -64,6 +64,9 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		return err
 	}
 	d.renewed(w.Credentials)
+	if err := d.hearLives(w.Lives); err != nil {
+		return err
+	}
 	middle := sent.Add(got.Sub(sent) / 2)
 	err = d.store.SetContact(context.Background(), store.Contact{
 		LastContact: got, LastAttempt: got, Epoch: w.Epoch,

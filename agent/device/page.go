@@ -60,7 +60,7 @@ func harmless(f store.Finding) bool {
 	switch f.Code {
 	case store.CodeEntriesLost, store.CodeEntryDamaged:
 		return true // judged range by range
-	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead:
+	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead, store.CodeNotRehomed:
 		return false
 	case store.CodeRowDamaged, store.CodeFileDamaged, store.CodeFileExtra, store.CodeUnknownChain, store.CodeReceiptBroken, store.CodeBaseDamaged:
 		return true

@@ -89,7 +89,7 @@ type outbox struct {
 	store *store.Store
 
 	mu       sync.Mutex
-	disputed map[dot.Chain]bool // guarded by mu: chains whose last receipt contradicted the device
+	disputed map[dot.Chain]receipt.Receipt // guarded by mu: the last receipts that contradicted the device
 }
 
 // Chains implements uplink.Outbox.
@@ -99,9 +99,10 @@ func (o *outbox) Chains() []uplink.Chain {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i, s := range states {
+		_, disputed := o.disputed[s.Chain]
 		out[i] = uplink.Chain{
-			Disputed: o.disputed[s.Chain],
-			Chain:    s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch,
+			Disputed: disputed,
+			Chain:    s.Chain, Last: s.Stays(), Head: s.Tip(), Received: s.Received, Epoch: s.Epoch,
 			Lost: s.Lost, Archived: s.Archived,
 		}
 	}
@@ -116,24 +117,44 @@ func (o *outbox) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (uplink
 
 // Settle implements uplink.Outbox.
 func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
-	return o.tally(o.store.Settle(ctx, rs))
+	settled, err := o.store.Settle(ctx, rs)
+	return o.tally(rs, settled), err
 }
 
 // Answer implements uplink.Outbox.
 func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
-	return o.tally(o.store.Answer(ctx, e, rs))
+	settled, err := o.store.Answer(ctx, e, rs)
+	return o.tally(rs, settled), err
 }
 
 // tally counts the entries that receipts newly cover, and notes whose receipts
 // contradict the device. The other chains go on: an alert must not wait for a
 // quarrel about records. The store has noted the finding.
-func (o *outbox) tally(settled []store.Settlement, err error) (int, error) {
+func (o *outbox) tally(rs []receipt.Receipt, settled []store.Settlement) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	newly := 0
-	for _, s := range settled {
+	for i, s := range settled {
 		newly += int(s.Newly) //nolint:gosec // a count
-		o.disputed[s.Chain] = s.Refused != nil && s.Refused.Code != store.CodeUnknownChain
+		delete(o.disputed, s.Chain)
+		if s.Refused != nil && s.Refused.Code != store.CodeUnknownChain {
+			o.disputed[s.Chain] = rs[i]
+		}
 	}
-	return newly, err
+	return newly
+}
+
+// quarrel is the receipt that contradicted the device about a chain.
+func (o *outbox) quarrel(c dot.Chain) (receipt.Receipt, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r, ok := o.disputed[c]
+	return r, ok
+}
+
+// agree ends the quarrel about a chain.
+func (o *outbox) agree(c dot.Chain) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.disputed, c)
 }

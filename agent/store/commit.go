@@ -21,8 +21,9 @@ import (
 const floor = 16 << 20
 
 // request is one thing for the committer to do: one of draft, receipts, enter, contact,
-// refill, findings, feed.
+// refill, findings, feed, act.
 type request struct {
+	act         func() error // runs on the committer, alone: it may commit several times
 	draft       *Draft
 	privateHash entry.Hash
 	receipts    []receipt.Receipt
@@ -126,6 +127,9 @@ func (s *Store) commitLoop() {
 // time: it is worth half a commit to wait for as many as came lately.
 func (s *Store) gather(first *request) (batch []*request, carry *request) {
 	batch = append(make([]*request, 0, maxBatch), first)
+	if first.act != nil {
+		return batch, nil
+	}
 	bytes := first.weight()
 	var patience <-chan time.Time
 	if s.crowd > 1 {
@@ -151,7 +155,7 @@ func (s *Store) gather(first *request) (batch []*request, carry *request) {
 		if !ok {
 			return batch, nil // closing: the loop sees it next
 		}
-		if bytes += r.weight(); bytes > s.o.batchBytes() {
+		if bytes += r.weight(); bytes > s.o.batchBytes() || r.act != nil {
 			return batch, r
 		}
 		batch = append(batch, r)
@@ -162,7 +166,11 @@ func (s *Store) gather(first *request) (batch []*request, carry *request) {
 // commit does the requests in one synced transaction and answers them.
 func (s *Store) commit(batch []*request) {
 	err := s.Err()
-	if err == nil {
+	switch {
+	case err != nil:
+	case batch[0].act != nil:
+		err = batch[0].act()
+	default:
 		err = s.commitOrSplit(batch)
 	}
 	for _, r := range batch {
@@ -207,6 +215,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	s.mu.Lock()
 	for c, st := range p.chains {
 		st.Lost = s.chains[c].Lost // readers may have noticed more meanwhile
+		st.End = s.chains[c].End
 		s.chains[c] = st
 	}
 	if p.contact != nil {

@@ -36,6 +36,8 @@
 //	10 CHAIN seq(8)       one entry: head before it (32), saved at in Unix ms (8), entry.Raw.Encode()
 //	11 CHAIN              the chain's tail: last seq, its head, its logical time
 //	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
+//	15 CHAIN              the chain's end, once it goes on in another life: the last seq that is
+//	                      the hub's as well, its head, and where later entries are now
 //	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings
 //	30 id                 a form draft (a form that is being filled in): content and when it was
 //	                      saved; once completed, the entry's dot and hash
@@ -67,6 +69,16 @@
 // second key for archived entries) get other numbers.
 //
 // Content of rows other than entries is deterministic CBOR with integer keys.
+//
+// # Lives
+//
+// New entries go to the chains of one incarnation, the current life; [Store.Begin]
+// begins another while the store is open. When the hub's history of a chain parts
+// from this one, [Store.Rehome] gives each later entry a new dot in the current
+// life (law L3), in commits that hold the new entries and how far it has got: a
+// crash at any point leaves it to [Open] to finish, before anything else is
+// captured, so that re-homed entries stand before new ones. Old forms stay, and
+// lists show these, in their place.
 //
 // The nouns: [Store]; [ChainState], what is known of one chain; [Run],
 // consecutive entries for a batch; [Item], one entry for a list; [Settlement],

@@ -38,6 +38,7 @@ const (
 	CodeReceiptAhead  Code = "receipt_ahead"   // the hub received more than this device has
 	CodeUnknownChain  Code = "receipt_unknown" // a receipt for a chain that this device never had
 	CodeBaseDamaged   Code = "base_damaged"    // rows that the hub sent are damaged or missing; they are loaded anew
+	CodeNotRehomed    Code = "not_rehomed"     // entries that must go on under other names and could not yet
 	CodeReceiptBroken Code = "receipt_invalid" // a receipt whose ranges make no sense
 )
 

@@ -17,6 +17,7 @@ type evidence struct {
 	outside    *tail // the tail kept beside the database
 	unused     bool  // the file beside the database says that the lane never had an entry
 	receipt    *receiptRow
+	end        *endRow
 	highest    dot.Seq // the highest entry that is there
 	rowDamaged bool
 }
@@ -95,6 +96,13 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 				at(found, c).rowDamaged = true
 			}
 		}
+	case kindEnd:
+		if c, _, err := parseChain(key); err == nil {
+			var r endRow
+			if open(&r) {
+				at(found, c).end = &r
+			}
+		}
 	case kindReceipt:
 		if c, _, err := parseChain(key); err == nil {
 			var r receiptRow
@@ -138,8 +146,12 @@ func (s *Store) judge(c dot.Chain, ev *evidence) *ChainState {
 	if ev.highest > st.Last {
 		s.adopt(st, ev)
 	}
+	if ev.end != nil {
+		st.End = ev.end.end()
+	}
 	if ev.receipt != nil {
 		ev.receipt.apply(st)
+		st.cut()
 	}
 	current := c.Device == s.o.Device && c.Incarnation == s.o.Incarnation
 	if current && ev.outside == nil && !ev.unused && s.tookDamage(ev) {

@@ -1,6 +1,11 @@
 package store
 
-import "otor/internal/feed"
+import (
+	"context"
+
+	"otor/internal/dot"
+	"otor/internal/feed"
+)
 
 // DropBaseRow takes a row away behind the store's back, as damage does.
 func DropBaseRow(s *Store, scope, key string) error {
@@ -14,4 +19,26 @@ func MarkNewer(s *Store) error {
 		return err
 	}
 	return s.write([]row{{formatKey, value}})
+}
+
+// RehomeSteps begins to re-home a chain and stops after so many commits, as a
+// crash does.
+func RehomeSteps(ctx context.Context, s *Store, c dot.Chain, seq dot.Seq, commits int) error {
+	return s.send(ctx, &request{act: func() error {
+		st, _ := s.Chain(c)
+		if err := s.endAt(st, seq); err != nil {
+			return err
+		}
+		for range commits - 1 {
+			st, _ = s.Chain(c)
+			due := st.End.Pending(st.Last)
+			if len(due) == 0 {
+				return nil
+			}
+			if _, err := s.moveSome(st, due[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
 }

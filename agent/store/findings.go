@@ -29,7 +29,7 @@ func (s *Store) note(fs ...Finding) {
 			continue
 		}
 		s.findings, s.unkept = append(s.findings, f), true
-		if c := s.chains[f.Chain]; c != nil && f.Code != CodeHeadMismatch && f.Code != CodeReceiptAhead {
+		if c := s.chains[f.Chain]; c != nil && f.ofEntries() {
 			for _, r := range f.Seqs {
 				c.Lost = c.Lost.Add(r)
 			}
@@ -87,7 +87,7 @@ func (f Finding) lasting() bool {
 	switch f.Code {
 	case CodeEntriesLost, CodeEntryDamaged, CodeChainBroken, CodeFileDamaged, CodeFileExtra, CodeEndUnknown:
 		return true
-	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeUnknownChain, CodeReceiptBroken:
+	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken:
 	}
 	return false
 }

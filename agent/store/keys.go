@@ -13,6 +13,7 @@ const (
 	kindEntry   = 0x10
 	kindTail    = 0x11
 	kindReceipt = 0x12
+	kindEnd     = 0x15
 	kindSetting = 0x20
 	kindBase    = 0x31
 	kindOverlay = 0x32

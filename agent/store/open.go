@@ -42,6 +42,11 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
+	if o.Life != nil {
+		if s.o.Incarnation, s.o.Origin, err = o.Life(); err != nil {
+			return nil, err
+		}
+	}
 	if o.Repair {
 		if err := s.rebuildManifest(); err != nil {
 			return nil, err
@@ -62,6 +67,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.settleRescue(rescue, unlisted)
+	if err := s.resumeMoves(); err != nil {
+		return nil, err
+	}
 	s.committed.Go(s.commitLoop)
 	if err := s.keepFindings(context.Background()); err != nil {
 		s.log.Warn("the findings are known to this run alone", "err", err)
@@ -141,6 +149,7 @@ func (s *Store) begin() error {
 		}
 	}
 	s.clock = hlc.NewClock(latest)
+	s.current, s.origin = s.o.Incarnation, s.o.Origin
 	if s.o.ReadOnly {
 		return nil
 	}

@@ -117,7 +117,7 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 			return *st.completed, nil // asked again after a lost reply
 		}
 	}
-	c := dot.Chain{Device: p.s.o.Device, Incarnation: p.s.o.Incarnation, Lane: r.draft.Lane}
+	c := dot.Chain{Device: p.s.o.Device, Incarnation: p.s.current, Lane: r.draft.Lane}
 	st := p.state(c)
 	if st.endUnknown {
 		return Saved{}, damaged(c.String(), "after damage nothing proves where it ended",
@@ -167,10 +167,10 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 
 // origin says for one lane why this incarnation began and where the one before it ended.
 func (p *plan) origin(l dot.Lane) *entry.Origin {
-	o := p.s.o.Origin
+	o := p.s.origin
 	if o.Previous != 0 && o.LastSeq == 0 {
 		if st := p.state(dot.Chain{Device: p.s.o.Device, Incarnation: o.Previous, Lane: l}); st != nil {
-			o.LastSeq, o.LastHead = st.Last, st.Head
+			o.LastSeq, o.LastHead = st.Stays(), st.Tip()
 		}
 	}
 	return &o

@@ -81,6 +81,7 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // Item is one entry with what is known of it.
 type Item struct {
 	Dot     dot.Dot
+	Now     dot.Dot // the name by which the hub knows its fact, Dot unless it was re-homed
 	Hash    entry.Hash
 	Raw     entry.Raw
 	Public  entry.Public // decoded from Raw
@@ -99,13 +100,36 @@ func (c ChainState) stateOf(s dot.Seq) State {
 	}
 }
 
-func (c ChainState) item(seq dot.Seq, e stored) (Item, error) {
-	d := c.Chain.At(seq)
+func (s *Store) item(d dot.Dot, e stored) (Item, error) {
 	pub, err := entry.DecodePublic(e.raw.Public)
 	if err != nil {
 		return Item{}, fmt.Errorf("read %s: %w", d, err)
 	}
-	return Item{Dot: d, Hash: e.raw.Hash(), Raw: e.raw, Public: pub, SavedAt: e.savedAt, State: c.stateOf(seq)}, nil
+	it := Item{Dot: d, Now: d, Hash: e.raw.Hash(), Raw: e.raw, Public: pub, SavedAt: e.savedAt}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for {
+		st := s.chains[it.Now.Chain]
+		if st == nil {
+			return it, nil
+		}
+		it.State = st.stateOf(it.Now.Seq)
+		if st.End == nil || it.Now.Seq <= st.End.Seq {
+			return it, nil
+		}
+		it.State = Waiting
+		next := st.End.place(it.Now.Seq).Exact
+		if next.IsZero() {
+			return it, nil
+		}
+		it.Now = next
+	}
+}
+
+// holds reports whether the store has the entry at d.
+func (s *Store) holds(d dot.Dot) bool {
+	st, ok := s.Chain(d.Chain)
+	return ok && d.Seq <= st.Last && !st.Lost.Contains(d.Seq)
 }
 
 // stored opens one entry. The error is [ErrNotFound], or says what is wrong with the value.
@@ -134,6 +158,8 @@ func (s *Store) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool
 		return entry.Genesis(st.Chain), true
 	case seq == st.Last:
 		return st.Head, true
+	case st.End != nil && seq == st.End.Seq:
+		return st.End.Head, true
 	case seq == st.Received.Through():
 		return st.ReceivedHead, true
 	}
@@ -175,7 +201,7 @@ func (s *Store) Get(d dot.Dot) (Item, error) {
 	case err != nil:
 		return Item{}, damaged(d.String(), err.Error(), "run doctor")
 	}
-	return st.item(d.Seq, e)
+	return s.item(d, e)
 }
 
 // ListQuery narrows [Store.List]. The zero value asks for everything.
@@ -191,7 +217,7 @@ func (q ListQuery) wants(it Item) bool {
 }
 
 // List yields the device's entries of all incarnations, newest first by their
-// logical time. To go on where a list ended, ask for what is before the last
+// logical time; re-homed ones once, in their first form. To go on where a list ended, ask for what is before the last
 // item's Public.HLC. Damaged entries are left out and become findings. An error
 // is yielded once, at the end.
 func (s *Store) List(ctx context.Context, q ListQuery) iter.Seq2[Item, error] {
@@ -276,11 +302,14 @@ func (b *backwards) next(q ListQuery) {
 			return err
 		})
 		if err == nil {
-			b.item, err = b.st.item(seq, e)
+			b.item, err = b.s.item(b.st.Chain.At(seq), e)
 		}
 		if err != nil {
 			b.s.note(entryDamaged(b.st.Chain, lane.NewSet(lane.Run(seq, seq))))
 			continue
+		}
+		if was := b.item.Public.Was; was != nil && b.s.holds(was.Dot) {
+			continue // shown in its first form, where it was captured
 		}
 		if q.wants(b.item) {
 			b.ok = true

@@ -130,8 +130,9 @@ func (p *plan) settle(rs []receipt.Receipt, answer bool) []Settlement {
 	out := make([]Settlement, len(rs))
 	for i, r := range rs {
 		st := p.state(r.Chain)
+		r = clipped(r, st)
 		out[i] = Settlement{Chain: r.Chain}
-		if st == nil && r.Chain.Device == p.s.o.Device && r.Chain.Incarnation != p.s.o.Incarnation {
+		if st == nil && r.Chain.Device == p.s.o.Device && r.Chain.Incarnation != p.s.current {
 			continue // another life of this device, in another folder: the hub speaks of all
 		}
 		if st == nil {
@@ -158,6 +159,26 @@ func waiting(st *ChainState) uint64 {
 		n += r.Len()
 	}
 	return n
+}
+
+// clipped is a receipt cut to what a chain keeps under its own name. What the hub has
+// above that is another history's.
+func clipped(r receipt.Receipt, st *ChainState) receipt.Receipt {
+	if st == nil || st.End == nil {
+		return r
+	}
+	end := st.End.Seq
+	if r.Through >= end {
+		r.Through, r.Head, r.Extra = end, st.End.Head, nil
+	}
+	var extra []lane.Range
+	for _, x := range r.Extra {
+		if x.Last = min(x.Last, end); x.Valid() {
+			extra = append(extra, x)
+		}
+	}
+	r.Extra, r.Archived = extra, min(r.Archived, r.Through)
+	return r
 }
 
 // refuse finds what is wrong with a receipt, against the chain as it is here.

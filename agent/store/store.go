@@ -50,8 +50,10 @@ type Store struct {
 	// Owned by the committer, after Open.
 	tails    *tailsFile
 	clock    *hlc.Clock
-	crowd    int           // how many requests came together lately, falling slowly
-	lastTook time.Duration // of the last commit
+	current  dot.Incarnation // the life that new entries belong to; readers take the one in mu
+	origin   entry.Origin    // of that life
+	crowd    int             // how many requests came together lately, falling slowly
+	lastTook time.Duration   // of the last commit
 
 	door   sync.RWMutex // held for reading while sending to queue
 	closed bool         // owner: door
@@ -81,14 +83,41 @@ type ChainState struct {
 	Archived     dot.Seq
 	Epoch        receipt.Epoch // the hub database that wrote those receipts
 
+	// End is set once the chain goes on in another life: what lies above its seq
+	// has other names now, or is about to get them.
+	End *End
+
 	// Lost are entries of 1..Last that damage took and that were noticed so far.
 	Lost lane.Set
 	// endUnknown: after damage nothing proves that Last was the last one.
 	endUnknown bool
 }
 
-// Waiting lists the entries that the hub has not received: the outbox.
-func (c ChainState) Waiting() []lane.Range { return c.Received.Missing(c.Last) }
+// Stays is the last seq that the chain keeps under its own name.
+func (c ChainState) Stays() dot.Seq {
+	if c.End != nil {
+		return c.End.Seq
+	}
+	return c.Last
+}
+
+// Tip is the head at [ChainState.Stays].
+func (c ChainState) Tip() entry.Hash {
+	if c.End != nil {
+		return c.End.Head
+	}
+	return c.Head
+}
+
+// Waiting lists the entries that the hub has not received: the outbox, and what
+// is about to get another name.
+func (c ChainState) Waiting() []lane.Range {
+	out := c.Received.Missing(c.Stays())
+	if c.End != nil {
+		out = append(out, c.End.Pending(c.Last)...)
+	}
+	return out
+}
 
 // Sendable lists what is waiting and not lost.
 func (c ChainState) Sendable() []lane.Range {
@@ -96,7 +125,7 @@ func (c ChainState) Sendable() []lane.Range {
 	for _, r := range c.Lost {
 		covered = covered.Add(r)
 	}
-	return covered.Missing(c.Last)
+	return covered.Missing(c.Stays())
 }
 
 // Chains returns the state of every chain that the store holds, and of the

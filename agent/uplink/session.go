@@ -53,6 +53,7 @@ type session struct {
 	asked     map[receipt.Epoch]bool // other epochs, of which receipts came: a hello asked about each once
 	lastNews  time.Time              // the hub said what it has
 	calledFor time.Time              // when to answer a call with a hello; zero: none is open
+	mended    map[dot.Chain]int      // how often a disputed chain was looked at
 	told      map[dot.Chain]lane.Set // sent of disputed chains: no receipt will come
 	patience  time.Duration          // with a hub that says nothing about what it has in custody
 	result    Result
@@ -65,7 +66,7 @@ func (u *Uplink) Session(ctx context.Context, once bool) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &session{
-		Uplink: u, told: make(map[dot.Chain]lane.Set), windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
+		Uplink: u, told: make(map[dot.Chain]lane.Set), mended: make(map[dot.Chain]int), windows: make(map[dot.Lane]*lane.Window), patience: quietLimit,
 		frames: make(map[uint64]*frame), outcomes: make(chan outcome, u.cfg.MaxInFlight), asked: make(map[receipt.Epoch]bool),
 	}
 	u.dropReceipts()
@@ -89,6 +90,12 @@ func (s *session) run(ctx context.Context, once bool) error {
 		}
 		if err := s.quiet(ctx); err != nil {
 			return err
+		}
+		if changed, err := s.mend(ctx); err != nil || changed {
+			if err != nil {
+				return err
+			}
+			continue // the hub hears of the new life before anything of it is sent
 		}
 		more, err := s.fill(ctx)
 		if err != nil {

@@ -88,6 +88,10 @@ type Port interface {
 	Post(l dot.Lane, frame []byte) (wait func(context.Context) error, err error)
 }
 
+// Compare asks the hub for the [wire.Digest] of each of at most [wire.MaxRuns]
+// runs of a chain, which rise.
+type Compare func(ctx context.Context, runs []lane.Range) ([]entry.Hash, error)
+
 // Gate says whether an entry may be sent now, and in which group: entries of
 // different groups never share a frame. nil lets everything pass.
 type Gate func(d dot.Dot) (open bool, group int)
@@ -107,9 +111,13 @@ type Config struct {
 	// clock before and after the round trip. It stores the answer's epoch,
 	// which is then the one that the device goes by.
 	Welcomed func(w wire.Welcome, sent, got time.Time) error
-	Gate     Gate
-	Now      func() time.Time
-	Log      *slog.Logger
+	// Mend is called for each chain that is disputed after a hello: it finds out
+	// where the hub's history parts from the device's, by asking for digests of
+	// runs of the chain, and gives what lies above other names. nil: nothing does.
+	Mend func(ctx context.Context, c dot.Chain, compare Compare) error
+	Gate Gate
+	Now  func() time.Time
+	Log  *slog.Logger
 	// MaxInFlight bounds frames of one lane sent and not settled. 0: 16.
 	MaxInFlight int
 	// MaxEntries bounds the entries of one frame. 0: as many as the format allows.

@@ -1,0 +1,224 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"otor/agent/life"
+	"otor/agent/uplink"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/lane"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+// openBook reads which life the folder lives, once the store has it locked.
+func (d *Device) openBook() (i dot.Incarnation, o entry.Origin, err error) {
+	sense := d.cfg.Sense
+	if sense == nil {
+		sense = life.Sense
+	}
+	d.book, err = life.Open(d.cfg.Dir, life.Enrolment{Device: d.id.Device, Incarnation: d.id.Incarnation, Previous: d.id.Previous}, d.cfg.Now, sense)
+	if err != nil {
+		return 0, o, err
+	}
+	now := d.book.Current()
+	return now.Incarnation, now.Origin(), nil
+}
+
+// newLife goes on in a new life, whose number is at least atLeast.
+func (d *Device) newLife(ctx context.Context, reason entry.Reason, atLeast dot.Incarnation) error {
+	for _, c := range d.store.Chains() {
+		atLeast = max(atLeast, c.Chain.Incarnation+1)
+	}
+	l, err := d.book.Begin(reason, atLeast)
+	if err != nil {
+		return err
+	}
+	d.cfg.Log.Warn("this device goes on in a new life", "life", uint64(l.Incarnation), "after", uint64(l.Previous), "reason", life.Words(l.Reason))
+	return d.store.Begin(ctx, l.Incarnation, l.Origin())
+}
+
+// hearLives takes the hub's word on lives. What is held under a number that is
+// another life's gets other names; until then it is not sent.
+func (d *Device) hearLives(said []wire.LifeAnswer) error {
+	ctx := context.Background()
+	only := false
+	for _, a := range said {
+		switch a.State {
+		case wire.LifeTaken:
+			if err := d.leave(ctx, a.Incarnation, a.Next); err != nil {
+				return fmt.Errorf("leave life %d, which is another folder's: %w", a.Incarnation, err)
+			}
+		case wire.LifeUplinkOnly:
+			only = only || a.Incarnation == d.book.Current().Incarnation
+		}
+	}
+	d.mu.Lock()
+	d.uplinkOnly = only
+	d.mu.Unlock()
+	return nil
+}
+
+// leave gives all entries of a life other names.
+func (d *Device) leave(ctx context.Context, i, next dot.Incarnation) error {
+	if i == d.id.Incarnation {
+		return errors.New("it is the life of this device's own enrolment: ask the hub's operator")
+	}
+	if i == d.store.Current() {
+		if err := d.newLife(ctx, entry.Diverged, next); err != nil {
+			return err
+		}
+	}
+	for _, c := range d.store.Chains() {
+		if c.Chain.Incarnation == i && c.Last > 0 {
+			if err := d.rehome(ctx, c.Chain, 0); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rehome ends a chain at seq; what lies above goes on in the current life, or in
+// one more when that has entries of its own in the lane already.
+func (d *Device) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
+	st, ok := d.store.Chain(c)
+	if !ok {
+		return fmt.Errorf("%s is not here", c)
+	}
+	target, _ := d.store.Chain(dot.Chain{Device: c.Device, Incarnation: d.store.Current(), Lane: c.Lane})
+	if c.Incarnation == d.store.Current() || seq < st.Last && target.Last > 0 {
+		if err := d.newLife(ctx, entry.Diverged, 0); err != nil {
+			return err
+		}
+	}
+	n, err := d.store.Rehome(ctx, c, seq)
+	if n > 0 || err == nil {
+		d.cfg.Log.Warn("the hub has another history of a chain", "chain", c.String(), "same_up_to", uint64(seq), "go_on_under_other_names", n)
+	}
+	d.bell.Ring()
+	return err
+}
+
+// mend implements uplink's Mend: it finds the last agreed seq and re-homes every
+// later entry (L3).
+func (d *Device) mend(ctx context.Context, c dot.Chain, compare uplink.Compare) error {
+	r, ok := d.outbox.quarrel(c)
+	st, here := d.store.Chain(c)
+	if !ok || !here {
+		return nil
+	}
+	parts, found, err := d.parting(ctx, c, common(r, st.Stays(), st.Lost), compare)
+	if err != nil {
+		return err
+	}
+	agreed := st.Stays()
+	if found {
+		agreed = parts - 1
+	} else if r.Set().Highest() <= agreed {
+		return fmt.Errorf("%s: the heads differ, and every entry that is on both sides is the same", c)
+	}
+	if err := d.rehome(ctx, c, agreed); err != nil {
+		return err
+	}
+	d.outbox.agree(c)
+	return nil
+}
+
+// common lists what both sides should hold: what the receipt covers up to last,
+// without what damage took here.
+func common(r receipt.Receipt, last dot.Seq, lost lane.Set) []lane.Range {
+	missing := lane.NewSet(r.Set().Missing(last)...)
+	for _, x := range lost {
+		missing = missing.Add(x)
+	}
+	return missing.Missing(last)
+}
+
+// parting finds the first seq of runs at which the hub holds another entry than
+// the device, by comparing digests of ever smaller runs.
+func (d *Device) parting(ctx context.Context, c dot.Chain, runs []lane.Range, compare uplink.Compare) (seq dot.Seq, found bool, err error) {
+	for {
+		differing := false
+		for part := range split(runs) {
+			theirs, err := compare(ctx, part)
+			if err != nil {
+				return 0, false, err
+			}
+			var first lane.Range
+			if first, differing, err = d.firstDiffering(c, part, theirs); err != nil {
+				return 0, false, err
+			}
+			if differing {
+				runs = []lane.Range{first}
+				break
+			}
+		}
+		switch {
+		case !differing && found:
+			return 0, false, fmt.Errorf("%s: the hub's answers do not agree with each other", c)
+		case !differing:
+			return 0, false, nil
+		case runs[0].Len() == 1:
+			return runs[0].First, true, nil
+		}
+		found = true
+	}
+}
+
+func (d *Device) firstDiffering(c dot.Chain, runs []lane.Range, theirs []entry.Hash) (lane.Range, bool, error) {
+	for i, r := range runs {
+		own := wire.NewDigest()
+		if err := d.store.Hashes(c, r, own.Add); err != nil {
+			return r, false, err
+		}
+		if own.Sum() != theirs[i] {
+			return r, true, nil
+		}
+	}
+	return lane.Range{}, false, nil
+}
+
+// pieces is how many runs one question names.
+const pieces = 64
+
+// split cuts runs into questions of at most pieces runs each; a question that
+// has room for more cuts its runs smaller.
+func split(runs []lane.Range) func(yield func([]lane.Range) bool) {
+	return func(yield func([]lane.Range) bool) {
+		var total uint64
+		for _, r := range runs {
+			total += r.Len()
+		}
+		size := dot.Seq(max(1, (total+pieces-1)/pieces)) //nolint:gosec // a part of a chain
+		var part []lane.Range
+		for _, r := range runs {
+			for first := r.First; first <= r.Last; first += size {
+				part = append(part, lane.Run(first, min(r.Last, first+size-1)))
+				if len(part) == pieces {
+					if !yield(part) {
+						return
+					}
+					part = nil
+				}
+			}
+		}
+		if len(part) > 0 {
+			yield(part)
+		}
+	}
+}
+
+// ended says in a hello which chains end below what this folder once declared.
+func (d *Device) ended() []wire.Ended {
+	var out []wire.Ended
+	for _, c := range d.store.Chains() {
+		if c.End != nil && c.End.Seq < c.Last {
+			out = append(out, wire.Ended{Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last, Head: c.Head})
+		}
+	}
+	return out[max(0, len(out)-wire.MaxLives):]
+}
