@@ -71,6 +71,9 @@ func printStatus(app *cli.App, s web.Status) error {
 	if err := app.Printf("Device %s. %s %s\n", s.Device, words, carried); err != nil {
 		return err
 	}
+	if err := printLife(app, s.Life); err != nil {
+		return err
+	}
 	link := string(s.Link.State)
 	if s.Link.Words != "" {
 		link += " (" + s.Link.Words + ")"
@@ -100,3 +103,18 @@ func printFindings(app *cli.App, found []web.Finding) error {
 }
 
 func num[N ~uint32 | ~uint64](n N) string { return strconv.FormatUint(uint64(n), 10) }
+
+// printLife says what is unusual about the folder's life.
+func printLife(app *cli.App, l web.Life) error {
+	if l.Rehomed > 0 || l.UplinkOnly {
+		words := fmt.Sprintf("This folder lives life %d, since %s.", l.Incarnation, l.Why)
+		if l.Rehomed > 0 {
+			words += fmt.Sprintf(" The hub had another history: %d records go on under other names, none is lost.", l.Rehomed)
+		}
+		if l.UplinkOnly {
+			words += " It is a copy of one that is in use: what is captured here is sent, and nothing comes until the hub's operator confirms it."
+		}
+		return app.Printf("%s\n", words)
+	}
+	return nil
+}

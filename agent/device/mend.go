@@ -7,6 +7,7 @@ import (
 
 	"otor/agent/life"
 	"otor/agent/uplink"
+	"otor/agent/web"
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/lane"
@@ -221,4 +222,19 @@ func (d *Device) ended() []wire.Ended {
 		}
 	}
 	return out[max(0, len(out)-wire.MaxLives):]
+}
+
+// lifeStatus says which life the folder lives and how that came.
+func (d *Device) lifeStatus() web.Life {
+	now := d.book.Current()
+	l := web.Life{Incarnation: now.Incarnation, Since: now.Since.In(d.cfg.Zone), Why: life.Words(now.Reason)}
+	for _, c := range d.store.Chains() {
+		if c.End != nil {
+			l.Rehomed += c.End.Done.Len()
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l.UplinkOnly = d.uplinkOnly
+	return l
 }

@@ -39,6 +39,7 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 			}
 		}
 	}
+	s.Life = d.lifeStatus()
 	s.Link = d.linkStatus()
 	if at := d.store.Contact().LastContact; !at.IsZero() {
 		at = at.In(d.cfg.Zone)

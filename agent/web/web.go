@@ -62,6 +62,7 @@ type Status struct {
 	LastContact *time.Time   `json:"last_contact"` // nil: never
 	DiskFree    uint64       `json:"disk_free"`    // bytes
 	Findings    []Finding    `json:"findings"`
+	Life        Life         `json:"life"` // the one that the folder lives now
 }
 
 // MarshalJSON writes empty lists as [] rather than null.
@@ -86,6 +87,19 @@ type LaneStatus struct {
 	Received    dot.Seq         `json:"received"`
 	Archived    dot.Seq         `json:"archived"`
 	Head        entry.Hash      `json:"head"`
+}
+
+// Life is the life that a device's folder lives now.
+type Life struct {
+	Incarnation dot.Incarnation `json:"incarnation"`
+	Since       time.Time       `json:"since,omitzero"`
+	Why         string          `json:"why,omitempty"` // in words
+	// Rehomed counts entries that go on under other names, since the hub has
+	// another history under those that they had.
+	Rehomed uint64 `json:"rehomed"`
+	// UplinkOnly: the hub takes the folder for a copy of one that is live. It may
+	// send, and gets nothing until an operator confirms it.
+	UplinkOnly bool `json:"uplink_only"`
 }
 
 // LinkState is what the link to the hub is doing.

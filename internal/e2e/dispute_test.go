@@ -94,7 +94,7 @@ func TestOlderCopy(t *testing.T) {
 		t.Errorf("%d entries on the device, want 7", got)
 	}
 	s := a.Status(t)
-	if s.Waiting != 0 || !s.NothingLost || len(s.Findings) != 0 {
+	if s.Waiting != 0 || !s.NothingLost || len(s.Findings) != 0 || s.Life.Incarnation != 2 || s.Life.Rehomed != 5 {
 		t.Errorf("status: %+v", s)
 	}
 	a.Do(t, "doctor", "--json").Want(t, cli.OK)
