@@ -31,7 +31,7 @@ var (
 func editor(t *testing.T, s *store.Store) func(phone string, stock int64) dot.Dot {
 	t.Helper()
 	f, err := form.New(form.Form{
-		ID: "edit", Version: 1, Lane: dot.Record, Entity: "household", Saves: []form.Save{{Type: "household", Edit: true}},
+		ID: "edit", Version: 1, Lane: dot.Record, Entity: "household", Saves: []form.Save{{Type: "household"}},
 		Fields: []form.Field{{Name: "phone", Kind: form.Text, SaveTo: "phone"}, {Name: "stock", Kind: form.Integer, SaveTo: "stock"}},
 	})
 	if err != nil {

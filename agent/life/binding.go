@@ -15,7 +15,7 @@ import (
 )
 
 // Binding is what a life is bound to. An empty part is not known, and says
-// nothing (docs/adr/0007-what-a-life-is-bound-to.md).
+// nothing (docs/adr/0009-what-a-life-is-bound-to.md).
 type Binding struct {
 	// Machine is a hash of the system's own id of the machine.
 	Machine string `json:"machine,omitempty"`

@@ -188,7 +188,7 @@ func (a *applier) insert() error {
 			e := a.p.entries[s-a.p.header.Run.First]
 			e.Judgement = lateFor(e.Dot)
 			if len(e.Touches) > 0 {
-				a.taken = append(a.taken, e)
+				a.taken = append(a.taken, e) // its dot is disposed of
 			}
 			rows = append(rows, e)
 		}
@@ -339,9 +339,6 @@ func (a *applier) release(seg store.Segment, head entry.Hash) (entry.Hash, error
 		now.ReceivedAt = a.p.at
 		if !links {
 			a.unlinked++
-			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
-			now.Noted = nil
-			now.Touches = nil // of another history: nothing here was disposed of
 			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
 			head = entry.Next(head, e.Raw) // nothing was disposed of here: it is of another history
 			continue
