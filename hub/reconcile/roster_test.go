@@ -32,7 +32,7 @@ func TestRoster(t *testing.T) {
 			switch d.Cmd {
 			case "known": // ref | name | number | birth | phone | seen
 				known = nil
-				for _, line := range strings.Split(d.Input, "\n") {
+				for line := range strings.SplitSeq(d.Input, "\n") {
 					f := strings.Split(line, "|")
 					for i := range f {
 						f[i] = strings.TrimSpace(f[i])

@@ -22,7 +22,7 @@ type line struct {
 // Chinese breaks anywhere, other scripts at blanks where there are some.
 func (p *printer) set(text, face string, size, width float64) ([]line, error) {
 	var out []line
-	for _, para := range strings.Split(strings.ReplaceAll(text, "\r", ""), "\n") {
+	for para := range strings.SplitSeq(strings.ReplaceAll(text, "\r", ""), "\n") {
 		var cur line
 		for _, word := range words(para) {
 			runs, w, err := p.measure(word, face, size)
