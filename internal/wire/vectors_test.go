@@ -2,9 +2,11 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/feed"
 	"otor/internal/golden"
 	"otor/internal/identity"
 	"otor/internal/wire"
@@ -139,6 +142,70 @@ func refused[M wire.Message](t *testing.T, name string, m M) {
 	}
 }
 
+var feedNews = wire.FeedNews{N: 4711, Mark: feed.Mark{1, 2, 3, 4, 5, 6, 7, 8}}
+
+func feedContact() (wire.Hello, wire.Welcome) {
+	at := []wire.ScopeAt{{Scope: "device:D-101", N: 3, Mark: feed.Mark{9}}, {Scope: "all"}}
+	return wire.Hello{Clock: 1758160020000, Version: "0.3.0", Feeds: at},
+		wire.Welcome{Time: 1758157200000, Epoch: []byte{0x82, 0x40, 0x40}, Receipts: [][]byte{}, Heads: at}
+}
+
+func pulls() []wire.Pull {
+	return []wire.Pull{
+		{Scope: "all", Incarnation: 1},
+		{Scope: "team", Cursors: [][]byte{{0x82, 0x40, 0x40}}, Bytes: 32768, Incarnation: 2},
+		{Scope: "team", Cursors: [][]byte{{0x82, 0x40, 0x40}}, All: true, Incarnation: 2, Names: []wire.RowName{{Slot: feed.Entity, Key: "household/H-1"}}},
+	}
+}
+
+func feedPages() []wire.FeedPage {
+	return []wire.FeedPage{
+		{Scope: "team", Next: []byte{0x82, 0x40, 0x40}, Body: []byte{1, 2}, More: true, After: 17},
+		{Scope: "team", Turn: wire.Ask},
+		{Scope: "team", Turn: wire.Resume, Next: []byte{0x82, 0x40, 0x40}},
+		{Scope: "team", Turn: wire.Rebase},
+		{Scope: "team", Next: []byte{0x82, 0x40, 0x40}, Body: []byte{1, 2}, Answered: 1},
+		{Scope: "team", Refused: &wire.Refusal{Code: "not_granted", What: "the device is not granted this scope", Which: "team"}},
+	}
+}
+
+func TestPullsAreChecked(t *testing.T) {
+	for i, p := range pulls() {
+		b, err := wire.Marshal(p)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		equal(t, b, p)
+	}
+	for i, p := range feedPages() {
+		b, err := wire.Marshal(p)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		equal(t, b, p)
+	}
+	refused(t, "no scope", wire.Pull{Incarnation: 1})
+	refused(t, "no life", wire.Pull{Scope: "a"})
+	refused(t, "too many cursors", wire.Pull{Scope: "a", Incarnation: 1, Cursors: make([][]byte, feed.MaxCursors+1)})
+	refused(t, "too many names", wire.Pull{Scope: "a", Incarnation: 1, Names: make([]wire.RowName, wire.MaxNames+1)})
+	refused(t, "no cursor", wire.FeedPage{Scope: "a"})
+	refused(t, "an unknown turn", wire.FeedPage{Scope: "a", Turn: wire.Rebase + 1})
+	refused(t, "too large", wire.FeedPage{Scope: "a", Next: []byte{1}, Body: make([]byte, wire.MaxPage)})
+	refused(t, "a number beyond all", wire.FeedNews{N: feed.MaxN + 1})
+}
+
+func TestNewsOfCredentials(t *testing.T) {
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"nats":{"sub":{"allow":["_INBOX.D-101.>","otor.1.news.all","otor.1.news.gacha:a"]}}}`))
+	if got := wire.NewsOf("h." + claims + ".s"); !slices.Equal(got, []string{"all", "gacha:a"}) {
+		t.Errorf("%v", got)
+	}
+	for _, bad := range []string{"", "a.b", "a.!.c", "a." + base64.RawURLEncoding.EncodeToString([]byte("{")) + ".c"} {
+		if got := wire.NewsOf(bad); got != nil {
+			t.Errorf("%q: %v", bad, got)
+		}
+	}
+}
+
 func build(t testing.TB) []vector {
 	out := add(t, nil, "hello", hellos()...)
 	out = add(t, out, "welcome", welcomes()...)
@@ -153,7 +220,13 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: 1758157200000, Within: 12}})
 	h, w = lives()
 	out = add(t, out, "hello of a device that goes on in another life", h)
-	return add(t, out, "welcome about lives", w)
+	out = add(t, out, "welcome about lives", w)
+	hello, welcome := feedContact()
+	out = add(t, out, "hello with feeds", hello)
+	out = add(t, out, "welcome with heads", welcome)
+	out = add(t, out, "pull", pulls()...)
+	out = add(t, out, "feed page", feedPages()...)
+	return add(t, out, "feed news", feedNews)
 }
 
 func committed(t testing.TB) []vector {
