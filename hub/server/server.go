@@ -60,6 +60,9 @@ type Config struct {
 	Zone     *time.Location // where dates are reckoned and times shown
 	Demo     bool           // accept fictional resident numbers
 	SkewFlag time.Duration  // clock errors from here on are findings; default 5 min
+	// FeedHorizon is how long feeds remember what went away: a device that was
+	// away for longer loads its scopes anew. Default 180 days.
+	FeedHorizon time.Duration
 	// CredentialTTL is how long devices' credentials last unless a contact renews
 	// them; default and at most 30 days.
 	CredentialTTL time.Duration
@@ -180,6 +183,9 @@ func (cfg *Config) fill() {
 	if cfg.Zone == nil {
 		cfg.Zone = time.Local
 	}
+	if cfg.FeedHorizon == 0 {
+		cfg.FeedHorizon = 180 * 24 * time.Hour
+	}
 	if cfg.SkewFlag == 0 {
 		cfg.SkewFlag = 5 * time.Minute
 	}
@@ -292,6 +298,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
+	group.Go(func() error { s.forget(ctx); return nil })
 	group.Go(func() error {
 		s.glance(ctx)
 		return nil
@@ -370,6 +377,26 @@ func (s *Server) refill(ctx context.Context, d dot.Device, data []byte) []byte {
 	}
 	s.cfg.Log.Error("device not refilled", "device", string(d), "err", err)
 	return nil
+}
+
+// forget has feeds forget, once a day, what went away before the horizon.
+func (s *Server) forget(ctx context.Context) {
+	for {
+		n, err := s.store.CollectFeeds(ctx, s.cfg.Now().Add(-s.cfg.FeedHorizon).UnixMilli())
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.cfg.Log.Error("feeds keep what went away long ago", "err", err)
+		case n > 0:
+			s.cfg.Log.Info("feeds forgot what went away long ago", "rows", n)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(24 * time.Hour):
+		}
+	}
 }
 
 // pull answers a device that asks for what is new.
