@@ -15,6 +15,7 @@ import (
 func newServe(app *cli.App) *cobra.Command {
 	c := &choices{make: true}
 	var natsURL, dsn string
+	var horizon time.Duration
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the hub", Args: cli.NoArgs,
 		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nPrints the address that opens the pages in a browser on this machine.",
@@ -32,6 +33,10 @@ func newServe(app *cli.App) *cobra.Command {
 				return err
 			}
 			var s *server.Server
+			if horizon < 24*time.Hour {
+				return cli.Misuse("--feed-horizon", "%s is too short: every device that was away for longer would load everything anew", "write it like 4320h, at least 24h", horizon)
+			}
+			cfg.FeedHorizon = horizon
 			cfg.Ready = func() { announce(app, s) }
 			if s, err = openPatiently(cmd.Context(), app, cfg); err != nil {
 				return err
@@ -45,6 +50,7 @@ func newServe(app *cli.App) *cobra.Command {
 	f.StringVar(&c.pack, "pack", "", "`folder` of the form pack (default: the built-in one)")
 	f.BoolVar(&c.demo, "demo-numbers", false, "take fictional resident numbers as good ones")
 	f.Var(&c.maxStore, "max-store", "most `bytes` that wait in the NATS streams, such as 512MiB (default 1GiB)")
+	f.DurationVar(&horizon, "feed-horizon", 180*24*time.Hour, "how long feeds remember what went away (`time` such as 4320h)")
 	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
 	f.StringVar(&dsn, "db", "", "`name` of a PostgreSQL database; not in this version")
 	return cli.KeepsRunning(cmd)

@@ -13,12 +13,15 @@ import (
 	"otor/internal/feed"
 )
 
-// What the store and the hub's feeds have in common; see package feed.
 type (
-	Feed       = feed.State
+	// Feed is how far the device has come with a scope.
+	Feed = feed.State
+	// HeldCursor is one of the hub's cursors that it passed.
 	HeldCursor = feed.Held
-	Page       = feed.Page
-	Fetched    = feed.Fetched
+	// Page is a checked page, to be applied.
+	Page = feed.Page
+	// Fetched is the answer about doubtful rows.
+	Fetched = feed.Fetched
 )
 
 // feedRow is the row under 34.

@@ -321,9 +321,9 @@ func TestFeedProperty(t *testing.T) {
 			case "restore":
 				h.restore()
 			case "pull":
-				h.pull(rt, t.Context(), s, 1+dice.IntN(3))
+				h.pull(t.Context(), rt, s, 1+dice.IntN(3))
 			case "fetch":
-				h.fetch(rt, t.Context(), s, 1+dice.IntN(3))
+				h.fetch(t.Context(), rt, s, 1+dice.IntN(3))
 			case "rebase":
 				if err := s.RebaseFeed(t.Context(), "a"); err != nil {
 					rt.Fatal(err)
@@ -336,7 +336,7 @@ func TestFeedProperty(t *testing.T) {
 			}
 		}
 		for range 200 {
-			if h.pull(rt, t.Context(), s, 3) {
+			if h.pull(t.Context(), rt, s, 3) {
 				break
 			}
 		}
@@ -344,7 +344,7 @@ func TestFeedProperty(t *testing.T) {
 			if !s.Feed("a").Doubt {
 				break
 			}
-			h.fetch(rt, t.Context(), s, 3)
+			h.fetch(t.Context(), rt, s, 3)
 		}
 		if got, want := shown(t, s, "a"), h.words(); got != want {
 			rt.Fatalf("the device shows %q, the hub has %q", got, want)
@@ -402,7 +402,7 @@ func (h *feedHub) words() string {
 }
 
 // pull does what a device and a hub do together; done: nothing is left to pull.
-func (h *feedHub) pull(rt *rapid.T, ctx context.Context, s *store.Store, most int) (done bool) {
+func (h *feedHub) pull(ctx context.Context, rt *rapid.T, s *store.Store, most int) (done bool) {
 	f := s.Feed("a")
 	for i, c := range f.Cursors {
 		if h.marks[anchorOf(c)] != c.Mark {
@@ -414,7 +414,7 @@ func (h *feedHub) pull(rt *rapid.T, ctx context.Context, s *store.Store, most in
 			}
 			f = s.Feed("a")
 		}
-		return h.send(rt, ctx, s, f, most)
+		return h.send(ctx, rt, s, f, most)
 	}
 	if len(f.Cursors) > 0 {
 		if err := s.RebaseFeed(ctx, "a"); err != nil {
@@ -422,7 +422,7 @@ func (h *feedHub) pull(rt *rapid.T, ctx context.Context, s *store.Store, most in
 		}
 		f = s.Feed("a")
 	}
-	return h.send(rt, ctx, s, f, most)
+	return h.send(ctx, rt, s, f, most)
 }
 
 // cursor is at n, as the feed is now. What is signed says how far that was.
@@ -432,7 +432,7 @@ func (h *feedHub) cursor(n uint64) store.HeldCursor {
 
 func anchorOf(c store.HeldCursor) uint64 { return binary.BigEndian.Uint64(c.Signed) }
 
-func (h *feedHub) send(rt *rapid.T, ctx context.Context, s *store.Store, f store.Feed, most int) (done bool) {
+func (h *feedHub) send(ctx context.Context, rt *rapid.T, s *store.Store, f store.Feed, most int) (done bool) {
 	p := store.Page{Scope: "a", From: f.Position()}
 	for _, r := range h.sorted() {
 		if r.N <= p.From.N {
@@ -458,7 +458,7 @@ func (h *feedHub) send(rt *rapid.T, ctx context.Context, s *store.Store, f store
 	return false
 }
 
-func (h *feedHub) fetch(rt *rapid.T, ctx context.Context, s *store.Store, most int) {
+func (h *feedHub) fetch(ctx context.Context, rt *rapid.T, s *store.Store, most int) {
 	names, all, err := s.Doubtful(ctx, "a", most)
 	if err != nil {
 		rt.Fatal(err)

@@ -87,7 +87,7 @@ func (f Finding) lasting() bool {
 	switch f.Code {
 	case CodeEntriesLost, CodeEntryDamaged, CodeChainBroken, CodeFileDamaged, CodeFileExtra, CodeEndUnknown:
 		return true
-	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken:
+	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken, CodeBaseDamaged:
 	}
 	return false
 }
