@@ -2,6 +2,7 @@ package main
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,15 +27,12 @@ func newItems(app *cli.App) *cobra.Command {
 				}
 				rows := [][]string{{"ITEM", "KIND", "ABOUT", "FIELD", "ENTRIES", "OPENED", "STATE"}}
 				for _, it := range items {
-					entries := ""
+					entries := make([]string, len(it.Entries))
 					for i, d := range it.Entries {
-						if i > 0 {
-							entries += " "
-						}
-						entries += d.String()
+						entries[i] = d.String()
 					}
 					rows = append(rows, []string{
-						strconv.FormatInt(it.ID, 10), it.Kind, it.Entity, it.Field, entries, app.Clock(&it.OpenedAt), string(it.State),
+						strconv.FormatInt(it.ID, 10), it.Kind, it.Entity, it.Field, strings.Join(entries, " "), app.Clock(&it.OpenedAt), string(it.State),
 					})
 				}
 				return app.Table(rows)

@@ -133,7 +133,6 @@ func TestOverlay(t *testing.T) {
 	// Both stay through a restart; the hub takes the first in.
 	_ = s.Close()
 	s = reopened(t, dir)
-	put = editor(t, s)
 	if phone, stock, own := look(t, s); phone != "3" || stock != int64(6) || own != 2 {
 		t.Fatalf("after a restart: %v, %v, %d", phone, stock, own)
 	}

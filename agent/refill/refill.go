@@ -51,7 +51,7 @@ const (
 	maxHeld = 4 << 20   // bytes of entries in memory during a walk
 )
 
-// ErrRefused: the hub does not refill this device.
+// ErrRefused says that the hub does not refill this device.
 var ErrRefused = errors.New("the hub does not refill this device")
 
 // Result counts.
@@ -76,8 +76,7 @@ func Fill(ctx context.Context, s Store, p Port) (Result, error) {
 	for _, h := range s.Holes() {
 		n, why, err := fill(ctx, s, p, h)
 		r.Back += n
-		var refused *wire.Refusal
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*wire.Refusal](err); ok {
 			r.Refused = refused
 			return r, fmt.Errorf("%w: %w", ErrRefused, err)
 		}

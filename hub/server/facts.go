@@ -123,13 +123,12 @@ func (s *Server) kinds() []ledger.Kind {
 			After: s.cutOff,
 		},
 		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
-		kind(kindConfirmed, func(tx store.Tx, f ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
 		// A database that was put back may not know the twin, or what lies above the
 		// hole, yet: both are decided all the same.
-		kind(kindTwin, func(tx store.Tx, f ledger.Fact, b twinFact) error {
+		kind(kindTwin, func(tx store.Tx, _ ledger.Fact, b twinFact) error {
 			return tx.ConfirmLife(b.Device, b.Incarnation, b.At)
 		}),
-		kind(kindSealed, func(tx store.Tx, f ledger.Fact, b sealedFact) error {
+		kind(kindSealed, func(tx store.Tx, _ ledger.Fact, b sealedFact) error {
 			_, err := s.sealer().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
 			return err
 		}),

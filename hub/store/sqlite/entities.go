@@ -234,8 +234,10 @@ func (t *tx) PutItem(it store.Item) (id int64, err error) {
 			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, entity_type, entity, field) DO UPDATE SET"+
 			" entries = excluded.entries, evidence = excluded.evidence, opened_at = excluded.opened_at, owner = excluded.owner, state = excluded.state,"+
 			" closed_at = excluded.closed_at, decision = excluded.decision, decided_by = excluded.decided_by, reason = excluded.reason, times = excluded.times RETURNING id",
-			[]any{it.Kind, it.Entity.Type, it.Entity.ID, it.Field, entries, string(it.Evidence), it.OpenedAt, it.Owner, string(it.State),
-				it.ClosedAt, string(decision), it.DecidedBy, it.Reason, int64(it.Times)},
+			[]any{
+				it.Kind, it.Entity.Type, it.Entity.ID, it.Field, entries, string(it.Evidence), it.OpenedAt, it.Owner, string(it.State),
+				it.ClosedAt, string(decision), it.DecidedBy, it.Reason, int64(it.Times),
+			},
 			func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
 		return err
 	})

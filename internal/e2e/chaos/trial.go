@@ -183,7 +183,7 @@ func (t *T) over() {
 	}
 }
 
-// ErrBlind: a control was not found out.
+// ErrBlind says that a control was not found out.
 var ErrBlind = errors.New("a control was not found out")
 
 // proofs is how many trials a broken promise may take to be found out.

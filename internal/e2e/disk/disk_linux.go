@@ -35,7 +35,6 @@ type Disk struct {
 
 	mu     sync.Mutex // guards what follows
 	events []event
-	base   int // events before it are in every image: the file system's making
 	lies   bool
 	writes int // seen since Fail
 	syncs  int
