@@ -15,8 +15,9 @@ func newBench(app *cli.App) *cobra.Command {
 	var o bench.Options
 	cmd := &cobra.Command{
 		Use: "bench", Short: "Measure how fast records are saved on this device, against its bare disk", Args: cli.NoArgs,
-		Long: `Measures P1 (durable captures a second, 16 and 64 writers) and P2 (one capture) of
-docs/performance.md, each against references on the same disk in the same run. The
+		Long: `Measures P1 (durable captures a second, 16 and 64 writers), P2 (one capture) and P7
+(start and memory with 100,000 entries, size of the program) of docs/performance.md,
+each against references on the same disk in the same run. The
 records are made up and are removed afterwards; nothing of this device is touched.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Out, o.JSON = app.Out, app.JSON

@@ -58,6 +58,7 @@ var kinds = []struct {
 	{link.ErrRefused, cli.Credential, "refused", "ask the hub's operator; nothing is lost meanwhile"},
 	{uplink.ErrDisputed, cli.Integrity, codeHistory, "the records stay safe on this device; the operator sees the fork in: hub findings"},
 	{uplink.ErrRefused, cli.Credential, "refused", "ask the hub's operator; nothing is lost meanwhile"},
+	{uplink.ErrSpent, cli.Unreachable, codeSpent, "raise --budget-contact or --budget-day, or wait; nothing is lost meanwhile"},
 	{link.ErrOffline, cli.Unreachable, "unreachable", "everything stays safe on this device; try again where there is signal"},
 	{link.ErrLost, cli.Unreachable, "link_lost", "everything stays safe on this device; try again where there is signal"},
 }
@@ -84,6 +85,7 @@ const (
 	codeRefused  = "refused"
 	codeHistory  = "history_differs"
 	codeInternal = "internal"
+	codeSpent    = "budget_spent"
 )
 
 func exitOfRefusal(code string) cli.Exit {
@@ -94,7 +96,7 @@ func exitOfRefusal(code string) cli.Exit {
 		return cli.Credential
 	case codeHistory:
 		return cli.Integrity
-	case "unreachable", "unfinished", "busy":
+	case "unreachable", "unfinished", "busy", codeSpent:
 		return cli.Unreachable
 	case codeInternal:
 		return cli.Internal

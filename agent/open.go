@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"otor/agent/device"
+	"otor/agent/link"
 	"otor/agent/store"
 	"otor/internal/cli"
 	"otor/internal/pack"
@@ -22,6 +24,8 @@ type choices struct {
 	demo   bool
 	dns    []string
 	rate   rate
+	limits link.Limits
+	alive  time.Duration
 	http   string
 	lang   string
 	repair bool
@@ -39,18 +43,24 @@ func (c *choices) captures(cmd *cobra.Command) {
 // connects adds the flags of commands that go to the hub.
 func (c *choices) connects(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.dns, "dns", nil, "`addresses` of name servers, where the system names none")
+	cmd.Flags().Var((*size)(&c.limits.Contact), "budget-contact", "move at most so much in one contact, both ways, such as 200kB (default: no bound); alerts always go")
+	cmd.Flags().Var((*size)(&c.limits.Day), "budget-day", "move at most so much in a day, both ways, such as 5MB (default: no bound); alerts always go")
+	cmd.Flags().DurationVar(&c.alive, "keep-alive", 4*time.Minute, "`time` between signs of life on an idle link, at least 10s")
 	cmd.Flags().Var(&c.rate, "rate", "send at most so many bytes a second, such as 4000, on a link that is paid for or shared (default: as the link takes)")
 }
 
 // open opens the device in the data folder.
 func (c *choices) open(app *cli.App) (*device.Device, error) {
+	if c.alive != 0 && c.alive < leastAlive {
+		return nil, cli.Misuse("--keep-alive", "%s is too often", "write it like 4m, at least 10s", c.alive)
+	}
 	forms, err := loadPack(c.pack)
 	if err != nil {
 		return nil, err
 	}
 	return device.Open(device.Config{
 		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Types: forms.Domain().Type, Mask: forms.Domain().Mask, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
-		Ready: c.ready, Rate: int(c.rate), Repair: c.repair,
+		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair,
 	})
 }
 
@@ -90,6 +100,45 @@ func (c *choices) either(ctx context.Context, app *cli.App, ask func(*running) e
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// leastAlive spares batteries.
+const leastAlive = 10 * time.Second
+
+// size is a flag's number of bytes, with a unit if need be.
+type size uint64
+
+// Type implements pflag.Value.
+func (s *size) Type() string { return "bytes" }
+
+func (s *size) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*s), 10)
+}
+
+// Set implements pflag.Value.
+func (s *size) Set(text string) error {
+	unit := uint64(1)
+	number := text
+	for _, u := range []struct {
+		name string
+		of   uint64
+	}{{"kB", 1000}, {"MB", 1_000_000}, {"GB", 1_000_000_000}} {
+		if n, ok := strings.CutSuffix(text, u.name); ok {
+			number, unit = n, u.of
+		}
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 40)
+	if err != nil {
+		return errors.New("write a number of bytes, or one with kB, MB or GB behind it")
+	}
+	if err := (link.Limits{Day: n * unit}).Check(); err != nil {
+		return err
+	}
+	*s = size(n * unit)
+	return nil
 }
 
 // rate is a flag's number of bytes a second.

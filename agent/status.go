@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func printStatus(app *cli.App, s web.Status) error {
 	if err := printLife(app, s.Life); err != nil {
 		return err
 	}
-	link := string(s.Link.State)
+	link := linkWords(s.Link)
 	if s.Link.Words != "" {
 		link += " (" + s.Link.Words + ")"
 	}
@@ -91,6 +92,23 @@ func printStatus(app *cli.App, s web.Status) error {
 		return err
 	}
 	return printFindings(app, s.Findings)
+}
+
+// linkWords says in a sentence what the link does.
+func linkWords(l web.Link) string {
+	words := map[web.Doing]string{
+		web.NoSignal: "no signal", web.HubAway: "the hub is away", web.Connects: "connecting", web.Connected: "connected",
+		web.Sending:  fmt.Sprintf("connected, %d of %d sent", l.Done, l.Of),
+		web.DaySpent: "connected, today's budget is used up until tomorrow; alerts still go", web.HubRefuses: "the hub refuses this device",
+		web.ContactSpent: "connected, the budget of this contact is used up; alerts still go",
+	}[l.Doing]
+	if words == "" {
+		words = string(l.State)
+	}
+	if l.ClockOff != 0 {
+		words += fmt.Sprintf("; this device's clock is off by %s, set it", (time.Duration(l.ClockOff) * time.Second).Abs())
+	}
+	return words
 }
 
 func printFindings(app *cli.App, found []web.Finding) error {

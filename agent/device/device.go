@@ -74,6 +74,8 @@ type Config struct {
 	MaxInFlight int
 	Rate        int           // bytes of frames a second, 0: as the link takes
 	Repair      bool          // see [store.Options]
+	Limits      link.Limits   // of what the link may move
+	KeepAlive   time.Duration // between pings on an idle link, 4 minutes when 0
 	MinPause    time.Duration // of the link's reconnecting
 	MaxPause    time.Duration
 }
@@ -102,7 +104,8 @@ type Device struct {
 	mu       sync.Mutex             // guards the following
 	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
 	contacts uint64                 // hellos answered since Open
-	checked  bool                   // the whole store was verified
+	due      uint64                 // the most entries that waited since all was at the hub: of them the page counts
+	check    web.Check              // of the whole store
 	// uplinkOnly: the hub takes this folder for a copy of one that is live.
 	uplinkOnly bool
 	lastSync   error
@@ -147,6 +150,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.link, err = link.New(link.Config{
 		URLs: id.NatsURLs, JWT: id.JWT, Door: id.Door, Knock: d.wallet.knock, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,
 		Dialer: cfg.Dialer, DNS: cfg.DNS, Log: cfg.Log, Now: cfg.Now, MinPause: cfg.MinPause, MaxPause: cfg.MaxPause,
+		PingInterval: cfg.KeepAlive, Limits: cfg.Limits, Traffic: link.Traffic(d.store.Traffic()), Keep: d.keepTraffic,
 	})
 	if err != nil {
 		return nil, err
@@ -156,7 +160,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: d.outbox, Port: d.port, Key: key, Hub: id.HubKey,
 		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Mend: d.mend, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
-		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate,
+		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate, Left: d.left, Noticed: d.bell.Ring,
 	})
 	d.down = downlink.New(downlink.Config{
 		Device: id.Device, Incarnation: func() dot.Incarnation { return id.Incarnation }, Store: d.store, Port: &puller{d.link, id.Device},
@@ -319,7 +323,7 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 		if err == nil && len(d.store.Holes()) > 0 {
 			d.tellRefill(d.Refill(ctx))
 		}
-		if err == nil || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrDisputed) {
+		if err == nil || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrDisputed) || errors.Is(err, uplink.ErrSpent) {
 			return sum, err
 		}
 		select {
@@ -394,7 +398,12 @@ func (d *Device) watchStore(ctx context.Context) error {
 
 // verify checks the whole store once, in the background.
 func (d *Device) verify(ctx context.Context) error {
-	_, err := d.store.Verify(ctx, store.All, nil)
+	_, err := d.store.Verify(ctx, store.All, func(done, total uint64) {
+		d.mu.Lock()
+		d.check.Done, d.check.Total = done, total
+		d.mu.Unlock()
+		d.bell.Ring()
+	})
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -402,7 +411,7 @@ func (d *Device) verify(ctx context.Context) error {
 		return fmt.Errorf("check the store: %w", err)
 	}
 	d.mu.Lock()
-	d.checked = true
+	d.check.Complete = true
 	d.mu.Unlock()
 	d.bell.Ring()
 	<-ctx.Done()

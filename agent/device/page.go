@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"otor/agent/capture"
-	"otor/agent/link"
 	"otor/agent/store"
 	"otor/agent/uplink"
 	"otor/agent/web"
@@ -40,7 +39,7 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 		}
 	}
 	s.Life = d.lifeStatus()
-	s.Link = d.linkStatus()
+	s.Link = d.linkStatus(s.Waiting)
 	if at := d.store.Contact().LastContact; !at.IsZero() {
 		at = at.In(d.cfg.Zone)
 		s.LastContact = &at
@@ -52,6 +51,9 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 		s.NothingLost = s.NothingLost && harmless(f)
 		s.Findings = append(s.Findings, web.Finding{Code: string(f.Code), What: f.What, Which: f.Which, Do: f.Do})
 	}
+	d.mu.Lock()
+	s.Check = d.check
+	d.mu.Unlock()
 	return s, nil
 }
 
@@ -68,33 +70,6 @@ func harmless(f store.Finding) bool {
 	default:
 		return false
 	}
-}
-
-func (d *Device) linkStatus() web.Link {
-	st := d.link.State()
-	l := web.Link{Since: st.Since.In(d.cfg.Zone), Words: st.LastError}
-	switch st.Phase {
-	case link.Online:
-		l.State = web.Online
-	case link.Connecting:
-		l.State = web.Connecting
-	case link.Refused:
-		l.State = web.Refused
-	case link.Offline:
-		l.State = web.Offline
-	}
-	if l.State == web.Offline || l.State == web.Connecting {
-		l.Words = d.expiredWords(st, l.Words)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if st.Phase == link.Online && d.lastSync != nil {
-		l.Words = d.lastSync.Error()
-		if errors.Is(d.lastSync, uplink.ErrRefused) {
-			l.State = web.Refused
-		}
-	}
-	return l
 }
 
 // Log implements web.Device.
@@ -272,6 +247,9 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 		if d.hellos() > hellos && left == 0 {
 			return r, nil
 		}
+		if d.hellos() > hellos && d.uplink.Held() {
+			return r, &web.Refusal{Code: "budget_spent", What: uplink.ErrSpent.Error(), Do: "raise the budget, or wait"}
+		}
 		if d.hellos() > hellos && onlyDisputed(chains) {
 			return r, &web.Refusal{Code: "history_differs", What: uplink.ErrDisputed.Error(), Do: "ask the hub's operator; the records stay safe on this device"}
 		}
@@ -306,7 +284,7 @@ func confirmed(chains []uplink.Chain) uint64 {
 
 // notSynced words why a sync did not finish.
 func (d *Device) notSynced(left int) error {
-	l := d.linkStatus()
+	l := d.linkStatus(uint64(left)) //nolint:gosec // a count
 	r := &web.Refusal{
 		Code: "unreachable", What: "the hub was not reached", Which: l.Words,
 		Do: fmt.Sprintf("%d waiting records stay safe on this device; try again where there is signal", left),

@@ -21,7 +21,8 @@
 //   - [Link] is the connection's keeper; [New] makes it, [Link.Run] runs it.
 //   - [State] is how things are, in a phase and in words; [Link.Changes] signals.
 //   - [Contact] is one connection, with a number and a channel that closes when it is lost.
-//   - [Meter] counts the bytes on the wire, TLS included.
+//   - [Meter] counts the bytes on the wire, TLS included; [Budget] holds them
+//     against what may be spent in a contact and in a day.
 package link
 
 import (
@@ -87,6 +88,12 @@ type Config struct {
 	// said no. nil: the door is not used.
 	Knock Knock
 
+	// Limits bound what is moved; Traffic is what was on the latest day that Keep
+	// was told of. Keep makes a day's traffic outlive the program; nil: it does not.
+	Limits  Limits
+	Traffic Traffic
+	Keep    func(Traffic) error
+
 	PingInterval   time.Duration // 4 minutes when 0; the only idle traffic
 	ConnectTimeout time.Duration // 20 s when 0; for each address
 	MinPause       time.Duration // before the first new attempt, 1 s when 0
@@ -114,16 +121,19 @@ type State struct {
 	Attempts   int       // since the last connection
 	Generation uint64    // the number of the current or latest connection, from 1
 	Expired    bool      // the hub refused the ordinary credentials, and no new ones came yet
+	Reason     Reason    // what LastError is about; empty when online
+	Code       string    // of the hub's refusal, while Refused; empty: its server's own
 }
 
 // Link keeps the connection. All methods are safe for concurrent use.
 type Link struct {
-	cfg   Config
-	key   nkeys.KeyPair
-	dial  *dialer
-	tls   *tls.Config
-	kick  chan struct{} // holds one
-	watch watchers
+	cfg    Config
+	key    nkeys.KeyPair
+	dial   *dialer
+	budget *Budget
+	tls    *tls.Config
+	kick   chan struct{} // holds one
+	watch  watchers
 
 	mu        sync.Mutex
 	held      wire.Credentials
@@ -173,8 +183,12 @@ func New(cfg Config) (*Link, error) {
 			*d.v = d.def
 		}
 	}
+	if err := cfg.Limits.Check(); err != nil {
+		return nil, fmt.Errorf("link of %s: %w", cfg.Device, err)
+	}
+	dial := &dialer{Dialer: cfg.Dialer, timeout: cfg.ConnectTimeout}
 	return &Link{
-		cfg: cfg, key: key, dial: &dialer{Dialer: cfg.Dialer, timeout: cfg.ConnectTimeout}, tls: newTLS(root),
+		cfg: cfg, key: key, dial: dial, tls: newTLS(root), budget: newBudget(cfg.Limits, cfg.Traffic, dial.meter, cfg.Now, cfg.Keep),
 		kick: make(chan struct{}, 1), arrived: make(chan struct{}),
 		state: State{Phase: Offline, Since: cfg.Now()}, held: wire.Credentials{JWT: cfg.JWT, Door: cfg.Door},
 	}, nil
@@ -284,6 +298,9 @@ func (l *Link) OnNews(f func(subject string, data []byte)) {
 // Meter returns the bytes that went over the wire since New, both ways.
 func (l *Link) Meter() Meter { return l.dial.meter() }
 
+// Budget is what the link may move.
+func (l *Link) Budget() *Budget { return l.budget }
+
 func (l *Link) current() *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -302,10 +319,10 @@ func (l *Link) setPhase(p Phase, err error) {
 	case Connecting:
 		l.state.Attempts++
 	case Online:
-		l.state.Attempts, l.state.LastError, l.state.Expired = 0, "", false
+		l.state.Attempts, l.state.LastError, l.state.Expired, l.state.Reason, l.state.Code = 0, "", false, "", ""
 	case Offline, Refused:
 		if err != nil {
-			l.state.LastError = words(err)
+			l.state.LastError, l.state.Reason, l.state.Code = words(err), reason(err), code(err)
 		}
 	}
 	l.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -48,6 +49,12 @@ func newTLS(root *x509.Certificate) *tls.Config {
 // over. It returns whether there was a connection, and the reason of its end.
 func (l *Link) contact(ctx context.Context) (online bool, err error) {
 	l.setPhase(Connecting, nil)
+	l.budget.begin()
+	defer func() {
+		if err := l.budget.Keep(); err != nil {
+			l.cfg.Log.Warn("link to the hub", "error", err)
+		}
+	}()
 	s, err := l.open(ctx, l.credentials().JWT)
 	if authError(err) && l.hasDoor() {
 		l.expired()
@@ -242,6 +249,32 @@ func authError(err error) bool {
 }
 
 func refused(err error) bool { return errors.Is(err, ErrRefused) || authError(err) }
+
+// reason sorts why there is no connection.
+func reason(err error) Reason {
+	switch {
+	case err == nil:
+		return ""
+	case refused(err):
+		return HubRefuses
+	case errors.Is(err, trust.ErrNotTheHub):
+		return NotTheHub
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, syscall.ECONNREFUSED):
+		return HubAway // its machine answers: nobody listens there
+	case errors.Is(err, ErrLost):
+		return Lost
+	default:
+		return NoSignal
+	}
+}
+
+// code is that of the hub's own refusal, if it is one.
+func code(err error) string {
+	if no, ok := errors.AsType[*wire.Refusal](err); ok {
+		return no.Code
+	}
+	return ""
+}
 
 // words says for a person why there is no connection.
 func words(err error) string {

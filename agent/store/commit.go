@@ -30,6 +30,7 @@ type request struct {
 	answer      bool          // the receipts are a hello's answer
 	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
 	contact     *Contact
+	traffic     *Traffic
 	refill      *refill
 	formDraft   *FormDraft // to keep; without content: to drop
 	findings    *findingsRow
@@ -220,6 +221,9 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	}
 	if p.contact != nil {
 		s.contact = *p.contact
+	}
+	if p.traffic != nil {
+		s.traffic = *p.traffic
 	}
 	s.takeFeeds(p)
 	p.settleDrafts()

@@ -124,11 +124,14 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 	case kindSetting:
 		var r contactRow
 		var f findingsRow
+		var t Traffic
 		switch {
 		case bytes.Equal(key, contactKey) && open(&r):
 			s.contact = r.contact()
 		case bytes.Equal(key, findingsKey) && open(&f):
 			s.kept = f.findings()
+		case bytes.Equal(key, trafficKey) && open(&t):
+			s.traffic = t
 		}
 	}
 }

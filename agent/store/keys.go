@@ -25,12 +25,14 @@ const (
 const (
 	settingContact  = 0x01
 	settingFindings = 0x02
+	settingTraffic  = 0x03
 )
 
 var (
 	formatKey   = []byte{kindFormat}
 	contactKey  = []byte{kindSetting, settingContact}
 	findingsKey = []byte{kindSetting, settingFindings}
+	trafficKey  = []byte{kindSetting, settingTraffic}
 )
 
 // chainKey is the key of a chain's row of that kind, and the prefix of its entries.

@@ -18,6 +18,7 @@ type plan struct {
 	appended map[dot.Chain]bool
 	settled  map[dot.Chain]bool
 	contact  *Contact
+	traffic  *Traffic
 
 	feeds    map[string]*feedState  // scopes that changed; nil: forgotten
 	bases    map[string]bool        // base keys that were planned: whether a row stands there
@@ -51,6 +52,9 @@ func (s *Store) plan(batch []*request) *plan {
 			r.err = p.addRow(findingsKey, r.findings)
 		case r.contact != nil:
 			p.contact = r.contact
+		case r.traffic != nil:
+			p.traffic = r.traffic
+			r.err = p.addRow(trafficKey, r.traffic)
 		case r.feed != nil:
 			if err := p.feed(r.feed, now); err != nil { // half of it may be planned
 				return refuseAll(batch, err)

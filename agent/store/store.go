@@ -62,6 +62,7 @@ type Store struct {
 	formDrafts map[string]draftState // by id
 	chains     map[dot.Chain]*ChainState
 	contact    Contact
+	traffic    Traffic
 	feeds      map[string]*feedState // by scope
 	findings   []Finding
 	unkept     bool // findings changed since they were kept

@@ -35,8 +35,9 @@ func (p *pace) pause(size int) time.Duration {
 	return time.Duration(float64(size) / p.limit * float64(time.Second))
 }
 
-// plan gives the number of entries for the next frame, and how hard to compress.
-func (p *pace) plan() (entries int, level batch.Level) {
+// plan gives the number of entries for the next frame, how large it should
+// become, at most so many bytes, and how hard to compress.
+func (p *pace) plan(most int) (entries, bytes int, level batch.Level) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	size := float64(firstFrame)
@@ -46,10 +47,11 @@ func (p *pace) plan() (entries int, level batch.Level) {
 	if p.limit > 0 {
 		size = min(size, p.limit*frameSeconds)
 	}
+	size = min(size, float64(most))
 	if p.rate > fastLink {
 		level = batch.Fast
 	}
-	return min(max(1, int(size/p.perEntry)), batch.MaxCount), level
+	return min(max(1, int(size/p.perEntry)), batch.MaxCount), int(size), level
 }
 
 // packed learns the size of an entry in a frame.

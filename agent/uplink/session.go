@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"otor/internal/batch"
 	"otor/internal/dot"
 	"otor/internal/lane"
 	"otor/internal/receipt"
@@ -22,6 +21,9 @@ var ErrRefused = errors.New("the hub refuses this device")
 // one that the device has seen, and goes on so when it is shown that.
 var ErrBehind = errors.New("the hub answers from an older copy of its database than this device has seen, and does not take notice of that; " +
 	"nothing was settled and nothing is lost: tell the hub's operator")
+
+// ErrSpent marks a contact that ended with records waiting, for want of budget.
+var ErrSpent = errors.New("the budget of bytes is used up; the records that wait stay safe here, and alerts still go")
 
 // frame is one frame that is on its way or in custody.
 type frame struct {
@@ -102,6 +104,9 @@ func (s *session) run(ctx context.Context, once bool) error {
 			return err
 		}
 		if once && !more && len(s.frames) == 0 {
+			if _, _, due := s.next(); due {
+				return ErrSpent
+			}
 			return s.disputes()
 		}
 		if err := s.wait(ctx, more); err != nil {
@@ -210,13 +215,22 @@ func (s *session) fill(ctx context.Context) (more bool, err error) {
 		}
 		c, due, ok := s.next()
 		if !ok {
+			s.hold(false)
 			return false, nil
+		}
+		if c.Chain.Lane != dot.Alert && s.affordable() < leastSpend {
+			s.hold(true)
+			return false, nil // until the budget is another, or there is an alert
 		}
 		if !s.windows[c.Chain.Lane].Open(firstFrame) || c.Chain.Lane != dot.Alert && s.onTheWay() > s.pace.depth() {
 			return true, nil
 		}
-		if err := s.send(ctx, c, due); err != nil {
-			return true, err
+		held, err := s.send(ctx, c, due)
+		if c.Chain.Lane != dot.Alert {
+			s.hold(held)
+		}
+		if held || err != nil {
+			return !held, err
 		}
 	}
 }
@@ -245,102 +259,6 @@ func (s *session) next() (Chain, lane.Range, bool) {
 		}
 	}
 	return Chain{}, lane.Range{}, false
-}
-
-// onTheWay is the number of bytes published and not yet in custody.
-func (s *session) onTheWay() int {
-	n := 0
-	for _, f := range s.frames {
-		if f.taken.IsZero() {
-			n += f.size
-		}
-	}
-	return n
-}
-
-// gated cuts a run to the first stretch that the gate lets pass as one group.
-func (s *session) gated(c dot.Chain, r lane.Range) (lane.Range, bool) {
-	if s.cfg.Gate == nil {
-		return r, true
-	}
-	for first := r.First; first <= r.Last; first++ {
-		open, group := s.cfg.Gate(c.At(first))
-		if !open {
-			continue
-		}
-		last := first
-		for last < r.Last {
-			if o, g := s.cfg.Gate(c.At(last + 1)); !o || g != group {
-				break
-			}
-			last++
-		}
-		return lane.Run(first, last), true
-	}
-	return lane.Range{}, false
-}
-
-// send seals the start of a due run into a frame and publishes it.
-func (s *session) send(ctx context.Context, c Chain, due lane.Range) error {
-	count, level := s.pace.plan()
-	if s.cfg.MaxEntries > 0 {
-		count = min(count, s.cfg.MaxEntries)
-	}
-	count = int(min(uint64(count), due.Len()))
-	run, err := s.cfg.Outbox.Read(c.Chain, due.First, count, batch.MaxRaw/2)
-	if err != nil {
-		return fmt.Errorf("read %s from %d: %w", c.Chain, due.First, err)
-	}
-	if len(run.Entries) == 0 || run.First != due.First {
-		return s.skipped(c.Chain, due.First)
-	}
-	entries := run.Entries
-	sealed, h, err := batch.Seal(c.Chain, run.First, run.Before, entries, s.cfg.Key, level)
-	for errors.Is(err, batch.ErrTooLarge) && len(entries) > 1 {
-		entries = entries[:(len(entries)+1)/2]
-		sealed, h, err = batch.Seal(c.Chain, run.First, run.Before, entries, s.cfg.Key, level)
-	}
-	if err != nil {
-		return err
-	}
-	s.pace.packed(len(entries), len(sealed))
-	wait, err := s.cfg.Port.Post(c.Chain.Lane, sealed)
-	if err != nil {
-		return fmt.Errorf("send %s %s: %w", c.Chain, h.Run, err)
-	}
-	s.nextName++
-	f := &frame{name: s.nextName, chain: c.Chain, run: h.Run, size: len(sealed), since: time.Now()}
-	s.frames[f.name] = f
-	s.windows[c.Chain.Lane].Add(f.name, f.size)
-	if pause := s.pace.pause(f.size); pause > 0 {
-		s.notBefore = time.Now().Add(pause)
-	}
-	s.result.Sent += len(entries)
-	s.Uplink.sent.Add(uint64(len(entries)))
-	go func() {
-		sctx, cancel := context.WithTimeout(ctx, sendTimeout)
-		defer cancel()
-		err := wait(sctx)
-		if err == nil {
-			s.pace.moved(len(sealed), f.since, time.Now())
-		}
-		select {
-		case s.outcomes <- outcome{f.name, err}:
-		case <-ctx.Done(): // the session is over
-		}
-	}()
-	return nil
-}
-
-// skipped checks that an entry which cannot be read is known as lost, so that
-// the others go on.
-func (s *session) skipped(c dot.Chain, seq dot.Seq) error {
-	for _, now := range s.cfg.Outbox.Chains() {
-		if now.Chain == c && now.Lost.Contains(seq) {
-			return nil
-		}
-	}
-	return fmt.Errorf("read %s: the store has no such entry and does not know why; run: agent doctor", c.At(seq))
 }
 
 // wait takes the next event: a publish's outcome, receipts, a wake, or time passing.

@@ -125,6 +125,12 @@ type Config struct {
 	// Within draws a moment before a time has passed, for what many devices are
 	// asked to do at once. nil: at random.
 	Within func(most time.Duration) time.Duration
+	// Left says how many bytes may still be sent and received, frames that are
+	// under way included, and whether that is bounded at all. It holds records back,
+	// never an alert. nil: unbounded.
+	Left func() (bytes uint64, bounded bool)
+	// Noticed is told when [Uplink.Held] has changed; may be nil.
+	Noticed func()
 	// Rate bounds what is sent, in bytes of frames a second, for links that are
 	// paid for or shared. 0: as much as the link takes.
 	Rate int
@@ -158,6 +164,7 @@ type Uplink struct {
 	receipts chan []receipt.Receipt
 	calls    chan wire.Call // the latest one
 
+	held           atomic.Bool   // records wait for a budget
 	heard          atomic.Uint64 // the run of the hub that called last
 	again          atomic.Bool
 	sent, received atomic.Uint64
@@ -247,6 +254,16 @@ type Totals struct{ Sent, Received uint64 }
 // Totals returns what all sessions did so far.
 func (u *Uplink) Totals() Totals {
 	return Totals{Sent: u.sent.Load(), Received: u.received.Load()}
+}
+
+// Held reports whether records wait because the budget is used up.
+func (u *Uplink) Held() bool { return u.held.Load() }
+
+// hold notes whether they do.
+func (u *Uplink) hold(held bool) {
+	if u.held.Swap(held) != held && u.cfg.Noticed != nil {
+		u.cfg.Noticed()
+	}
 }
 
 // Again makes the running session say hello once more.

@@ -29,6 +29,8 @@ type phone struct {
 	rows     []web.EntryRow // oldest first
 	puts     []web.PutRequest
 	state    web.LinkState
+	link     web.Link // but for state and since
+	check    web.Check
 	lost     bool
 	findings []web.Finding
 	received int
@@ -69,11 +71,12 @@ func (p *phone) Status(context.Context) (web.Status, error) {
 		return web.Status{}, p.broken
 	}
 	last := dot.Seq(len(p.rows))
-	since := noon.Add(-40 * time.Minute)
+	link := p.link
+	link.State, link.Since = p.state, noon.Add(-40*time.Minute)
 	return web.Status{
 		Device: "D-101", Waiting: uint64(len(p.rows) - p.received), NothingLost: !p.lost,
 		Lanes: []web.LaneStatus{{Incarnation: 1, Lane: dot.Record, Last: last, Received: dot.Seq(p.received), Head: entry.Hash{7}}},
-		Link:  web.Link{State: p.state, Since: since}, LastContact: p.contact, DiskFree: 3 << 30, Findings: p.findings,
+		Link:  link, LastContact: p.contact, Check: p.check, DiskFree: 3 << 30, Findings: p.findings,
 	}, nil
 }
 

@@ -27,6 +27,9 @@ type homeView struct {
 	Link      string // the link's state since when, in words
 	LinkMore  string // trouble with it
 	LinkWhy   string // why the last attempt came to nothing, for whoever wants to know
+	Clock     string // that this phone's clock is wrong; "" if it is not
+	Check     string // how far the check of every entry is
+	Today     string // what went over the link
 	Attempt   string // the latest contact asked for here; "" if there is nothing to say
 	AttemptOK bool
 	Findings  []Finding
@@ -98,6 +101,12 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	} else if st.Link.Words != "" {
 		v.LinkWhy = words.T("home.why", "what", st.Link.Words) // no signal is normal
 	}
+	v.Clock = clockWords(words, st.Link)
+	v.Check = words.T("check.complete")
+	if c := st.Check; !c.Complete {
+		v.Check = words.T("check.running", "n", c.Done, "of", c.Total)
+	}
+	v.Today = words.T("home.today", "size", size(st.Link.Today))
 	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
 	v.Findings = st.Findings
 	v.Tiles = tiles(words, st)
@@ -114,6 +123,9 @@ func sentence(w *webui.Words, st Status, now time.Time) strip {
 	switch st.Link.State {
 	case Offline:
 		out = strip{Tone: "off", Parts: []string{w.T("strip.offline")}}
+		if st.Link.Doing == HubAway {
+			out.Parts[0] = w.T("strip.hub_away")
+		}
 	case Unenrolled:
 		out = strip{Tone: "off", Parts: []string{w.T("strip.unenrolled")}}
 	case Refused:
@@ -158,15 +170,38 @@ func sentence(w *webui.Words, st Status, now time.Time) strip {
 	return out
 }
 
+// linkWords says what the link does, and since when it is up or down.
 func linkWords(w *webui.Words, l Link, now time.Time) string {
 	key := "link." + string(l.State)
+	if w.Has("doing." + string(l.Doing)) {
+		key = "doing." + string(l.Doing)
+	}
+	if l.State == Refused && w.Has("refused."+l.Code) {
+		key = "refused." + l.Code
+	}
 	if !w.Has(key) {
 		return string(l.State)
 	}
+	state := w.T(key, "n", l.Done, "of", l.Of)
 	if l.Since.IsZero() {
-		return w.T(key)
+		return state
 	}
-	return w.T("link.since", "state", w.T(key), "at", w.Clock(now, l.Since), "ago", w.Ago(now, l.Since))
+	return w.T("link.since", "state", state, "at", w.Clock(now, l.Since), "ago", w.Ago(now, l.Since))
+}
+
+// clockWords says that this phone's clock is wrong, and by how much.
+func clockWords(w *webui.Words, l Link) string {
+	off := time.Duration(l.ClockOff) * time.Second
+	switch {
+	case off == 0:
+		return ""
+	case off.Abs() < 2*time.Hour:
+		return w.T("clock.minutes", "n", int64(off.Abs().Minutes()))
+	case off.Abs() < 48*time.Hour:
+		return w.T("clock.hours", "n", int64(off.Abs().Hours()))
+	default:
+		return w.T("clock.days", "n", int64(off.Abs().Hours()/24))
+	}
 }
 
 func total(st Status, of func(LaneStatus) dot.Seq) uint64 {

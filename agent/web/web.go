@@ -63,6 +63,15 @@ type Status struct {
 	DiskFree    uint64       `json:"disk_free"`    // bytes
 	Findings    []Finding    `json:"findings"`
 	Life        Life         `json:"life"` // the one that the folder lives now
+	Check       Check        `json:"check"`
+}
+
+// Check is how far the check of every entry has got, which each start of the
+// program makes in the background. What waits for the hub was checked before.
+type Check struct {
+	Done     uint64 `json:"done"` // entries
+	Total    uint64 `json:"total"`
+	Complete bool   `json:"complete"`
 }
 
 // MarshalJSON writes empty lists as [] rather than null.
@@ -114,11 +123,34 @@ const (
 	Refused    LinkState = "refused" // the hub does not accept this device
 )
 
+// Doing says in one word what a person is told of the link.
+type Doing string
+
+// What there is to tell.
+const (
+	NoSignal     Doing = "no_signal"
+	HubAway      Doing = "hub_away" // there is a network, and the hub does not answer
+	Connects     Doing = "connecting"
+	Connected    Doing = "connected" // and nothing waits
+	Sending      Doing = "sending"   // Done of Of
+	DaySpent     Doing = "day_spent" // alerts still go, the rest tomorrow
+	ContactSpent Doing = "contact_spent"
+	HubRefuses   Doing = "refused"
+)
+
 // Link is the state of the link to the hub.
 type Link struct {
 	State LinkState `json:"state"`
+	Doing Doing     `json:"doing,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 	Words string    `json:"words,omitempty"` // more about it, for people
+	Code  string    `json:"code,omitempty"`  // of the hub's refusal
+	Done  uint64    `json:"done,omitempty"`  // entries confirmed, while Sending
+	Of    uint64    `json:"of,omitempty"`    // of so many that waited
+	// ClockOff is by how many seconds this device's clock is ahead of the hub's,
+	// from five minutes on; records are corrected by it.
+	ClockOff int64  `json:"clock_off_s,omitempty"`
+	Today    uint64 `json:"today"` // bytes that went over the link today, both ways
 }
 
 // Finding is something about the device that a person should know or do.

@@ -229,6 +229,18 @@ func TestStrip(t *testing.T) {
 		{"waiting en", func(p *phone) {}, "en", []string{"3 waiting", "last sync 09:12", "nothing lost"}, nil, "wait"},
 		{"offline zh", func(p *phone) { p.state = web.Offline }, "zh", []string{"没信号，已存手机", "3 条待发", "没有丢失"}, nil, "off"},
 		{"offline en", func(p *phone) { p.state = web.Offline }, "en", []string{"No signal, saved on this phone"}, nil, "off"},
+		{"hub away", func(p *phone) { p.state, p.link.Doing = web.Offline, web.HubAway }, "en", []string{"The hub does not answer, saved on this phone", "There is a network"}, []string{"No signal"}, "off"},
+		{"hub away zh", func(p *phone) { p.state, p.link.Doing = web.Offline, web.HubAway }, "zh", []string{"中心没有应答，已存手机"}, []string{"没信号"}, "off"},
+		{"sending", func(p *phone) { p.link = web.Link{Doing: web.Sending, Done: 4, Of: 9} }, "en", []string{"Connected, 4 of 9 sent"}, nil, "wait"},
+		{"sending mn", func(p *phone) { p.link = web.Link{Doing: web.Sending, Done: 4, Of: 9} }, "mn", []string{"Холбогдсон, 9-аас 4 илгээсэн"}, nil, "wait"},
+		{"budget", func(p *phone) { p.link = web.Link{Doing: web.DaySpent, Today: 5 << 20} }, "en", []string{"the rest goes tomorrow, alerts still go", "Over the link today: 5.0 MB"}, nil, "wait"},
+		{"budget zh", func(p *phone) { p.link.Doing = web.ContactSpent }, "zh", []string{"其余下次发，紧急的照发"}, nil, "wait"},
+		{"revoked", func(p *phone) { p.state, p.link.Code = web.Refused, "revoked" }, "zh", []string{"本机已被停用：请交到办公室"}, nil, "danger"},
+		{"refused otherwise", func(p *phone) { p.state, p.link.Code = web.Refused, "something_new" }, "en", []string{"The hub does not accept this phone: ask the office"}, nil, "danger"},
+		{"clock", func(p *phone) { p.link.ClockOff = -3 * 3600 }, "en", []string{"clock is 3 hours off"}, nil, "wait"},
+		{"clock zh", func(p *phone) { p.link.ClockOff = 400 }, "zh", []string{"手机时间差 6 分钟"}, nil, "wait"},
+		{"checking", func(p *phone) { p.check = web.Check{Done: 2048, Total: 100_000} }, "en", []string{"Checking the entries on this phone"}, []string{"was checked"}, "wait"},
+		{"checked", func(p *phone) { p.check.Complete = true }, "en", []string{"Every entry on this phone was checked"}, nil, "wait"},
 		{"all there", func(p *phone) { p.receive(6, at) }, "en", []string{"all at the hub", "nothing lost"}, []string{"0 waiting"}, "ok"},
 		{"something lost", func(p *phone) { p.lost = true }, "en", []string{"need a check"}, []string{"nothing lost", "没有丢失"}, "danger"},
 		{"something lost zh", func(p *phone) { p.lost = true; p.state = web.Offline }, "zh", []string{"需要检查"}, []string{"没有丢失"}, "danger"},
@@ -273,6 +285,11 @@ func TestCatalogue(t *testing.T) {
 	for _, s := range []web.LinkState{web.Online, web.Offline, web.Connecting, web.Unenrolled, web.Refused} {
 		if !all.Words("en").Has("link." + string(s)) {
 			t.Errorf("link state %s has no words", s)
+		}
+	}
+	for _, d := range []web.Doing{web.NoSignal, web.HubAway, web.Connects, web.Connected, web.Sending, web.DaySpent, web.ContactSpent} {
+		if !all.Words("en").Has("doing." + string(d)) {
+			t.Errorf("what the link does, %s, has no words", d)
 		}
 	}
 	for _, l := range dot.Lanes() {

@@ -66,3 +66,19 @@ func TestUnknownFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// A contact with nothing new must stay small, and must not wait for more than
+// one answer after it is connected.
+func TestNothing(t *testing.T) {
+	fs := run(t, bench.Options{Only: []string{"P6"}})
+	if len(fs) != 1 || len(fs[0].Against) != 1 || len(fs[0].Parts) != 4 {
+		t.Fatalf("%+v", fs)
+	}
+	if f := fs[0]; !f.Against[0].Reached || f.Value < 1000 {
+		t.Errorf("%g %s", f.Value, f.Unit)
+	}
+	const connecting, hello, end = 2, 1, 1 // the end: TLS says goodbye to what it heard
+	if n := fs[0].Parts[3].Value; n < connecting+hello || n > connecting+hello+end {
+		t.Errorf("the device spoke %g times", n)
+	}
+}

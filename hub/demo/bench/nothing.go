@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"otor/agent/device"
 	"otor/internal/gauge"
 )
 
@@ -15,7 +16,8 @@ func (b *bench) nothing(ctx context.Context) (f gauge.Figure, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, drop()) }()
-	p, err := openPair(ctx, dir, b.pack, b.Log, nil)
+	var spoken turns
+	p, err := openPair(ctx, dir, b.pack, b.Log, func(c *device.Config) { c.Dialer = &spoken })
 	if err != nil {
 		return f, err
 	}
@@ -30,10 +32,12 @@ func (b *bench) nothing(ctx context.Context) (f gauge.Figure, err error) {
 	if err := p.restart(); err != nil {
 		return f, err
 	}
+	before := spoken.n.Load()
 	err = b.profiles.Run("P6", func() error { fresh, err = b.contact(ctx, p); return err })
 	if err != nil {
 		return f, err
 	}
+	trips := spoken.n.Load() - before
 	resumed, err := b.contact(ctx, p)
 	if err != nil {
 		return f, err
@@ -45,6 +49,7 @@ func (b *bench) nothing(ctx context.Context) (f gauge.Figure, err error) {
 		{What: "from the device", Value: float64(fresh.out)},
 		{What: "to the device", Value: float64(fresh.in)},
 		{What: "with a TLS session of before, both ways", Value: float64(resumed.in + resumed.out)},
+		{What: "times that the device answered what it heard: to NATS's greeting, TLS and login, and then the hello", Value: float64(trips)},
 	}
 	return f, nil
 }

@@ -193,7 +193,9 @@ func (p *pair) compare(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
-	if totals.Entries != int64(n) || totals.ByVerdict["applied"] != int64(n) {
+	// Records that are drawn at random may well be duplicates, or for review; none may be wrong.
+	aside := totals.ByVerdict["quarantined"] + totals.ByVerdict["held"] + totals.ByVerdict["refused"]
+	if totals.Entries != int64(n) || aside > 0 {
 		return fmt.Errorf("the hub holds %d entries by verdict %v, %d were sent", totals.Entries, totals.ByVerdict, n)
 	}
 	lanes, err := p.hub.Store().LanesOf(ctx, p.id)

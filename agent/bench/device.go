@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"net/http/cookiejar"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nkeys"
+
+	"otor/agent/capture"
+	"otor/agent/enrol"
+	"otor/agent/store"
+	"otor/internal/durable"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+)
+
+// makeDevice makes a folder as an enrolled device has it after n captures, of
+// which the hub has confirmed all but unsent. Its hub is nowhere.
+func (b *bench) makeDevice(ctx context.Context, name string, n, unsent int) (dir string, err error) {
+	dir = filepath.Join(b.Dir, name)
+	id, err := newIdentity()
+	if err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(id)
+	if err != nil {
+		return "", err
+	}
+	if err := errors.Join(durable.MkdirAll(dir, 0o700), durable.WriteFile(filepath.Join(dir, enrol.FileName), text, 0o600)); err != nil {
+		return "", err
+	}
+	s, err := store.Open(dir, store.Options{
+		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Origin: entry.Origin{Reason: entry.Installed},
+	})
+	if err != nil {
+		return "", err
+	}
+	offset := entry.Offset{Millis: -3, Age: 600}
+	r := &room{dir, s, capture.New(capture.Config{
+		Store: s, Forms: b.forms, Zone: zone, Random: rand.Reader, Demo: true, Offset: func() *entry.Offset { return &offset },
+	})}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	const piece = 10_000 // filled forms take memory
+	for saved := 0; saved < n; {
+		more := min(piece, n-saved)
+		if saved < n-unsent {
+			more = min(more, n-unsent-saved)
+		}
+		if _, err := r.save(ctx, 64, b.fill(uint64(7+saved), more)); err != nil { //nolint:gosec // a small number
+			return "", err
+		}
+		if saved += more; saved == n-unsent {
+			if err := confirm(ctx, s); err != nil {
+				return "", err
+			}
+		}
+	}
+	return dir, nil
+}
+
+// confirm settles receipts for all that a store holds.
+func confirm(ctx context.Context, s *store.Store) error {
+	var rs []receipt.Receipt
+	for _, c := range s.Chains() {
+		if c.Last > 0 {
+			rs = append(rs, receipt.Receipt{Epoch: receipt.Epoch{1}, Chain: c.Chain, Through: c.Last, Head: c.Head})
+		}
+	}
+	settled, err := s.Settle(ctx, rs)
+	for _, x := range settled {
+		if x.Refused != nil {
+			err = errors.Join(err, errors.New(x.Refused.What))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("confirm what was saved: %w", err)
+	}
+	return nil
+}
+
+func newIdentity() (*enrol.Identity, error) {
+	user, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, err
+	}
+	seed, err := user.Seed()
+	if err != nil {
+		return nil, err
+	}
+	ca, err := newCA()
+	if err != nil {
+		return nil, err
+	}
+	id := &enrol.Identity{
+		Version: 1, Protection: enrol.Unprotected, Device: "D-101", Incarnation: 1, Hub: "https://127.0.0.1:1",
+		NatsURLs: []string{"tls://127.0.0.1:1"}, CA: ca, Epoch: []byte{}, JWT: "none",
+		Secrets: enrol.Secrets{NatsSeed: string(seed), SignSeed: make([]byte, 32), StoreKey: make([]byte, 32)},
+	}
+	rand.Read(id.Secrets.SignSeed) // never fails: the runtime stops the process first
+	rand.Read(id.Secrets.StoreKey)
+	return id, nil
+}
+
+// newCA makes the certificate of an authority that nobody has the key of.
+func newCA() (string, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	t := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().AddDate(1, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return "", err
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), nil
+}
+
+// newJar keeps the page's cookie.
+func newJar() http.CookieJar {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		panic(err) // without options there is nothing that can fail
+	}
+	return jar
+}
