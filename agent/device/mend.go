@@ -90,6 +90,9 @@ func (d *Device) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
 	if !ok {
 		return fmt.Errorf("%s is not here", c)
 	}
+	if st.End != nil && seq >= st.End.Seq && len(st.End.Pending(st.Last)) == 0 {
+		return nil // done before
+	}
 	target, _ := d.store.Chain(dot.Chain{Device: c.Device, Incarnation: d.store.Current(), Lane: c.Lane})
 	if c.Incarnation == d.store.Current() || seq < st.Last && target.Last > 0 {
 		if err := d.newLife(ctx, entry.Diverged, 0); err != nil {
@@ -100,6 +103,7 @@ func (d *Device) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
 	if n > 0 || err == nil {
 		d.cfg.Log.Warn("the hub has another history of a chain", "chain", c.String(), "same_up_to", uint64(seq), "go_on_under_other_names", n)
 	}
+	d.uplink.Again() // the hub hears of it before anything more is sent
 	d.bell.Ring()
 	return err
 }
