@@ -163,7 +163,7 @@ func Open(cfg Config) (_ *Device, err error) {
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate, Left: d.left, Noticed: d.bell.Ring,
 	})
 	d.down = downlink.New(downlink.Config{
-		Device: id.Device, Incarnation: func() dot.Incarnation { return id.Incarnation }, Store: d.store, Port: &puller{d.link, id.Device},
+		Device: id.Device, Incarnation: d.store.Current, Store: d.store, Port: &puller{d.link, id.Device},
 		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Log: cfg.Log,
 	})
 	d.link.OnReceipt(d.uplink.TakeReceipts)

@@ -88,7 +88,6 @@ func (f Finding) lasting() bool {
 	case CodeEntriesLost, CodeEntryDamaged, CodeChainBroken, CodeFileDamaged, CodeFileExtra, CodeEndUnknown:
 		return true
 	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken, CodeBaseDamaged:
-	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeBaseDamaged, CodeUnknownChain, CodeReceiptBroken:
 	}
 	return false
 }

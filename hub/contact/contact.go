@@ -150,6 +150,9 @@ func (k *Desk) heads(ctx context.Context, dev store.Device, h wire.Hello) ([]wir
 	if h.Holds != nil {
 		i = h.Holds.Incarnation
 	}
+	if len(h.Lives) > 0 {
+		i = h.Lives[len(h.Lives)-1].Incarnation
+	}
 	return k.Heads(ctx, dev, i)
 }
 

@@ -212,7 +212,10 @@ func (s *Server) wire() error {
 	}
 	s.feeds = &feed.Desk{
 		Store: s.store, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch, Rewound: s.epochs.Rewound, Now: s.cfg.Now, Log: s.cfg.Log,
-		UplinkOnly: func(ctx context.Context, d dot.Device, _ dot.Incarnation) (string, error) {
+		UplinkOnly: func(ctx context.Context, d dot.Device, i dot.Incarnation) (string, error) {
+			if twin, err := s.store.UplinkOnly(ctx, d, i); err != nil || twin {
+				return "it is a copy of a folder that is in use", err
+			}
 			return s.UplinkOnly(ctx, d)
 		},
 	}
