@@ -123,7 +123,6 @@ func (s *Server) kinds() []ledger.Kind {
 			After: s.cutOff,
 		},
 		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
-		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
 		// A database that was put back may not know the twin, or what lies above the
 		// hole, yet: both are decided all the same.
 		kind(kindTwin, func(tx store.Tx, _ ledger.Fact, b twinFact) error {
