@@ -20,6 +20,7 @@ const (
 	noDedup = "no-dedup"  // the hub does not recognise copies
 	lies    = "lies"      // the disk's flushes mean nothing
 	taken   = "taken"     // what was written last is taken away by hand before the look
+	drops   = "drops"     // the disk forgets writes and says that all is well
 	deaf    = "deaf"      // what the program reports is not listened to
 	killsIn = 10          // agent kills of one trial
 	hubKill = 6           // hub kills of one trial

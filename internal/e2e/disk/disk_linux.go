@@ -45,7 +45,7 @@ type Disk struct {
 type Failure struct {
 	Write int           // the nth write from now on, and all after it; 0: none
 	Flush int           // the nth flush
-	With  syscall.Errno // EIO or ENOSPC
+	With  syscall.Errno // EIO or ENOSPC; 0: it says that all is well and forgets the write, a control
 }
 
 // Have reports whether this machine can make disks, and why not.
