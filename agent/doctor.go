@@ -31,7 +31,7 @@ func newDoctor(app *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "doctor", Short: "Check every entry of this device against its chain, and repair what can be", Args: cli.NoArgs,
 		Long: "Opens the store and checks it: every entry is there, opens, and joins its neighbours,\nup to the end that is noted apart. Says exactly what is wrong; exit code 7 if anything is.\n\n" +
-			"With --repair it does what loses nothing: a lost list of files is made anew from the tables,\nentries that the hub received are fetched from there, and findings that are settled are put away.\nWhat it set apart stays in the folder apart. It says what it did.",
+			"With --repair it does what loses nothing: a lost list of files is made anew from the tables,\nentries that the hub received are fetched from there, a new life begins where nothing proves where the\nlast one ended, and findings that are settled are put away.\nWhat it set apart stays in the folder apart. It says what it did.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, ok := findRunning(cmd.Context(), app); ok {
 				return &cli.Error{
@@ -102,6 +102,13 @@ func repair(ctx context.Context, d *device.Device, before diagnosis, timeout tim
 	}
 	if holes := d.Store().Holes(); len(holes) > 0 {
 		did = append(did, fetch(ctx, d, holes, timeout)...)
+	}
+	renewed, err := d.Renew(ctx)
+	if err != nil {
+		return before, err
+	}
+	if renewed {
+		did = append(did, fmt.Sprintf("nothing proves where the lanes of the last life ended: from now on records are saved in life %d", d.Store().Current()))
 	}
 	if _, err := d.Store().Verify(ctx, store.All, nil); err != nil {
 		return before, err

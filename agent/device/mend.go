@@ -42,6 +42,15 @@ func (d *Device) newLife(ctx context.Context, reason entry.Reason, atLeast dot.I
 	return d.store.Begin(ctx, l.Incarnation, l.Origin())
 }
 
+// Renew goes on in a new life when damage left the current one without a proof of
+// where its chains ended: a seq must not be given out twice. It reports whether it did.
+func (d *Device) Renew(ctx context.Context) (renewed bool, err error) {
+	if !d.store.EndUnknown() {
+		return false, nil
+	}
+	return true, d.newLife(ctx, entry.Damaged, 0)
+}
+
 // hearLives takes the hub's word on lives. What is held under a number that is
 // another life's gets other names; until then it is not sent.
 func (d *Device) hearLives(said []wire.LifeAnswer) error {

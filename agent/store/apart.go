@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -50,9 +51,12 @@ func (s *Store) openFiles() (rescue string, unlisted []string, err error) {
 		if len(ex.bad) > 0 {
 			return "", nil, damaged(filepath.Join(s.dbDir(), ex.bad[0].name), ex.bad[0].what, "open the store for writing once: that sets it apart")
 		}
+		if len(ex.hollow) > 0 {
+			return "", nil, damaged(filepath.Join(s.dbDir(), ex.hollow[0]), "the log is empty", "open the store for writing once: that sets it apart")
+		}
 		return "", nil, s.openBadger()
 	}
-	if len(ex.bad) > 0 || len(ex.unlisted) > 0 || len(ex.logs) > 0 {
+	if len(ex.bad) > 0 || len(ex.unlisted) > 0 || len(ex.hollow) > 0 || len(ex.logs) > 0 {
 		if rescue, err = s.setApart(ex); err != nil {
 			return "", nil, fmt.Errorf("set damaged files of %s apart: %w", s.dbDir(), err)
 		}
@@ -87,7 +91,7 @@ func (s *Store) setApart(ex examination) (rescue string, err error) {
 	} else if err := copyFiles(rescue, s.dbDir(), copies); err != nil {
 		return "", err
 	}
-	for _, name := range ex.unlisted {
+	for _, name := range slices.Concat(ex.unlisted, ex.hollow) {
 		if err := os.Rename(filepath.Join(s.dbDir(), name), filepath.Join(rescue, name)); err != nil {
 			return "", err
 		}

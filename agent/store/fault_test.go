@@ -223,3 +223,27 @@ func TestCutAtTheFirstStart(t *testing.T) {
 	}
 	put(t, s, dot.Record, 1)
 }
+
+// TestKilledWhileAValueLogIsMade: it holds nothing by construction, so an empty
+// one is what a crash leaves, and no damage.
+func TestKilledWhileAValueLogIsMade(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	put(t, s, dot.Record, 5)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "db", "000099.vlog"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = open(t, dir, options())
+		if f := s.Findings(); len(f) != 0 {
+			t.Fatal(f)
+		}
+		wholeChain(t, s, chain)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -38,6 +38,7 @@ type examination struct {
 	fresh    bool // there is no database yet
 	bad      []damagedFile
 	unlisted []string // tables that the MANIFEST does not name
+	hollow   []string // value logs without a byte: a crash came between their making and their header
 	logs     []string // write-ahead logs that Badger will replay and then remove
 	listed   []uint64 // bad tables that the MANIFEST names
 }
@@ -109,7 +110,10 @@ func (ex *examination) files(dir string, sizes map[string]int64, tables map[uint
 				ex.logs = append(ex.logs, name)
 			}
 		case ".vlog":
-			if size < logHeader {
+			// No value ever goes there, so an empty one had nothing to lose.
+			if size == 0 {
+				ex.hollow = append(ex.hollow, name)
+			} else if size < logHeader {
 				ex.bad = append(ex.bad, damagedFile{name, fmt.Sprintf("the log has %d bytes", size), false})
 			}
 		}

@@ -197,15 +197,31 @@ func (s *Store) healed(c dot.Chain, run lane.Range) {
 	s.findings = left
 }
 
+// EndUnknown reports whether damage left a lane of the current life without a
+// proof of where it ended: nothing is saved there until another life begins.
+func (s *Store) EndUnknown() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for c, st := range s.chains {
+		if c.Incarnation == s.current && st.endUnknown {
+			return true
+		}
+	}
+	return false
+}
+
 // Dismiss forgets findings about files, once nothing that they held is missing:
 // they stay set apart, and are no damage any more. It returns what it forgot.
 func (s *Store) Dismiss(ctx context.Context) ([]Finding, error) {
 	s.mu.Lock()
-	whole := !slices.ContainsFunc(s.findings, func(f Finding) bool { return f.ofEntries() || f.Code == CodeEndUnknown })
+	over := func(f Finding) bool { return f.Code == CodeEndUnknown && f.Chain.Incarnation != s.current }
+	whole := !slices.ContainsFunc(s.findings, func(f Finding) bool {
+		return f.ofEntries() || f.Code == CodeEndUnknown && !over(f)
+	})
 	var gone []Finding
 	if whole {
 		s.findings = slices.DeleteFunc(s.findings, func(f Finding) bool {
-			files := f.Code == CodeFileDamaged || f.Code == CodeFileExtra || f.Code == CodeRowDamaged
+			files := f.Code == CodeFileDamaged || f.Code == CodeFileExtra || f.Code == CodeRowDamaged || over(f)
 			if files {
 				gone = append(gone, f)
 			}

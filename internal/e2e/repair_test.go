@@ -110,6 +110,47 @@ func TestRepair(t *testing.T) {
 	})
 }
 
+// TestEndUnknown: where damage took the end of a chain and its proof, nothing is
+// saved until the doctor begins a new life; then it goes on, and all reaches the hub.
+func TestEndUnknown(t *testing.T) {
+	h := e2e.StartHub(t)
+	a := h.Enrol(t, "D-101")
+	a.MustPut(t, strings.Repeat(water, 10), "--form", "water_check")
+	a.Sync(t)
+	p := e2e.StartPut(t, "", nil, a.Dir, strings.Repeat(water, 200), "--form", "water_check")
+	p.Await(t, 5)
+	p.Kill() // what it saved lies in the log
+	logs, err := filepath.Glob(filepath.Join(a.Dir, "db", "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no logs: %v", err)
+	}
+	for _, name := range logs {
+		if err := os.Truncate(name, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(a.Dir, "tails-1")); err != nil {
+		t.Fatal(err)
+	}
+	a.Do(t, "put", "--form", "water_check", "--json").Want(t, cli.OK) // no line, nothing to refuse
+	if r, saved := a.Put(t, water, "--form", "water_check"); r.Exit == cli.OK || len(saved) > 0 {
+		t.Fatalf("saved although nothing proves where the chain ended: %s", r)
+	}
+	r := a.Do(t, "doctor", "--repair", "--json").Want(t, cli.OK)
+	if !strings.Contains(r.Out, "in life 2") {
+		t.Errorf("the doctor does not say what it did: %s", r)
+	}
+	saved := a.MustPut(t, water, "--form", "water_check")
+	if saved[0].Dot.Incarnation != 2 || saved[0].Dot.Seq != 1 {
+		t.Errorf("went on with %s", saved[0].Dot)
+	}
+	a.Sync(t)
+	if n := len(h.Entries(t)); n != 11 {
+		t.Errorf("the hub has %d entries, want 11", n)
+	}
+	a.Do(t, "doctor").Want(t, cli.OK)
+}
+
 // TestLedgerDamage: a hub whose disk changed a byte of an entry says so by itself.
 func TestLedgerDamage(t *testing.T) {
 	h := e2e.StartHub(t)

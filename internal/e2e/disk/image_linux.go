@@ -1,9 +1,12 @@
 package disk
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -32,6 +35,28 @@ func (d *Disk) After(cut int, r *rand.Rand, dir string) (_ *Image, err error) {
 	}
 	if err := im.replay(file, events, r); err != nil {
 		return nil, err
+	}
+	if err := sh("mount", "-o", "loop,commit=300", file, im.Mount); err != nil {
+		return nil, err
+	}
+	return im, nil
+}
+
+// Now copies the disk as it is, has its file system checked, as one does with a
+// disk that failed, and mounts the copy. dir must not exist yet.
+func (d *Disk) Now(dir string) (_ *Image, err error) {
+	im := &Image{Mount: filepath.Join(dir, "mnt"), Events: d.Events()}
+	if err := os.MkdirAll(im.Mount, 0o700); err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "after.img")
+	if err := copySparse(file, filepath.Join(d.dir, "now.img")); err != nil {
+		return nil, err
+	}
+	// 1 and 2 mean that it repaired something.
+	cmd := exec.CommandContext(context.Background(), "e2fsck", "-fy", file)
+	if out, err := cmd.CombinedOutput(); err != nil && cmd.ProcessState.ExitCode() > 2 {
+		return nil, fmt.Errorf("check the file system: %w: %s", err, out)
 	}
 	if err := sh("mount", "-o", "loop,commit=300", file, im.Mount); err != nil {
 		return nil, err
