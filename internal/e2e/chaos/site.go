@@ -100,7 +100,14 @@ func (s *Site) Open(dir string, change func(*device.Config)) (*device.Device, er
 	if change != nil {
 		change(&cfg)
 	}
-	return device.Open(cfg)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		d, err := device.Open(cfg)
+		// A program that another trial is just starting has, until it runs, a copy of
+		// this process's open files, and with them the database's lock of the look before.
+		if err == nil || !strings.Contains(err.Error(), "directory lock") || time.Now().After(deadline) {
+			return d, err
+		}
+	}
 }
 
 // source makes captures of records, one after the other.
