@@ -39,7 +39,7 @@ func TestPageInBrowser(t *testing.T) {
 	b.Open(webui.EnterURL(srv, "secret"))
 	b.Await(`document.querySelector("#strip")`)
 	for _, lang := range []string{"zh", "mn", "en"} {
-		b.Click("#lang-" + lang)
+		b.Follow("#lang-" + lang)
 		b.Await(fmt.Sprintf(`document.documentElement.lang === %q`, lang))
 		for _, size := range webuitest.Sizes {
 			b.Resize(size)

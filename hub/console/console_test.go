@@ -227,7 +227,7 @@ func TestFleetInBrowser(t *testing.T) {
 	b.Open(webui.EnterURL(url, "secret"))
 	b.Await(`document.querySelector("#strip")`)
 	for _, lang := range []string{"zh", "mn", "en"} {
-		b.Click("#lang-" + lang)
+		b.Follow("#lang-" + lang)
 		b.Await(fmt.Sprintf(`document.documentElement.lang === %q`, lang))
 		for _, size := range webuitest.Sizes {
 			b.Resize(size)

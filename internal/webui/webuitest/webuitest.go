@@ -143,6 +143,15 @@ func (b *Browser) Click(selector string) {
 	b.Do(chromedp.Click(chromedp.CSS(selector)))
 }
 
+// Follow presses what the CSS selector finds and waits until the page that it
+// leads to is there: a look at the old one would see it torn down.
+func (b *Browser) Follow(selector string) {
+	b.t.Helper()
+	Eval[bool](b, `window.left = true`)
+	b.Click(selector)
+	b.Await(`!window.left && document.readyState === "complete"`)
+}
+
 // within runs f for as long as patience lasts. The first use of a browser must
 // not be bound to a shorter life than the browser's own, so the limit stands
 // beside it and not in its context.
