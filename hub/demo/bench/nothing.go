@@ -49,7 +49,7 @@ func (b *bench) nothing(ctx context.Context) (f gauge.Figure, err error) {
 		{What: "from the device", Value: float64(fresh.out)},
 		{What: "to the device", Value: float64(fresh.in)},
 		{What: "with a TLS session of before, both ways", Value: float64(resumed.in + resumed.out)},
-		{What: "times that the device answered what it heard: to NATS's greeting, TLS and login, and then the hello", Value: float64(trips)},
+		{What: "times that the device spoke after it had heard something: TLS, login, hello, and TLS's goodbye", Value: float64(trips)},
 	}
 	return f, nil
 }
