@@ -61,7 +61,7 @@ func printMade(app *cli.App, m backup.Made) error {
 }
 
 func newRestore(app *cli.App) *cobra.Command {
-	accept, journal := false, ""
+	accept, set := false, reads()
 	cmd := &cobra.Command{
 		Use: "restore BACKUP", Short: "Put a backup into an empty data folder (--data)", Args: cli.OneArg("BACKUP"),
 		Long: "Verifies the backup and puts its database and keys into the data folder, which must be empty or not there.\n" +
@@ -73,7 +73,11 @@ func newRestore(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := server.Restore(cmd.Context(), from, app.Data, journal, accept, app.Log)
+			cfg, err := set.config(app)
+			if err != nil {
+				return err
+			}
+			r, err := server.Restore(cmd.Context(), from, cfg, accept)
 			if err != nil {
 				return err
 			}
@@ -83,7 +87,8 @@ func newRestore(app *cli.App) *cobra.Command {
 			return printRestored(app, r)
 		},
 	}
-	cmd.Flags().StringVar(&journal, "journal", "", "`folder` of the hub's journal (default: beside --data, if there is one)")
+	cmd.Flags().StringVar(&set.pack, "pack", "", "`folder` of the pack that the hub is served with (default: the built-in one); decisions are brought back by its rules")
+	cmd.Flags().StringVar(&set.journal, "journal", "", "`folder` of the hub's journal (default: beside --data, if there is one)")
 	cmd.Flags().BoolVar(&accept, "accept-loss", false, "restore although devices may have dropped what the backup does not hold")
 	return cmd
 }

@@ -40,5 +40,6 @@ func newItems(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "settled ones too")
+	cmd.AddCommand(newItemsDecide(app), newItemsUndo(app))
 	return cmd
 }

@@ -32,6 +32,7 @@ type office interface {
 	Fleet(ctx context.Context) (console.Fleet, error)
 	Gaps(ctx context.Context, closed bool) ([]server.GapLine, error)
 	Items(ctx context.Context, all bool) ([]server.ItemLine, error)
+	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]

@@ -15,7 +15,6 @@ import (
 	"otor/internal/entry"
 	"otor/internal/form"
 	"otor/internal/hlc"
-	"otor/internal/lane"
 	"otor/internal/merge"
 )
 
@@ -146,25 +145,7 @@ func (a *Author) mint(tx store.Tx, c dot.Chain, pub entry.Public, priv []byte) (
 	if err != nil {
 		return store.Entry{}, err
 	}
-	raw := entry.NewRaw(b, priv)
-	e := Describe(pub.Dot, raw, 0, a.cfg)
-	if e.Judgement.Verdict != store.Applied {
-		return store.Entry{}, fmt.Errorf("%w: %s", ErrNotApplied, e.Judgement.Words)
-	}
-	e.ReceivedAt = pub.Wall
-	l.Received = l.Received.Add(lane.Run(pub.Dot.Seq, pub.Dot.Seq))
-	l.Head, l.ReceivedAt = entry.Next(l.Head, raw), pub.Wall
-	if err := tx.Insert([]store.Entry{e}); err != nil {
-		return store.Entry{}, err
-	}
-	if err := tx.SaveLane(l); err != nil {
-		return store.Entry{}, err
-	}
-	round := a.cfg.begin(tx, time.UnixMilli(pub.Wall))
-	if err := round.Take([]store.Entry{e}, nil); err != nil {
-		return store.Entry{}, err
-	}
-	return e, round.Finish()
+	return place(tx, l, pub, entry.NewRaw(b, priv), a.cfg)
 }
 
 func (a *Author) tick(wall int64) hlc.Time {

@@ -13,7 +13,7 @@
 //
 //   - [Ingest] does the work; [Arrival] is what came, [Result] what became of it.
 //   - [Describe] makes the ledger's row of an entry and judges it, pure.
-//   - [Author] mints the operators' own entries, under the device name HUB.
+//   - [Author] mints the operators' own entries and decisions, under the device name HUB.
 package ingest
 
 import (

@@ -108,9 +108,10 @@ func judge(d dot.Dot, pub entry.Public, raw entry.Raw, forms Forms, env form.Env
 	return store.Judgement{Verdict: store.Applied}, priv
 }
 
-// judgeSystem judges an entry that answers no form: the hub's own reference data.
+// judgeSystem judges an entry that answers no form: the hub's own reference data,
+// and what its operators decide.
 func judgeSystem(d dot.Dot, pub entry.Public, raw entry.Raw) (store.Judgement, entry.Private) {
-	if pub.System != FixturesKind || d.Device != dot.Hub {
+	if pub.System != FixturesKind && pub.System != DecisionKind || d.Device != dot.Hub {
 		return quarantine("system_unknown", fmt.Sprintf("no system entry of kind %q is known here", pub.System)), entry.Private{}
 	}
 	if raw.Erased() {

@@ -31,6 +31,10 @@ type Dispute struct {
 	Sides     []Side `json:"sides"`
 	// Displayed are the dots that a decision must have had in view.
 	Displayed []dot.Dot `json:"displayed"`
+	// Asked is the question that the authors have yet to answer, Former what stood
+	// before the decision.
+	Asked  *Asked   `json:"asked,omitempty"`
+	Former []Former `json:"former,omitempty"`
 }
 
 // disputes brings an entity's conflict items in line with its state, and raises
@@ -97,19 +101,24 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 	if known && it.State == store.Open && slices.Equal(it.Entries, sides) {
 		return nil
 	}
-	if !known || it.State != store.Open {
+	var asked *Asked
+	if known && it.State == store.Open {
+		if asked, err = askedOf(it); err != nil {
+			return err
+		}
+	} else {
 		it = store.Item{Kind: store.Conflicts, Entity: h.row.Ref, Field: shown.Name, OpenedAt: o.at, Times: it.Times + 1}
 	}
 	it.State, it.Entries = store.Open, sides
-	if it.Evidence, err = o.evidence(shown); err != nil {
+	if it.Evidence, err = o.evidence(shown, asked); err != nil {
 		return err
 	}
 	_, err = o.tx.PutItem(it)
 	return err
 }
 
-func (o *Round) evidence(shown merge.Shown) (json.RawMessage, error) {
-	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots}
+func (o *Round) evidence(shown merge.Shown, asked *Asked) (json.RawMessage, error) {
+	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots, Asked: asked}
 	for _, v := range shown.Values {
 		side := Side{Dot: v.Dots[0], Value: v.Get()}
 		if x, ok, err := o.entry(v.Dots[0]); err != nil {
@@ -127,6 +136,9 @@ func (o *Round) evidence(shown merge.Shown) (json.RawMessage, error) {
 func (o *Round) answered(h *held, name string) error {
 	it, ok, err := o.tx.ItemOf(store.Conflicts, h.row.Ref, name)
 	if err != nil || !ok || it.State != store.Open {
+		return err
+	}
+	if err := o.unasked(it); err != nil {
 		return err
 	}
 	it.State, it.ClosedAt = store.Answered, o.at

@@ -9,14 +9,15 @@
 // matter in how many pieces or in which order things arrived.
 //
 // Each matter has a file: what is in conflict and whom that concerns
-// (conflict.go), where entities are shown and what moves with them (scope.go),
+// (conflict.go) and what operators decide about that (decide.go, decided.go), where entities are shown and what moves with them (scope.go),
 // official lists and the persons of the hub (roster.go), statements that account
 // for a device, a team, a service item or the whole hub over a period, signed by
 // the hub key (statement.go). What is done about it is an operator's decision.
 //
 //   - [Reconciler] is made once; [Reconciler.Begin] starts a [Round], the part of
 //     one transaction. [Domain] is what packs say of entity types and forms.
-//   - [Dispute] is the evidence of a conflict, [Side] one value of it.
+//   - [Dispute] is the evidence of a conflict, [Side] one value of it; a [Ruling] decides it,
+//     [Reconciler.Rule] and [Reconciler.Settle] follow it.
 //   - [Draw] draws a [Statement] from the [Books]; [Sign], [Verify]; [WritePDF],
 //     [WriteXLSX], [WriteCSV] print it.
 //   - [ReadRoster] reads a list, [MatchRoster] compares it; a [Match] says what

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -74,10 +73,13 @@ type Recovered struct {
 	InDoubt []dot.Device `json:"in_doubt"`
 }
 
-// Restore puts a backup into an empty data folder, and then brings back from the
-// journal what the hub has decided since. asked is the journal's folder, which
-// must have one; when it is empty that is the one beside data, if it is there.
-func Restore(ctx context.Context, from, data, asked string, acceptLoss bool, log *slog.Logger) (out Recovered, err error) {
+// Restore puts a backup into an empty data folder, cfg.Dir, and then brings back
+// from the journal what the hub has decided since. cfg.Journal is the journal's
+// folder, which must have one; when it is empty that is the one beside the data,
+// if it is there. Of the rest of cfg only Forms, Domain, Zone, Demo and Log count:
+// decisions about entities are brought about as the hub itself would.
+func Restore(ctx context.Context, from string, cfg Config, acceptLoss bool) (out Recovered, err error) {
+	data, asked := cfg.Dir, cfg.Journal
 	if asked != "" {
 		there, err := journal.Exists(asked)
 		if err != nil {
@@ -97,21 +99,21 @@ func Restore(ctx context.Context, from, data, asked string, acceptLoss bool, log
 	if out.Restored, err = backup.Restore(ctx, target, from, data, acceptLoss); err != nil {
 		return out, err
 	}
-	if err := out.replay(ctx, data, asked, log); err != nil {
+	if err := out.replay(ctx, cfg); err != nil {
 		return out, fmt.Errorf("the backup is in %s, but what was decided since is not: %w", data, err)
 	}
 	return out, nil
 }
 
 // replay opens database and journal as a hub's start does.
-func (r *Recovered) replay(ctx context.Context, data, asked string, log *slog.Logger) (err error) {
-	s := &Server{cfg: Config{Dir: data, Journal: asked, Log: log}}
+func (r *Recovered) replay(ctx context.Context, cfg Config) (err error) {
+	s := &Server{cfg: cfg}
 	s.cfg.fill()
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	key, err := broker.HubKey(data, time.Now())
+	key, err := broker.HubKey(cfg.Dir, time.Now())
 	if err != nil {
 		return err
 	}

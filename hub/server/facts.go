@@ -129,7 +129,7 @@ func (s *Server) kinds() []ledger.Kind {
 			return tx.ConfirmLife(b.Device, b.Incarnation, b.At)
 		}),
 		kind(kindSealed, func(tx store.Tx, _ ledger.Fact, b sealedFact) error {
-			_, err := s.sealer().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
+			_, err := s.taker().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
 			return err
 		}),
 		kind(kindOpened, func(store.Tx, ledger.Fact, openedFact) error { return nil }),
@@ -142,6 +142,7 @@ func (s *Server) kinds() []ledger.Kind {
 			return err
 		}),
 		granted(),
+		kind(kindDecision, s.decideAgain),
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),
 		kind(kindSucceeded, func(tx store.Tx, f ledger.Fact, b succeededFact) error {
 			if !b.Doubt {
@@ -233,12 +234,10 @@ func (r registry) Redeem(ctx context.Context, e store.Enrolment) (key store.Key,
 	return key, err
 }
 
-// sealer seals holes, also while the journal is replayed, before the rooms are wired.
-func (s *Server) sealer() *ingest.Ingest {
+// taker takes entries in, also while the journal is replayed, before the rooms are wired.
+func (s *Server) taker() *ingest.Ingest {
 	if s.ingest != nil {
 		return s.ingest
 	}
-	return ingest.New(ingest.Config{
-		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log,
-	})
+	return ingest.New(s.ingestConfig())
 }

@@ -26,6 +26,9 @@ type ItemLine struct {
 	ClosedAt *time.Time      `json:"closed_at,omitempty"`
 	Decision *dot.Dot        `json:"decision,omitempty"` // the entry that settled it
 	Times    int             `json:"times"`              // how often it was opened
+	// DecidedBy and Reason say who decided it and why.
+	DecidedBy string `json:"decided_by,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Items lists items by the time they were opened, open ones only unless all is true.
@@ -40,19 +43,24 @@ func (o *Office) Items(ctx context.Context, all bool) ([]ItemLine, error) {
 	}
 	out := make([]ItemLine, 0, len(items))
 	for _, it := range items {
-		line := ItemLine{
-			ID: it.ID, Kind: it.Kind, Entity: it.Entity.String(), Field: it.Field, Entries: append([]dot.Dot{}, it.Entries...), Evidence: it.Evidence,
-			OpenedAt: o.at(it.OpenedAt), Owner: it.Owner, State: it.State, ClosedAt: o.maybe(it.ClosedAt), Times: it.Times,
-		}
-		if len(line.Evidence) == 0 {
-			line.Evidence = json.RawMessage("{}")
-		}
-		if !it.Decision.IsZero() {
-			line.Decision = &it.Decision
-		}
-		out = append(out, line)
+		out = append(out, o.itemLine(it))
 	}
 	return out, nil
+}
+
+func (o *Office) itemLine(it store.Item) ItemLine {
+	line := ItemLine{
+		ID: it.ID, Kind: it.Kind, Entity: it.Entity.String(), Field: it.Field, Entries: append([]dot.Dot{}, it.Entries...), Evidence: it.Evidence,
+		OpenedAt: o.at(it.OpenedAt), Owner: it.Owner, State: it.State, ClosedAt: o.maybe(it.ClosedAt), Times: it.Times,
+		DecidedBy: it.DecidedBy, Reason: it.Reason,
+	}
+	if len(line.Evidence) == 0 {
+		line.Evidence = json.RawMessage("{}")
+	}
+	if !it.Decision.IsZero() {
+		line.Decision = &it.Decision
+	}
+	return line
 }
 
 // Items does what [Office.Items] does.

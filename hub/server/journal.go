@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"otor/hub/ledger"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/durable"
@@ -92,6 +93,10 @@ func JournalFolder(dir, asked string) (string, error) {
 // openLedger opens the ledger and its journal, and writes down what was found:
 // that the hub was restored, that facts were replayed, that an epoch began.
 func (s *Server) openLedger(ctx context.Context, key identity.SigningKey) error {
+	s.key = key
+	if s.cfg.Domain != nil {
+		s.reconciler = reconcile.New(reconcile.Config{Domain: s.cfg.Domain, Log: s.cfg.Log})
+	}
 	dir, known, err := journalFolder(s.cfg.Dir, s.cfg.Journal)
 	if err != nil {
 		return fmt.Errorf("find the hub's journal: %w", err)

@@ -101,7 +101,7 @@ func TestRestoreReplaysTheJournal(t *testing.T) {
 
 	// With the journal, in another folder.
 	with := filepath.Join(t.TempDir(), "hub")
-	r, err := server.Restore(t.Context(), made.Path, with, story, false, slog.New(slog.DiscardHandler))
+	r, err := server.Restore(t.Context(), made.Path, server.Config{Dir: with, Journal: story, Log: slog.New(slog.DiscardHandler)}, false)
 	check(t, err)
 	if r.Journal != story || r.Replayed["revoked"] != 1 || r.Replayed["enrolled"] != 2 || r.Replayed["invited"] != 2 || len(r.InDoubt) != 0 {
 		t.Errorf("restored: %+v", r)
@@ -123,7 +123,7 @@ func TestRestoreReplaysTheJournal(t *testing.T) {
 
 	// Without it.
 	without := filepath.Join(t.TempDir(), "hub")
-	r, err = server.Restore(t.Context(), made.Path, without, "", false, slog.New(slog.DiscardHandler))
+	r, err = server.Restore(t.Context(), made.Path, server.Config{Dir: without, Journal: "", Log: slog.New(slog.DiscardHandler)}, false)
 	check(t, err)
 	if len(r.Replayed) != 0 || len(r.InDoubt) != 2 {
 		t.Errorf("restored without the journal: %+v", r)
@@ -148,7 +148,7 @@ func TestRestoreReplaysTheJournal(t *testing.T) {
 	if _, err := openIn(t, without, story); !errors.Is(err, ledger.ErrForked) {
 		t.Errorf("with the journal that it was restored without: %v", err)
 	}
-	if _, err := server.Restore(t.Context(), made.Path, filepath.Join(t.TempDir(), "x"), t.TempDir(), false, slog.New(slog.DiscardHandler)); !errors.Is(err, journal.ErrMissing) {
+	if _, err := server.Restore(t.Context(), made.Path, server.Config{Dir: filepath.Join(t.TempDir(), "x"), Journal: t.TempDir(), Log: slog.New(slog.DiscardHandler)}, false); !errors.Is(err, journal.ErrMissing) {
 		t.Errorf("restore with a journal that is not there: %v", err)
 	}
 }

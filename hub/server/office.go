@@ -12,8 +12,10 @@ import (
 	"otor/hub/console"
 	"otor/hub/contact"
 	"otor/hub/enrol"
+	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -36,6 +38,9 @@ type Office struct {
 	cutOff  func(context.Context, dot.Device) error // ends a revoked device's keys
 	address func() string
 	keeper  *backup.Keeper
+	// reconciler and decider follow operators' rulings; reconciler is nil without a Domain.
+	reconciler *reconcile.Reconciler
+	decider    *ingest.Author
 }
 
 // Invited is the answer to adding a device.
@@ -404,9 +409,12 @@ func (f *fleetSource) Changes() (<-chan struct{}, func()) { return f.bell.Listen
 // the hub's own trouble.
 func asRefusal(err error) (*webui.Refusal, bool) {
 	var r *webui.Refusal
+	var ruled *reconcile.Refused
 	switch {
 	case errors.As(err, &r):
 		return r, true
+	case errors.As(err, &ruled):
+		return &webui.Refusal{Code: ruled.Code, What: ruled.What, Which: ruled.Which, Do: ruled.Do}, true
 	case errors.Is(err, backup.ErrUnverified):
 		return &webui.Refusal{Code: "backup_unverified", What: err.Error(), Do: "look after the disks; the backups before are as they were"}, true
 	case errors.Is(err, backup.ErrBusy):

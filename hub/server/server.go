@@ -39,6 +39,7 @@ import (
 	"otor/internal/durable"
 	"otor/internal/failpoint"
 	"otor/internal/form"
+	"otor/internal/identity"
 	"otor/internal/receipt"
 	"otor/internal/webui"
 	"otor/internal/wire"
@@ -102,6 +103,7 @@ type Server struct {
 	closers []func() error
 	// reconciler makes entities of entries; nil without a Domain.
 	reconciler *reconcile.Reconciler
+	key        identity.SigningKey // the hub's
 
 	troubled atomic.Bool // a finding about ingest may be open
 	suspect  atomic.Bool // an epoch began that is not recorded yet
@@ -193,21 +195,14 @@ func (cfg *Config) fill() {
 
 // wire makes the rooms that need others.
 func (s *Server) wire() error {
-	icfg := ingest.Config{
-		Store: s.store, Forms: s.cfg.Forms, Key: s.broker.HubKey(), Epoch: s.epochs.Epoch,
-		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: control().NoDedup,
-	}
-	if s.cfg.Domain != nil {
-		s.reconciler = reconcile.New(reconcile.Config{Domain: s.cfg.Domain, Log: s.cfg.Log})
-		icfg.Types = s.cfg.Domain.Type
-		if n, ok := s.cfg.Domain.(reconcile.Noticing); ok {
-			icfg.Rules = n.Rules
-		}
-		icfg.Begin = func(tx store.Tx, at int64) ingest.Round { return s.reconciler.Begin(tx, at) }
-	}
+	icfg := s.ingestConfig()
 	s.ingest = ingest.New(icfg)
 	var err error
 	if s.author, err = ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader); err != nil {
+		return err
+	}
+	decider, err := ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader)
+	if err != nil {
 		return err
 	}
 	s.feeds = &feed.Desk{
@@ -234,9 +229,26 @@ func (s *Server) wire() error {
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
 		dir: s.cfg.Dir, store: s.store, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), cutOff: s.cutOffDevice,
-		address: s.PublicURL,
+		address: s.PublicURL, reconciler: s.reconciler, decider: decider,
 	}
 	return nil
+}
+
+// ingestConfig is what rooms that take entries in are made of. It holds before
+// they are wired, when the journal is replayed.
+func (s *Server) ingestConfig() ingest.Config {
+	icfg := ingest.Config{
+		Store: s.store, Forms: s.cfg.Forms, Key: s.key, Epoch: func() receipt.Epoch { return s.epochs.Epoch() },
+		Now: s.cfg.Now, Zone: s.cfg.Zone, Demo: s.cfg.Demo, Log: s.cfg.Log, NoDedup: control().NoDedup,
+	}
+	if s.cfg.Domain != nil {
+		icfg.Types = s.cfg.Domain.Type
+		if n, ok := s.cfg.Domain.(reconcile.Noticing); ok {
+			icfg.Rules = n.Rules
+		}
+		icfg.Begin = func(tx store.Tx, at int64) ingest.Round { return s.reconciler.Begin(tx, at) }
+	}
+	return icfg
 }
 
 // openHTTP listens for browsers, programs and devices that enrol, on one port.

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -88,7 +87,7 @@ func (p *place) putBackTo(t *testing.T, from string, journal bool) server.Recove
 			t.Fatal(err)
 		}
 	}
-	r, err := server.Restore(t.Context(), from, p.cfg.Dir, "", false, slog.New(slog.DiscardHandler))
+	r, err := server.Restore(t.Context(), from, p.cfg, false)
 	if err != nil {
 		t.Fatal(err)
 	}
