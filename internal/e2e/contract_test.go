@@ -72,8 +72,13 @@ func TestContract(t *testing.T) {
 		t.Errorf("put: %s", r)
 	}
 	r = a.Do(t, "sync", "--json").Want(t, cli.OK)
-	if got, want := strings.TrimSpace(r.Out), `{"sent":2,"received":2,"pulled":0,"remaining":0}`; got != want {
+	// Pulled: that the device is granted no scope but its own.
+	if got, want := strings.TrimSpace(r.Out), `{"sent":2,"received":2,"pulled":1,"remaining":0}`; got != want {
 		t.Errorf("sync: %s, want %s", got, want)
+	}
+	r = a.Do(t, "sync", "--json").Want(t, cli.OK)
+	if got, want := strings.TrimSpace(r.Out), `{"sent":0,"received":0,"pulled":0,"remaining":0}`; got != want {
+		t.Errorf("a sync with nothing new: %s, want %s", got, want)
 	}
 	r = a.Do(t, "status", "--json").Want(t, cli.OK)
 	wantKeys(t, r.Out, "device", "lanes", "waiting", "nothing_lost", "link", "last_contact", "disk_free", "findings")
