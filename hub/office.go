@@ -14,6 +14,7 @@ import (
 
 	"otor/hub/backup"
 	"otor/hub/console"
+	"otor/hub/reconcile"
 	"otor/hub/server"
 	"otor/hub/store"
 	"otor/internal/cli"
@@ -33,6 +34,7 @@ type office interface {
 	Gaps(ctx context.Context, closed bool) ([]server.GapLine, error)
 	Items(ctx context.Context, all bool) ([]server.ItemLine, error)
 	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
+	Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error)
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]

@@ -35,6 +35,7 @@ type Office struct {
 	zone    *time.Location
 	pin     identity.Pin
 	hubKey  identity.PublicKey
+	key     identity.SigningKey                     // signs statements
 	cutOff  func(context.Context, dot.Device) error // ends a revoked device's keys
 	address func() string
 	keeper  *backup.Keeper

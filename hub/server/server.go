@@ -228,7 +228,7 @@ func (s *Server) wire() error {
 		keeper: &backup.Keeper{
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
-		dir: s.cfg.Dir, store: s.store, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), cutOff: s.cutOffDevice,
+		dir: s.cfg.Dir, store: s.store, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
 		address: s.PublicURL, reconciler: s.reconciler, decider: decider,
 	}
 	return nil

@@ -1,0 +1,139 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+	"time"
+
+	"otor/hub/ledger"
+	"otor/hub/reconcile"
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/webui"
+)
+
+// kindStatement is that a statement was signed and handed out.
+const kindStatement = "statement"
+
+// statementFact says which: its content can be drawn again, its digest not.
+type statementFact struct {
+	Terms  reconcile.Terms `json:"terms"`
+	Digest string          `json:"digest"` // SHA-256 of what was signed
+}
+
+// Statement draws a statement for its terms and signs it; that it was is
+// recorded first. A team's devices are those that are granted the scope
+// team:NAME. Refusals: bad_terms.
+func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error) {
+	if t.Subject == reconcile.OfTeam && len(t.Devices) == 0 {
+		var err error
+		if t.Devices, err = o.teamOf(ctx, t.Name); err != nil {
+			return reconcile.Signed{}, err
+		}
+	}
+	if t.Subject == reconcile.OfDevice {
+		if _, err := o.store.Device(ctx, dot.Device(t.Name)); err != nil {
+			return reconcile.Signed{}, fmt.Errorf("statement of %s: %w", t.Name, err)
+		}
+	}
+	t.From, t.Until = t.From.In(o.zone), t.Until.In(o.zone)
+	books, err := o.books(ctx, t)
+	if err != nil {
+		return reconcile.Signed{}, err
+	}
+	st, err := reconcile.Draw(t, books)
+	if errors.Is(err, reconcile.ErrTerms) {
+		return reconcile.Signed{}, &webui.Refusal{Code: "bad_terms", What: err.Error(), Do: "correct the subject or the period"}
+	}
+	if err != nil {
+		return reconcile.Signed{}, err
+	}
+	if !st.Adds() {
+		return reconcile.Signed{}, fmt.Errorf("the counts of the statement do not add up: %+v", st.Counts)
+	}
+	st.Epoch, st.MadeAt, st.MadeBy = o.epochs.Epoch().String(), o.now().In(o.zone), byOperator
+	signed, err := reconcile.Sign(st, o.key)
+	if err != nil {
+		return reconcile.Signed{}, err
+	}
+	_, err = o.ledger.Record(ctx, ledger.Act{
+		By: byOperator, Kind: kindStatement, Subject: string(t.Subject) + " " + t.Name, Body: statementFact{t, signed.Digest()},
+	}, nil)
+	if err != nil {
+		return reconcile.Signed{}, err
+	}
+	return signed, nil
+}
+
+// teamOf lists the devices of a team.
+func (o *Office) teamOf(ctx context.Context, team string) ([]dot.Device, error) {
+	all, err := o.store.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []dot.Device
+	for _, d := range all {
+		if slices.Contains(d.Scopes, "team:"+team) {
+			out = append(out, d.ID)
+		}
+	}
+	return out, nil
+}
+
+// books are what the statement is drawn from.
+func (o *Office) books(ctx context.Context, t reconcile.Terms) (b reconcile.Books, err error) {
+	if b.Lanes, err = o.store.Lanes(ctx); err != nil {
+		return b, err
+	}
+	if b.Held, err = o.store.HeldCounts(ctx); err != nil {
+		return b, err
+	}
+	if b.Findings, err = o.store.Findings(ctx, false); err != nil {
+		return b, err
+	}
+	var q store.EntryQuery
+	if t.Subject == reconcile.OfDevice {
+		q.Device = dot.Device(t.Name)
+	}
+	b.Entries = o.store.Entries(ctx, q)
+	b.Decisions = o.decided(ctx)
+	return b, nil
+}
+
+// decided lists what operators did, out of the ledger.
+func (o *Office) decided(ctx context.Context) iter.Seq2[reconcile.Decision, error] {
+	return func(yield func(reconcile.Decision, error) bool) {
+		for f, err := range o.store.Facts(ctx, store.FactQuery{}) {
+			d := reconcile.Decision{Number: f.Number, At: time.UnixMilli(f.At).In(o.zone), By: f.By, Kind: f.Kind, Subject: f.Subject}
+			if err == nil && !slices.Contains([]string{kindDecision, kindSealed, kindRevoked, kindConfirmed, kindTwin}, f.Kind) {
+				continue
+			}
+			if !yield(d, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// statements serves POST statements.
+func (o *Office) statements(mux *http.ServeMux) {
+	mux.HandleFunc("POST "+officePath+"statements", func(w http.ResponseWriter, r *http.Request) {
+		var t reconcile.Terms
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&t); err != nil {
+			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not the JSON of a statement's terms", Which: err.Error()})
+			return
+		}
+		v, err := o.Statement(r.Context(), t)
+		answer(w, v, err)
+	})
+}
+
+// Statement does what [Office.Statement] does.
+func (c *Client) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error) {
+	return ask[reconcile.Signed](ctx, c, http.MethodPost, "statements", nil, t)
+}

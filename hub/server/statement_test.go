@@ -1,0 +1,61 @@
+package server_test
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"otor/hub/ingest"
+	"otor/hub/reconcile"
+	"otor/hub/server"
+	"otor/hub/store"
+	"otor/internal/webui"
+)
+
+// A statement accounts for what the hub has, is signed by its key, and that it
+// was handed out stands in the ledger.
+func TestStatement(t *testing.T) {
+	root := t.TempDir()
+	s, err := server.Open(t.Context(), packed(t, filepath.Join(root, "hub"), filepath.Join(root, "journal")))
+	check(t, err)
+	defer func() { check(t, s.Close()) }()
+	_, err = s.Author().Add(t.Context(), ingest.Note{Form: "household_edit", Entity: house, Actor: "U10", Fields: map[string]any{"set": map[string]any{"phone": "13904830000"}}})
+	check(t, err)
+	dispute(t, s)
+	terms := reconcile.Terms{Subject: reconcile.OfAll, From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+	signed, err := s.Office().Statement(t.Context(), terms)
+	check(t, err)
+	var b bytes.Buffer
+	check(t, signed.WriteJSON(&b))
+	st, back, err := reconcile.Verify(b.Bytes(), nil)
+	check(t, err)
+	if ok, wrong := st.Complete(); !ok || !st.Adds() || st.Counts.Received != 3 || st.Counts.Verdicts[store.Conflict] != 2 {
+		t.Errorf("complete %v %v: %+v", ok, wrong, st.Counts)
+	}
+	var kinds []string
+	for f, err := range s.Office().Facts(t.Context(), store.FactQuery{Kind: "statement"}, false) {
+		check(t, err)
+		kinds = append(kinds, string(f.Body))
+	}
+	if len(kinds) != 1 || !bytes.Contains([]byte(kinds[0]), []byte(back.Digest())) {
+		t.Errorf("the ledger says %q of statement %s", kinds, back.Digest())
+	}
+	if st.Epoch == "" || st.MadeBy == "" || !slices.ContainsFunc(st.Chains, func(c reconcile.ChainAccount) bool { return c.Heads == "equal" }) {
+		t.Errorf("%+v", st)
+	}
+	for name, bad := range map[string]reconcile.Terms{
+		"an empty team":      {Subject: reconcile.OfTeam, Name: "T9", From: terms.From, Until: terms.Until},
+		"a period that ends": {Subject: reconcile.OfAll, From: terms.Until, Until: terms.From},
+	} {
+		_, err := s.Office().Statement(t.Context(), bad)
+		if r, ok := errors.AsType[*webui.Refusal](err); !ok || r.Code != "bad_terms" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := s.Office().Statement(t.Context(), reconcile.Terms{Subject: reconcile.OfDevice, Name: "D-999", From: terms.From, Until: terms.Until}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown device: %v", err)
+	}
+}
