@@ -164,7 +164,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	})
 	d.down = downlink.New(downlink.Config{
 		Device: id.Device, Incarnation: d.store.Current, Store: d.store, Port: &puller{d.link, id.Device},
-		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Log: cfg.Log,
+		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Left: d.left, Log: cfg.Log,
 	})
 	d.link.OnReceipt(d.uplink.TakeReceipts)
 	d.link.OnNews(d.down.TakeNews)

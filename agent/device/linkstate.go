@@ -29,6 +29,7 @@ func (d *Device) SetLimits(l link.Limits) error {
 		return &web.Refusal{Code: "bad_budget", What: err.Error(), Do: "give more, or 0 for no bound"}
 	}
 	d.uplink.Wake()
+	d.down.Wake()
 	d.bell.Ring()
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -83,9 +84,9 @@ type Config struct {
 	Hub         identity.PublicKey
 	// Stale is what the store's errors about late pages wrap.
 	Stale error
-	// Budget says how many bytes may be asked for now, 0: none; nil: as many as
-	// the hub gives.
-	Budget func() int
+	// Left says how many bytes of the budget are left; not bounded, or nil: as
+	// many as the hub gives. With none left nothing is asked for.
+	Left func() (bytes uint64, bounded bool)
 	// Again is called when the hub has something to say that only a hello
 	// brings: another epoch, other grants.
 	Again func()
@@ -222,10 +223,7 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 			return err
 		}
 		scope, due := d.next()
-		bytes := 0
-		if d.cfg.Budget != nil {
-			bytes = d.cfg.Budget()
-		}
+		bytes, may := d.room()
 		ended := false
 		select {
 		case <-finish:
@@ -233,7 +231,7 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 		default:
 		}
 		switch {
-		case due && (d.cfg.Budget == nil || bytes > 0) && d.welcome():
+		case due && may && d.welcome():
 			err := d.pull(ctx, scope, bytes)
 			if err == nil {
 				pause = firstPause
@@ -267,6 +265,19 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 		case <-d.wake:
 		}
 	}
+}
+
+// room is how many bytes a pull may ask for, 0: as many as the hub gives, and
+// whether it may ask at all.
+func (d *Downlink) room() (bytes uint32, may bool) {
+	if d.cfg.Left == nil {
+		return 0, true
+	}
+	left, bounded := d.cfg.Left()
+	if !bounded {
+		return 0, true
+	}
+	return uint32(min(left, math.MaxUint32)), left > 0
 }
 
 var closed = func() chan struct{} {
@@ -305,7 +316,7 @@ func (d *Downlink) sleep(ctx context.Context, pause time.Duration) error {
 }
 
 // pull takes one step with a scope: a page, a turn, or doubtful rows.
-func (d *Downlink) pull(ctx context.Context, scope string, bytes int) error {
+func (d *Downlink) pull(ctx context.Context, scope string, bytes uint32) error {
 	st := d.cfg.Store.Feed(scope)
 	if slices.Contains(d.cfg.Store.Sick(), scope) {
 		if err := d.cfg.Store.RebaseFeed(ctx, scope); err != nil {
@@ -313,12 +324,12 @@ func (d *Downlink) pull(ctx context.Context, scope string, bytes int) error {
 		}
 		st = d.cfg.Store.Feed(scope)
 	}
-	p, err := d.ask(ctx, st, wire.Pull{Scope: scope, Bytes: uint32(max(bytes, 0))}, false) //nolint:gosec // a few hundred KB
+	p, err := d.ask(ctx, st, wire.Pull{Scope: scope, Bytes: bytes}, false)
 	if err != nil {
 		return err
 	}
 	if p.Turn == wire.Ask {
-		if p, err = d.ask(ctx, st, wire.Pull{Scope: scope, Bytes: uint32(max(bytes, 0))}, true); err != nil { //nolint:gosec // as above
+		if p, err = d.ask(ctx, st, wire.Pull{Scope: scope, Bytes: bytes}, true); err != nil {
 			return err
 		}
 	}
@@ -450,7 +461,7 @@ func (d *Downlink) resume(ctx context.Context, st feed.State, p wire.FeedPage) e
 }
 
 // refetch asks for rows that a lost database sent.
-func (d *Downlink) refetch(ctx context.Context, scope string, bytes int) error {
+func (d *Downlink) refetch(ctx context.Context, scope string, bytes uint32) error {
 	names, all, err := d.cfg.Store.Doubtful(ctx, scope, wire.MaxNames)
 	if err != nil {
 		return err
@@ -458,7 +469,7 @@ func (d *Downlink) refetch(ctx context.Context, scope string, bytes int) error {
 	st := d.cfg.Store.Feed(scope)
 	got := feed.Fetched{Scope: scope, From: st.Position(), Asked: names, All: all}
 	if len(names) > 0 {
-		p := wire.Pull{Scope: scope, Bytes: uint32(max(bytes, 0))} //nolint:gosec // a few hundred KB
+		p := wire.Pull{Scope: scope, Bytes: bytes}
 		for _, n := range names {
 			p.Names = append(p.Names, wire.RowName{Slot: n.Slot, Key: n.Key})
 		}

@@ -18,7 +18,6 @@
 //   - [Row], [Kind], [Name]: one row, what it is of, what names it.
 //   - [Mark], [Position], [Cursor]: how far somebody is.
 //   - [Pack], [Unpack]: the rows of a page as they travel.
-//   - [Split], [Join]: a thing that is larger than a row, in chunks.
 package feed
 
 import (
@@ -86,7 +85,7 @@ func Scopes(d dot.Device, granted []string) []string {
 // Limits of a row.
 const (
 	MaxKey  = 256      // bytes
-	MaxBody = 96 << 10 // bytes; larger things are split, see [Split]
+	MaxBody = 96 << 10 // bytes
 	MaxN    = 1<<53 - 1
 )
 

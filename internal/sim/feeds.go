@@ -146,7 +146,7 @@ func (d *device) downlink(p *process) *downlink.Downlink {
 	return downlink.New(downlink.Config{
 		Device: d.id, Incarnation: func() dot.Incarnation { return 1 }, Store: base, Port: &puller{n: d.net, dice: newDice(d.w.cfg.Seed, name)},
 		Hub: d.w.hub.key.Public(), Stale: store.ErrStale, Again: p.uplink.Again, Log: d.w.log,
-		Budget: func() int { return 200 + own.IntN(4000) },
+		Left: func() (uint64, bool) { return uint64(200 + own.IntN(4000)), true }, //nolint:gosec // not negative
 	})
 }
 
