@@ -1,7 +1,6 @@
 package pack
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,7 +34,7 @@ var bracketed = regexp.MustCompile(`\{([^{}]*)\}`)
 func (p *Pack) Domain() *Domain { return p.domain }
 
 // domainOf makes a pack's domain. forms may hold the forms of other versions as well.
-func domainOf(p *Pack, forms Finder) (*Domain, error) {
+func domainOf(p *Pack, forms Finder) *Domain {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
@@ -43,11 +42,7 @@ func domainOf(p *Pack, forms Finder) (*Domain, error) {
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
-		t, err := e.merge()
-		if err != nil {
-			return nil, fmt.Errorf("pack %s: %w", p.ID, err)
-		}
-		d.types[e.Type], d.lives[e.Type], d.names[e.Type] = t, e.Lives, make(map[string]string)
+		d.types[e.Type], d.lives[e.Type], d.names[e.Type] = e.merged, e.Lives, make(map[string]string)
 		for _, f := range e.Fields {
 			if f.Mask != "" {
 				d.masks[e.Type+"."+f.Name] = f.Mask
@@ -64,7 +59,7 @@ func domainOf(p *Pack, forms Finder) (*Domain, error) {
 			}
 		}
 	}
-	return d, nil
+	return d
 }
 
 // path notes the fields of other entities that a template goes through.
@@ -75,24 +70,6 @@ func (d *Domain) path(typ string, steps []string) {
 		}
 		typ = d.names[typ][field]
 	}
-}
-
-func (e *Entity) merge() (*merge.Type, error) {
-	group := make(map[string]string)
-	for g, members := range e.Groups {
-		for _, m := range members {
-			group[m] = g
-		}
-	}
-	fields := make([]merge.Field, 0, len(e.Fields))
-	for _, f := range e.Fields {
-		rule, ok := merge.ParseRule(f.Rule)
-		if !ok {
-			return nil, fmt.Errorf("type %s: field %s: unknown rule %q", e.Type, f.Name, f.Rule)
-		}
-		fields = append(fields, merge.Field{Name: f.Name, Rule: rule, Group: group[f.Name]})
-	}
-	return merge.NewType(e.Type, fields)
 }
 
 // Type gives the rules of an entity type; nil for one that the pack does not know.

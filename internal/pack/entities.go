@@ -22,13 +22,7 @@ type Entity struct {
 	// they name: "gacha:{household.gacha}". None: it is the office's alone.
 	Lives []string
 
-	merged *merge.Type
-}
-
-// MergeType says by which rules entities of a type are merged and shown.
-func (p *Pack) MergeType(typ string) (*merge.Type, bool) {
-	e, ok := p.Entity(typ)
-	return e.merged, ok
+	merged *merge.Type // see [Domain.Type]
 }
 
 // Field returns what is said of a field.

@@ -132,9 +132,7 @@ func Load(dir fs.FS) (*Pack, error) {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {
 			l.pack.Forms = reg
-			l.pack.domain, err = domainOf(l.pack, reg)
-		}
-		if err == nil {
+			l.pack.domain = domainOf(l.pack, reg)
 			return l.pack, nil
 		}
 		l.fault("forms", 0, "%v", err)

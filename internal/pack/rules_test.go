@@ -144,8 +144,8 @@ func TestFixturesAndWordsRefuses(t *testing.T) {
 }
 
 func TestMergeTypes(t *testing.T) {
-	typ, ok := first(t).MergeType("herd")
-	if !ok {
+	typ := first(t).Domain().Type("herd")
+	if typ == nil {
 		t.Fatal("no type herd")
 	}
 	if name, rule, ok := typ.Register("method"); name != "counted" || rule != merge.Ask || !ok {
@@ -154,7 +154,7 @@ func TestMergeTypes(t *testing.T) {
 	if _, rule, _ := typ.Register("counted_at"); rule != merge.Greatest {
 		t.Errorf("counted_at: %s", rule)
 	}
-	if _, ok := first(t).MergeType("yurt"); ok {
+	if first(t).Domain().Type("yurt") != nil {
 		t.Error("a type that is not declared")
 	}
 }
