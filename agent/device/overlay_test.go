@@ -14,6 +14,7 @@ import (
 	"otor/internal/form"
 	"otor/internal/hlc"
 	"otor/internal/merge"
+	"otor/internal/receipt"
 )
 
 var (
@@ -168,6 +169,54 @@ func TestOverlay(t *testing.T) {
 	page(t, s, feed.ScopeOf("D-101"), 2, false, feed.Row{N: 2, Kind: feed.Verdict, Key: first.String(), Body: o})
 	if _, _, own := look(t, s); own != 0 {
 		t.Errorf("%d own writes of an entity that is elsewhere", own)
+	}
+}
+
+// received settles the hub's receipt for the first so many entries of the record lane.
+func received(t *testing.T, s *store.Store, through dot.Dot) {
+	t.Helper()
+	next, err := s.Read(through.Chain, through.Seq+1, 1, 1<<20)
+	head := next.Before
+	if st, ok := s.Chain(through.Chain); err != nil || ok && st.Last == through.Seq {
+		head = st.Head
+	}
+	got, err := s.Settle(t.Context(), []receipt.Receipt{{Epoch: receipt.Epoch{1}, Chain: through.Chain, Through: through.Seq, Head: head}})
+	if err != nil || len(got) != 1 || got[0].Refused != nil {
+		t.Fatalf("settle %s: %+v, %v", through, got, err)
+	}
+}
+
+// An entity leaves the device's scopes with writes of the device in it: those
+// that the hub has taken in are its affair from then on, whether or not the base
+// showed them first; those that it has not received stay shown.
+func TestOverlayOfWhatLeft(t *testing.T) {
+	for _, pulled := range []bool{true, false} {
+		s := reopened(t, t.TempDir())
+		if err := s.GrantScopes(t.Context(), []string{"gacha-1", feed.ScopeOf("D-101")}); err != nil {
+			t.Fatal(err)
+		}
+		hub := merge.New(herdsman)
+		put := editor(t, s)
+		first, second := put("2", 1), put("3", 1)
+		received(t, s, first)
+		if _, _, own := look(t, s); own != 2 {
+			t.Errorf("received and in no page yet: %d own writes, want 2", own)
+		}
+		hub.Apply(change(t, s, first))
+		n := uint64(1)
+		if pulled {
+			page(t, s, "gacha-1", n, false, hubRow(n, hub))
+			n++
+		}
+		page(t, s, "gacha-1", n, false, feed.Row{N: n, Kind: feed.Gone, Key: feed.EntityKey(herdsman), Rev: n})
+		shown, err := s.Shown(herdsman)
+		if err != nil || !slices.Equal(shown.Own, []dot.Dot{second}) {
+			t.Errorf("pulled before %v: own writes %v, %v; want %s alone", pulled, shown.Own, err, second)
+		}
+		received(t, s, second)
+		if _, _, own := look(t, s); own != 0 {
+			t.Errorf("pulled before %v: %d own writes of an entity that is elsewhere", pulled, own)
+		}
 	}
 }
 

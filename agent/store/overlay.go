@@ -10,6 +10,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/feed"
 	"otor/internal/merge"
 )
 
@@ -73,7 +74,9 @@ type Shown struct {
 
 // Shown shows an entity (law L11). A write of this device is shown over the base
 // until the base row has seen its entry, or the hub has said what became of the
-// entry: that it is set aside, or that it touches what no feed shows here.
+// entry: that it is set aside, or that it touches what no feed shows here. Of an
+// entity that has left the device's scopes no base row comes any more: there the
+// hub's receipt ends it.
 func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 	out := Shown{State: merge.New(ref)}
 	prefix, err := overlayPrefix(ref)
@@ -93,8 +96,9 @@ func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 		return out, fmt.Errorf("show %s: %w", ref, err)
 	}
 	base := out.State.Seen.Clone()
+	left := !out.InBase && len(own) > 0 && s.left(ref)
 	for _, w := range own {
-		if base.Covers(w.Dot) {
+		if base.Covers(w.Dot) || left && s.taken(w.Dot) {
 			continue
 		}
 		c, ok, err := s.unsettled(w, out.InBase)
@@ -107,6 +111,24 @@ func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 		}
 	}
 	return out, nil
+}
+
+// left reports whether a scope says that the entity went out of it.
+func (s *Store) left(ref entry.Ref) bool {
+	name := feed.Name{Slot: feed.Entity, Key: feed.EntityKey(ref)}
+	for scope, gen := range s.shown() {
+		if r, err := s.base(baseKey(scope, gen, name)); err == nil && r.Kind == feed.Gone {
+			return true
+		}
+	}
+	return false
+}
+
+// taken reports whether the hub has received an entry and all before it, and so
+// has done with it what it does. Above a gap it may only hold it.
+func (s *Store) taken(d dot.Dot) bool {
+	st, ok := s.Chain(d.Chain)
+	return ok && st.Received.Through() >= d.Seq
 }
 
 // unsettled reads the write of an entry that the base has not seen; ok is false
