@@ -45,6 +45,7 @@ func (c *choices) connects(cmd *cobra.Command) {
 	cmd.Flags().StringSliceVar(&c.dns, "dns", nil, "`addresses` of name servers, where the system names none")
 	cmd.Flags().Var((*size)(&c.limits.Contact), "budget-contact", "move at most so much in one contact, both ways, such as 200kB (default: no bound); alerts always go")
 	cmd.Flags().Var((*size)(&c.limits.Day), "budget-day", "move at most so much in a day, both ways, such as 5MB (default: no bound); alerts always go")
+	cmd.Flags().Var((*size)(&c.limits.Photos), "budget-photos", "of that, at most so much for photos and files in a day, such as 2MB (default: no bound)")
 	cmd.Flags().DurationVar(&c.alive, "keep-alive", 4*time.Minute, "`time` between signs of life on an idle link, at least 10s")
 	cmd.Flags().Var(&c.rate, "rate", "send at most so many bytes a second, such as 4000, on a link that is paid for or shared (default: as the link takes)")
 }

@@ -28,6 +28,7 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"otor/internal/durable"
+	"otor/internal/entry"
 )
 
 // MaxSize is the most bytes that one file may have.
@@ -115,3 +116,26 @@ func (r *Room) read(id string) ([]byte, error) {
 	}
 	return content, nil
 }
+
+// Find says what a kept file is, without reading it; false when it is not here.
+func (r *Room) Find(name string) (entry.Blob, bool) {
+	m := nameOf.FindStringSubmatch(strings.ToLower(name))
+	if m == nil {
+		return entry.Blob{}, false
+	}
+	st, err := os.Stat(filepath.Join(r.dir, m[1]))
+	hash, bad := hex.DecodeString(m[1])
+	if err != nil || bad != nil || st.Size() < overSealed {
+		return entry.Blob{}, false
+	}
+	b := entry.Blob{Hash: entry.Hash(hash), Size: uint64(st.Size() - overSealed)} //nolint:gosec // checked above
+	for mime, ext := range extensions {
+		if ext == m[2] && m[2] != "" {
+			b.Mime = mime
+		}
+	}
+	return b, true
+}
+
+// overSealed is what sealing adds to a file.
+const overSealed = chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead

@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -52,6 +53,9 @@ type Config struct {
 	// it now. nil: no type is known, nothing is displayed.
 	Types     func(name string) *merge.Type
 	Displayed func(ref entry.Ref) (*merge.State, error)
+	// File finds a file that an answer names, as this device keeps it; false for one
+	// that is not here, whose name the answer keeps all the same. nil: none is here.
+	File func(name string) (entry.Blob, bool)
 }
 
 // Capture saves records. It is safe for concurrent use when what it works with is.
@@ -75,6 +79,9 @@ func New(c Config) *Capture {
 	}
 	if c.Types == nil {
 		c.Types = func(string) *merge.Type { return nil }
+	}
+	if c.File == nil {
+		c.File = func(string) (entry.Blob, bool) { return entry.Blob{}, false }
 	}
 	if c.Displayed == nil {
 		c.Displayed = func(ref entry.Ref) (*merge.State, error) { return merge.New(ref), nil }
@@ -155,6 +162,7 @@ func (c *Capture) Begin(ctx context.Context, r Request) (wait func() (Result, er
 		Public: entry.Public{
 			Wall: wall.UnixMilli(), Zone: zone / 60, Offset: c.c.Offset(), Actor: r.Actor,
 			Form: entry.FormRef{ID: f.ID, Version: f.Version}, Refs: r.refs(f), Position: r.Position, Corrects: r.Corrects,
+			Blobs: c.blobs(f, r.Fields),
 		},
 	}
 	saved, err := c.submit(ctx, f, r, d, form.MomentOf(wall))
@@ -183,6 +191,18 @@ func (c *Capture) form(r Request) (*form.Form, error) {
 		return nil, &form.LookupError{Code: form.FormUnknown, ID: r.Form}
 	}
 	return f, nil
+}
+
+// blobs are the files that the answers name and this device keeps: they follow the
+// entry to the hub.
+func (c *Capture) blobs(f *form.Form, sheet map[string]any) (out []entry.Blob) {
+	for _, name := range f.Files(sheet) {
+		b, ok := c.c.File(name)
+		if ok && !slices.Contains(out, b) {
+			out = append(out, b)
+		}
+	}
+	return out
 }
 
 // refs names the entity that the record is about.

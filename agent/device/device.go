@@ -99,6 +99,7 @@ type Device struct {
 	key     identity.SigningKey
 	bell    webui.Bell
 	blobs   *blob.Room
+	sender  *blob.Sender
 	xforms  xforms
 
 	mu       sync.Mutex             // guards the following
@@ -141,7 +142,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	}()
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
-		Types: cfg.Types, Displayed: d.displayed,
+		Types: cfg.Types, Displayed: d.displayed, File: func(name string) (entry.Blob, bool) { return d.blobs.Find(name) },
 	})
 	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
 		return nil, err
@@ -166,6 +167,7 @@ func Open(cfg Config) (_ *Device, err error) {
 		Device: id.Device, Incarnation: d.store.Current, Store: d.store, Port: &puller{d.link, id.Device},
 		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Left: d.left, Log: cfg.Log,
 	})
+	d.sender = d.newSender()
 	d.link.OnReceipt(d.uplink.TakeReceipts)
 	d.link.OnNews(d.down.TakeNews)
 	return d, nil
@@ -387,6 +389,7 @@ func (d *Device) watchStore(ctx context.Context) error {
 			return nil
 		case <-changed:
 			d.uplink.Wake()
+			d.sender.Wake()
 		case <-state:
 		}
 		d.bell.Ring()

@@ -29,8 +29,8 @@ func (p *puller) Pull(ctx context.Context, q wire.Pull) (wire.FeedPage, error) {
 	return wire.Unmarshal[wire.FeedPage](reply)
 }
 
-// bothWays drains and pulls side by side over one connection. With once it
-// returns when nothing is left to do in either way.
+// bothWays drains and pulls side by side over one connection, and sends photos when
+// nothing else is to go. With once it returns when nothing is left to do.
 func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -42,6 +42,13 @@ func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error)
 	go func() {
 		n, err := d.down.Session(ctx, finish)
 		down <- pulled{n, err}
+	}()
+	photos := make(chan struct{})
+	go func() {
+		defer close(photos)
+		if !once {
+			d.sender.Session(ctx)
+		}
 	}()
 	r, err := d.uplink.Session(ctx, once)
 	if err != nil {
@@ -55,5 +62,10 @@ func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error)
 	if err == nil {
 		err = p.err
 	}
+	if err == nil && once {
+		_, err = d.sender.Drain(ctx)
+	}
+	cancel()
+	<-photos
 	return r, err
 }

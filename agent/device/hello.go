@@ -21,6 +21,8 @@ func (d *Device) greet() wire.Hello {
 	if free, err := d.store.DiskFree(); err == nil {
 		h.DiskFree = free
 	}
+	files, _ := d.photosWaiting()
+	h.Blobs = uint32(min(files, 1<<31)) //nolint:gosec // a count
 	for _, f := range d.store.Feeds() {
 		at := f.Position()
 		h.Feeds = append(h.Feeds, wire.ScopeAt{Scope: f.Scope, N: at.N, Mark: at.Mark})

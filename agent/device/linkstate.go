@@ -30,6 +30,7 @@ func (d *Device) SetLimits(l link.Limits) error {
 	}
 	d.uplink.Wake()
 	d.down.Wake()
+	d.sender.Wake()
 	d.bell.Ring()
 	return nil
 }

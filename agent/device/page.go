@@ -38,6 +38,7 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 			}
 		}
 	}
+	s.Photos, s.PhotoBytes = d.photosWaiting()
 	s.Life = d.lifeStatus()
 	s.Link = d.linkStatus(s.Waiting)
 	if at := d.store.Contact().LastContact; !at.IsZero() {

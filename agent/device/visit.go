@@ -8,7 +8,6 @@ import (
 	"math"
 	"slices"
 
-	"otor/agent/blob"
 	"otor/agent/capture"
 	"otor/agent/store"
 	"otor/agent/web"
@@ -236,33 +235,4 @@ func refuseDraft(err error) error {
 	default:
 		return refuse(err)
 	}
-}
-
-// KeepFile implements web.Photos.
-func (d *Device) KeepFile(_ context.Context, mime string, content []byte) (string, error) {
-	free, err := d.store.DiskFree()
-	if err == nil && free < fileFloor+uint64(len(content)) {
-		return "", &web.Refusal{Code: "disk_full", What: fmt.Sprintf("the phone has %d MB free, too little for a photo", free>>20), Do: "delete photos or other files, then take it again; nothing that was saved is lost"}
-	}
-	name, err := d.blobs.Keep(mime, content)
-	if errors.Is(err, blob.ErrTooLarge) {
-		return "", &web.Refusal{Code: "too_large", What: err.Error(), Do: "take a smaller one"}
-	}
-	return name, err
-}
-
-// fileFloor is the free space that files leave to entries: twice what the
-// store needs for itself.
-const fileFloor = 32 << 20
-
-// File implements web.Photos.
-func (d *Device) File(_ context.Context, name string) ([]byte, error) {
-	b, err := d.blobs.Read(name)
-	switch {
-	case errors.Is(err, blob.ErrNotFound):
-		return nil, &web.Refusal{Code: "not_found", What: err.Error(), Do: "it is on the device that took it, or at the hub"}
-	case errors.Is(err, blob.ErrDamaged):
-		return nil, &web.Refusal{Code: "damaged", What: err.Error(), Do: "take the photo again if the herder is still there"}
-	}
-	return b, err
 }

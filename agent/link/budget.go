@@ -12,6 +12,8 @@ import (
 type Limits struct {
 	Contact uint64 `json:"contact"` // of one connection
 	Day     uint64 `json:"day"`     // of one day of the device's calendar
+	// Photos bounds the bytes of photos and files in such a day; they count among Day as well.
+	Photos uint64 `json:"photos,omitempty"`
 }
 
 // LeastLimit is the smallest bound that lets a contact do anything: connecting
@@ -20,7 +22,7 @@ const LeastLimit = 10_000
 
 // Check refuses bounds that would let nothing through.
 func (l Limits) Check() error {
-	for _, v := range []uint64{l.Contact, l.Day} {
+	for _, v := range []uint64{l.Contact, l.Day, l.Photos} {
 		if v > 0 && v < LeastLimit {
 			return fmt.Errorf("a budget of %d bytes lets nothing through: give at least %d, or 0 for no bound", v, LeastLimit)
 		}
@@ -32,6 +34,7 @@ func (l Limits) Check() error {
 type Traffic struct {
 	Day     string // of the device's calendar, 2026-11-26
 	In, Out uint64 // bytes, TLS included
+	Photos  uint64 // bytes of photos and files among Out, without what is around them
 }
 
 // Left says what a budget still allows.
@@ -104,6 +107,27 @@ func (b *Budget) Left() Left {
 	take(b.limits.Day, b.day.In+b.day.Out, true)
 	take(b.limits.Contact, (b.seen.In-b.contact.In)+(b.seen.Out-b.contact.Out), false)
 	return out
+}
+
+// LeftForPhotos says what photos and files may still take: no more than is left for all.
+func (b *Budget) LeftForPhotos() Left {
+	out := b.Left()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if limit := b.limits.Photos; limit > 0 {
+		if left := limit - min(limit, b.day.Photos); !out.Bounded || left < out.Bytes {
+			out = Left{Bounded: true, Bytes: left, Daily: true}
+		}
+	}
+	return out
+}
+
+// CountPhotos counts bytes of photos that went. The meter counts them too.
+func (b *Budget) CountPhotos(bytes int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.look()
+	b.day.Photos += uint64(max(bytes, 0)) //nolint:gosec // not negative
 }
 
 // Today is the day's traffic so far.

@@ -295,6 +295,10 @@ func (l *Link) OnNews(f func(subject string, data []byte)) {
 	l.onNews = f
 }
 
+// May reports whether the credentials let this device publish on a subject: those
+// of an older hub may not.
+func (l *Link) May(subject string) bool { return wire.MayPublish(l.credentials().JWT, subject) }
+
 // Meter returns the bytes that went over the wire since New, both ways.
 func (l *Link) Meter() Meter { return l.dial.meter() }
 

@@ -86,7 +86,7 @@ func (s *Store) setApart(ex examination) (rescue string, err error) {
 	for _, name := range copies {
 		need += fileSize(filepath.Join(s.dbDir(), name))
 	}
-	if free, err := diskFree(s.dir); err != nil || free < uint64(need)+2*floor {
+	if free, err := durable.Free(s.dir); err != nil || free < uint64(need)+2*floor {
 		s.log.Warn("too little space for copies of the logs", "free", free, "need", need)
 	} else if err := copyFiles(rescue, s.dbDir(), copies); err != nil {
 		return "", err

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 const floor = 16 << 20
 
 // request is one thing for the committer to do: one of draft, receipts, enter, contact,
-// refill, findings, feed, act.
+// refill, findings, feed, blobs, act.
 type request struct {
 	act         func() error // runs on the committer, alone: it may commit several times
 	draft       *Draft
@@ -35,6 +36,7 @@ type request struct {
 	formDraft   *FormDraft // to keep; without content: to drop
 	findings    *findingsRow
 	feed        *feedAct
+	blobs       *blobsAt
 
 	// Answers, valid once done is closed.
 	saved   Saved
@@ -227,6 +229,7 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	}
 	s.takeFeeds(p)
 	p.settleDrafts()
+	maps.Copy(s.blobs, p.blobs)
 	s.mu.Unlock()
 	return nil
 }

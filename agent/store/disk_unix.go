@@ -8,15 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// diskFree is the number of bytes that this program may still write there.
-func diskFree(dir string) (uint64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, err
-	}
-	return uint64(st.Bavail) * uint64(st.Bsize), nil //nolint:unconvert // the widths differ by platform
-}
-
 func isNoSpace(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

@@ -48,6 +48,8 @@
 //	                      an entry of this device that writes to that entity: nothing inside
 //	34 SCOPE              how far the scope is: the generation that is shown and its number of
 //	                      rows, the hub's signed cursors, lines, a generation that is being loaded
+//	40 hash(32)           a photo or file that an entry names: size, type, that entry's dot, and
+//	                      the epoch of the hub's database that has it
 //
 // SCOPE is: length of the scope's name (1 byte), the name. A row stands once for
 // each scope that holds it, so leaving a scope and loading it anew touch no
@@ -59,7 +61,7 @@
 // hub that was put back puts it back by itself (see overlay.go).
 //
 // Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 33 due index, 35 search
-// index, 40 blobs, 41 blob chunks, 50 batches carried for others, 60 the
+// index, 41 blob chunks (not used), 50 batches carried for others, 60 the
 // device's own audit. 21 is never used: Badger keeps its own rows there.
 //
 // # The values

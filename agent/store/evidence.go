@@ -121,6 +121,11 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 		if open(&r) {
 			s.loadFormDraft(string(key[1:]), r)
 		}
+	case kindBlob:
+		var r blobRow
+		if open(&r) {
+			s.loadBlob(key, r)
+		}
 	case kindSetting:
 		var r contactRow
 		var f findingsRow

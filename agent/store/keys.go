@@ -20,6 +20,7 @@ const (
 	kindFeed    = 0x34
 
 	kindFormDraft = 0x30
+	kindBlob      = 0x40
 )
 
 const (

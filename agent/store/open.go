@@ -12,6 +12,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/durable"
+	"otor/internal/entry"
 	"otor/internal/hlc"
 	"otor/internal/lane"
 )
@@ -28,7 +29,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	s := &Store{
 		dir: dir, o: o, log: o.Log, queue: make(chan *request, queueSize),
 		chains: make(map[dot.Chain]*ChainState), watchers: make(map[chan struct{}]struct{}),
-		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState),
+		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState), blobs: make(map[entry.Hash]BlobRef),
 		jammed: make(chan struct{}),
 	}
 	defer func() {
@@ -86,7 +87,7 @@ func (s *Store) explain(err error) error {
 	}
 	switch {
 	case isNoSpace(err):
-		free, _ := diskFree(s.dir) // 0 when even that cannot be read
+		free, _ := durable.Free(s.dir) // 0 when even that cannot be read
 		return fmt.Errorf("%w: %w", errFull(s.dir, free), err)
 	case errors.Is(err, syscall.EIO):
 		return errFails(s.dir, err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"otor/internal/dot"
+	"otor/internal/durable"
 	"otor/internal/entry"
 )
 
@@ -25,6 +26,7 @@ type plan struct {
 	changed  []scopedName           // rows that the device will show otherwise
 	switched []string               // scopes of which everything may be shown otherwise
 	drafts   map[string]*draftState // changed form drafts; nil: dropped
+	blobs    map[entry.Hash]BlobRef // new or changed ones
 }
 
 func (s *Store) plan(batch []*request) *plan {
@@ -32,7 +34,7 @@ func (s *Store) plan(batch []*request) *plan {
 		s: s, rows: make([]row, 0, len(batch)+4),
 		chains: make(map[dot.Chain]*ChainState), appended: make(map[dot.Chain]bool), settled: make(map[dot.Chain]bool),
 		feeds: make(map[string]*feedState), bases: make(map[string]bool),
-		drafts: make(map[string]*draftState),
+		drafts: make(map[string]*draftState), blobs: make(map[entry.Hash]BlobRef),
 	}
 	full, choked := s.checkSpace()
 	now := s.o.Now()
@@ -47,7 +49,9 @@ func (s *Store) plan(batch []*request) *plan {
 		case r.formDraft != nil:
 			r.err = p.formDraft(r.formDraft, now)
 		case r.refill != nil:
-			p.refill(r.refill)
+			r.err = p.refill(r.refill)
+		case r.blobs != nil:
+			r.err = p.arrive(r.blobs)
 		case r.findings != nil:
 			r.err = p.addRow(findingsKey, r.findings)
 		case r.contact != nil:
@@ -84,7 +88,7 @@ const settleFloor = 1 << 20
 
 // checkSpace says whether drafts, and whether anything at all, must be refused.
 func (s *Store) checkSpace() (full, choked error) {
-	free, err := diskFree(s.dir)
+	free, err := durable.Free(s.dir)
 	if err != nil {
 		err = fmt.Errorf("measure the free space of %s: %w", s.dir, err)
 		return err, err
@@ -156,6 +160,9 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
 	}
 	p.rows = append(p.rows, written...)
+	if err := p.name(pub.Blobs, pub.Dot); err != nil {
+		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
+	}
 	e := stored{before: st.Head, savedAt: now, raw: raw}
 	key := entryKey(c, pub.Dot.Seq)
 	p.rows = append(p.rows, row{key, p.s.box.sealEntry(key, e)})

@@ -100,15 +100,19 @@ func (s *Store) Refill(ctx context.Context, c dot.Chain, first dot.Seq, before e
 
 // refill plans the rows. When they were saved first nobody knows any more: the
 // device's clock at capture stands for it.
-func (p *plan) refill(r *refill) {
+func (p *plan) refill(r *refill) error {
 	head := r.before
 	for i, raw := range r.entries {
 		e := stored{before: head, raw: raw}
 		if pub, err := entry.DecodePublic(raw.Public); err == nil {
 			e.savedAt = time.UnixMilli(pub.Wall)
+			if err := p.name(pub.Blobs, pub.Dot); err != nil {
+				return err
+			}
 		}
 		key := entryKey(r.chain, r.first+dot.Seq(i))
 		p.rows = append(p.rows, row{key, p.s.box.sealEntry(key, e)})
 		head = e.after()
 	}
+	return nil
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"os"
 	"path/filepath"
+
+	"otor/internal/durable"
 )
 
 // Space that is kept so that a full disk can still be opened, and the least
@@ -18,7 +20,7 @@ func (s *Store) seeToSpace() error {
 	if err := s.makeRoom(floor); err != nil {
 		return err
 	}
-	free, err := diskFree(s.dir)
+	free, err := durable.Free(s.dir)
 	switch {
 	case err != nil:
 		return err
@@ -41,7 +43,7 @@ func (s *Store) makeRoom(least uint64) error {
 	if s.o.ReadOnly {
 		return nil
 	}
-	free, err := diskFree(s.dir)
+	free, err := durable.Free(s.dir)
 	if err != nil || free >= least || fileSize(s.ballast()) == 0 {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"otor/internal/dot"
+	"otor/internal/durable"
 	"otor/internal/entry"
 	"otor/internal/hlc"
 	"otor/internal/lane"
@@ -63,7 +64,8 @@ type Store struct {
 	chains     map[dot.Chain]*ChainState
 	contact    Contact
 	traffic    Traffic
-	feeds      map[string]*feedState // by scope
+	blobs      map[entry.Hash]BlobRef // named by entries
+	feeds      map[string]*feedState  // by scope
 	findings   []Finding
 	unkept     bool // findings changed since they were kept
 	fatal      error
@@ -176,11 +178,11 @@ func (s *Store) Watch() (changed <-chan struct{}, stop func()) {
 }
 
 // DiskFree is the number of bytes left on the store's disk for this program.
-func (s *Store) DiskFree() (uint64, error) { return diskFree(s.dir) }
+func (s *Store) DiskFree() (uint64, error) { return durable.Free(s.dir) }
 
 // DiskFree is the number of bytes left for this program on the disk of a
 // folder, whether or not a store is there.
-func DiskFree(dir string) (uint64, error) { return diskFree(dir) }
+func DiskFree(dir string) (uint64, error) { return durable.Free(dir) }
 
 // Sizes are the bytes that the store takes on the disk.
 type Sizes struct {

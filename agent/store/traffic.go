@@ -7,9 +7,10 @@ import (
 
 // Traffic is what went over the link on one day, in bytes both ways.
 type Traffic struct {
-	Day string `cbor:"1,keyasint"` // of the device's calendar, 2026-11-26
-	In  uint64 `cbor:"2,keyasint"`
-	Out uint64 `cbor:"3,keyasint"`
+	Day    string `cbor:"1,keyasint"` // of the device's calendar, 2026-11-26
+	In     uint64 `cbor:"2,keyasint"`
+	Out    uint64 `cbor:"3,keyasint"`
+	Photos uint64 `cbor:"4,keyasint,omitempty"` // of photos and files, among Out
 }
 
 // Traffic returns what [Store.SetTraffic] kept last; zero at first.

@@ -57,6 +57,8 @@ type Status struct {
 	Lanes       []LaneStatus `json:"lanes"`
 	Waiting     uint64       `json:"waiting"` // entries that the hub did not confirm yet
 	NothingLost bool         `json:"nothing_lost"`
+	Photos      int          `json:"photos_waiting"` // photos and files that the hub does not have yet
+	PhotoBytes  uint64       `json:"photo_bytes_waiting"`
 	Returned    uint64       `json:"returned"` // entries that the hub will not apply as they are
 	Link        Link         `json:"link"`
 	LastContact *time.Time   `json:"last_contact"` // nil: never

@@ -132,7 +132,7 @@ func (i *issuer) user(d dot.Device, key string, scopes []string, ttl time.Durati
 	if err != nil {
 		return "", err
 	}
-	c.Permissions.Pub.Allow.Add(wire.Up(dot.Alert, d), wire.Up(dot.Record, d), wire.HelloOn(d), wire.PullOn(d), wire.RefillOn(d), wire.Relay(d))
+	c.Permissions.Pub.Allow.Add(wire.Up(dot.Alert, d), wire.Up(dot.Record, d), wire.HelloOn(d), wire.PullOn(d), wire.RefillOn(d), wire.BlobOn(d), wire.Relay(d))
 	c.Permissions.Sub.Allow.Add(wire.InboxPrefix(d)+".>", wire.ReceiptFor(d))
 	for _, s := range feed.Scopes(d, scopes) {
 		if !ValidScope(s) {

@@ -40,7 +40,7 @@ func TestDoorPermits(t *testing.T) {
 	}
 	<-asked
 	for _, subject := range []string{
-		wire.HelloOn("D-1"), wire.DoorOn("D-2"), wire.Up(dot.Alert, "D-1"), wire.Up(dot.Record, "D-1"), wire.Relay("D-1"), wire.PullOn("D-1"), wire.RefillOn("D-1"),
+		wire.HelloOn("D-1"), wire.DoorOn("D-2"), wire.Up(dot.Alert, "D-1"), wire.Up(dot.Record, "D-1"), wire.Relay("D-1"), wire.PullOn("D-1"), wire.RefillOn("D-1"), wire.BlobOn("D-1"),
 		wire.ReceiptFor("D-1"), wire.News("gacha-12"), "_INBOX.D-1.x", "$JS.API.INFO", "$SYS.REQ.USER.INFO", "free.subject",
 	} {
 		if err := d.Publish(subject, []byte("{}")); err != nil {

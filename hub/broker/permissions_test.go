@@ -39,7 +39,7 @@ func TestPermissions(t *testing.T) {
 
 	for _, subject := range []string{
 		wire.Up(dot.Alert, "D-2"), wire.Up(dot.Record, "D-2"), wire.Up(dot.Record, "D-1") + ".x", "otor.1.up.other.D-1",
-		wire.HelloOn("D-2"), wire.PullOn("D-2"), wire.RefillOn("D-2"), wire.Relay("D-2"),
+		wire.HelloOn("D-2"), wire.PullOn("D-2"), wire.RefillOn("D-2"), wire.BlobOn("D-2"), wire.Relay("D-2"),
 		wire.ReceiptFor("D-1"), wire.ReceiptFor("D-2"), wire.News("gacha-12"), "otor.2.hello.D-1",
 		"$JS.API.INFO", "$JS.API.STREAM.LIST", "$JS.API.STREAM.INFO.OTOR_UP", "$JS.API.STREAM.CREATE.X",
 		"$JS.API.STREAM.PURGE.OTOR_UP", "$JS.API.STREAM.DELETE.OTOR_UP", "$JS.API.STREAM.MSG.GET.OTOR_UP",

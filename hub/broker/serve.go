@@ -13,23 +13,22 @@ import (
 
 // Bounds of answering requests.
 const (
-	queueGroup       = "hub"
-	maxHandlers      = 16      // at once, for each Serve
-	maxWaiting       = 1024    // requests not yet begun
-	maxWaitingBytes  = 8 << 20 // of those
-	maxRequestLength = wire.MaxMessage
+	queueGroup      = "hub"
+	maxHandlers     = 16      // at once, for each Serve
+	maxWaiting      = 1024    // requests not yet begun
+	maxWaitingBytes = 8 << 20 // of those
 )
 
 // Serve answers devices' requests on a subject such as [wire.HelloAny] until
 // Close, several at a time. The device is the one whose own subject it is. A
 // request whose reply subject is not below that device's inbox prefix never
-// reaches handler, nor does one longer than [wire.MaxMessage]; a nil answer
+// reaches handler, nor does one longer than [wire.RequestLimit]; a nil answer
 // sends nothing. Requests beyond the waiting room are dropped: devices ask again.
 func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
-	slots := make(chan struct{}, maxHandlers)
+	slots, limit := make(chan struct{}, maxHandlers), wire.RequestLimit(subject)
 	sub, err := b.field.QueueSubscribe(subject, queueGroup, func(m *nats.Msg) {
 		d, err := wire.Sender(m.Subject)
-		if err != nil || !wire.ReplyAllowed(d, m.Reply) || len(m.Data) > maxRequestLength {
+		if err != nil || !wire.ReplyAllowed(d, m.Reply) || len(m.Data) > limit {
 			b.cfg.Log.Warn("request not answered", "subject", clip(m.Subject), "reply", clip(m.Reply), "bytes", len(m.Data))
 			return
 		}

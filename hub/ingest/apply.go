@@ -197,6 +197,14 @@ func (a *applier) insert() error {
 	if err := a.tx.Insert(rows); err != nil {
 		return err
 	}
+	for i := range rows {
+		if len(rows[i].Blobs) == 0 {
+			continue
+		}
+		if err := a.tx.NameBlobs(rows[i].Dot, a.p.at, rows[i].Blobs); err != nil {
+			return err
+		}
+	}
 	before := a.lane.Received.Through()
 	a.lane.Received = received
 	if err := a.rejoin(before, start, reached, head); err != nil {

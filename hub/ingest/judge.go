@@ -47,7 +47,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	if len(pub.Refs) > 0 {
 		e.EntityType, e.Entity = pub.Refs[0].Type, pub.Refs[0].ID
 	}
-	e.Was = pub.Was
+	e.Was, e.Blobs = pub.Was, pub.Blobs
 	e.DeviceTime = pub.Wall
 	e.CorrectedTime = pub.Wall - skew
 	if pub.Offset != nil {

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"otor/hub/backup"
+	"otor/hub/blob"
 	"otor/hub/broker"
 	"otor/hub/console"
 	"otor/hub/contact"
@@ -67,8 +68,10 @@ type Config struct {
 	// CredentialTTL is how long devices' credentials last unless a contact renews
 	// them; default and at most 30 days.
 	CredentialTTL time.Duration
-	Version       string
-	Log           *slog.Logger
+	// Vault keeps whole photos and files; nil: a folder in Dir.
+	Vault   blob.Vault
+	Version string
+	Log     *slog.Logger
 	// PublicPort is the port that invitations name, for a hub that is opened
 	// without being served; empty: the one listened on.
 	PublicPort string
@@ -94,6 +97,8 @@ type Server struct {
 	epochs  *contact.Epochs
 	feeds   *feed.Desk
 	herald  *feed.Herald
+	blobs   *blob.Room
+	albums  *blob.Desk
 	office  *Office
 	bell    webui.Bell
 	http    *http.Server
@@ -223,6 +228,8 @@ func (s *Server) wire() error {
 			return ingest.ReceiptOf(e, l).Sign(s.broker.HubKey())
 		},
 	}
+	s.blobs = blob.NewRoom(filepath.Join(s.cfg.Dir, "blobs"), s.cfg.Vault)
+	s.albums = &blob.Desk{Ledger: s.store, Room: s.blobs, Now: s.cfg.Now, Log: s.cfg.Log, Arrived: s.bell.Ring}
 	_, pin := s.broker.CA()
 	s.office = &Office{
 		keeper: &backup.Keeper{
@@ -300,6 +307,9 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	if err := s.broker.Serve(wire.PullAny, s.pull); err != nil {
+		return err
+	}
+	if err := s.broker.Serve(wire.BlobAny, s.blob); err != nil {
 		return err
 	}
 	if s.cfg.Ready != nil {
@@ -424,6 +434,19 @@ func (s *Server) pull(ctx context.Context, d dot.Device, data []byte) []byte {
 		}
 	}
 	s.cfg.Log.Error("pull not answered", "device", string(d), "err", err)
+	return nil
+}
+
+// blob answers a device that offers or sends a photo.
+func (s *Server) blob(ctx context.Context, d dot.Device, data []byte) []byte {
+	a, err := s.albums.Answer(ctx, d, data)
+	if err == nil {
+		var b []byte
+		if b, err = wire.Marshal(a); err == nil {
+			return b
+		}
+	}
+	s.cfg.Log.Error("photo not answered", "device", string(d), "err", err)
 	return nil
 }
 

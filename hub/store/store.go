@@ -21,6 +21,7 @@
 //   - [Watermark]: how far a chain lies in a verified backup.
 //   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
 //   - [Entity]: a long-lived thing, and where it is shown; [Item]: what a person has to look at.
+//   - [Blob]: a photo or file that an entry names.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
 //   - [Fact]: a row of the ledger of what the hub itself authored.
 //   - [Doubt]: a device whose revocation the hub may have forgotten.
@@ -167,6 +168,8 @@ type Entry struct {
 	// Noted is the record as rules see it, for as long; nil when no rule looks at it.
 	Noted *rules.Record
 
+	// Blobs are the files that Raw names. They are not stored apart.
+	Blobs []entry.Blob
 	// Was is the older form that Raw names, nil for none. It is not stored apart.
 	Was *entry.Was
 }
@@ -316,6 +319,8 @@ type Totals struct {
 
 // Store is the hub's database. All methods are safe for concurrent use.
 type Store interface {
+	BlobStore
+
 	// Epoch returns the database's certificate; mint is called once, to make
 	// it, when the database has none yet.
 	Epoch(ctx context.Context, mint func() (receipt.EpochCertificate, error)) (receipt.EpochCertificate, error)
@@ -478,6 +483,7 @@ type Store interface {
 // then commits nothing, whatever fn returns. That SegmentAt finds nothing is an
 // answer and spoils nothing.
 type Tx interface {
+	BlobTx
 	NoticeTx
 	EntityTx
 

@@ -19,6 +19,8 @@ func FuzzPull(f *testing.F)        { fuzz[wire.Pull](f) }
 func FuzzFeedPage(f *testing.F)    { fuzz[wire.FeedPage](f) }
 func FuzzFeedNews(f *testing.F)    { fuzz[wire.FeedNews](f) }
 func FuzzReceiptNews(f *testing.F) { fuzz[wire.ReceiptNews](f) }
+func FuzzBlobAsk(f *testing.F)     { fuzz[wire.BlobAsk](f) }
+func FuzzBlobAnswer(f *testing.F)  { fuzz[wire.BlobAnswer](f) }
 
 // What is understood must encode again, to the same bytes each time.
 func fuzz[M wire.Message](f *testing.F) {

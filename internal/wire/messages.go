@@ -120,7 +120,7 @@ var ErrMalformed = errors.New("message not understood")
 
 // Message lists the shapes that travel as CBOR.
 type Message interface {
-	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer | Refill | RefillPage | Pull | FeedPage | FeedNews
+	Hello | Welcome | ReceiptNews | DoorHello | DoorAnswer | Refill | RefillPage | Pull | FeedPage | FeedNews | BlobAsk | BlobAnswer
 }
 
 // Marshal encodes a message.

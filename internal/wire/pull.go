@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"otor/internal/dot"
@@ -117,32 +118,46 @@ func (n FeedNews) check() error {
 // ScopeOfNews takes the scope from a subject of [News].
 func ScopeOfNews(subject string) (string, bool) { return strings.CutPrefix(subject, Prefix+"news.") }
 
-// NewsOf lists the scopes whose news the holder of a NATS user JWT may hear. It
-// reads what the token says and checks nothing: the server does.
-func NewsOf(token string) []string {
+// granted reads what a NATS user JWT permits. It checks nothing: the server does.
+func granted(token string) (publish, subscribe []string) {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return nil
+		return nil, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil {
-		return nil
+		return nil, nil
+	}
+	type subjects struct {
+		Allow []string `json:"allow"`
 	}
 	var claims struct {
 		Nats struct {
-			Sub struct {
-				Allow []string `json:"allow"`
-			} `json:"sub"`
+			Pub subjects `json:"pub"`
+			Sub subjects `json:"sub"`
 		} `json:"nats"`
 	}
 	if json.Unmarshal(b, &claims) != nil {
-		return nil
+		return nil, nil
 	}
+	return claims.Nats.Pub.Allow, claims.Nats.Sub.Allow
+}
+
+// NewsOf lists the scopes whose news the holder of a NATS user JWT may hear.
+func NewsOf(token string) []string {
 	var out []string
-	for _, subject := range claims.Nats.Sub.Allow {
+	_, may := granted(token)
+	for _, subject := range may {
 		if scope, ok := ScopeOfNews(subject); ok {
 			out = append(out, scope)
 		}
 	}
 	return out
+}
+
+// MayPublish reports whether the holder of a NATS user JWT may publish on a
+// subject: asking for more than that would cost the connection.
+func MayPublish(token, subject string) bool {
+	may, _ := granted(token)
+	return slices.Contains(may, subject)
 }

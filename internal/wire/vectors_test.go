@@ -194,10 +194,67 @@ func TestPullsAreChecked(t *testing.T) {
 	refused(t, "a number beyond all", wire.FeedNews{N: feed.MaxN + 1})
 }
 
+func blobAsks() []wire.BlobAsk {
+	photo := entry.Hash{0xab, 31: 0xcd}
+	return []wire.BlobAsk{
+		{Offers: []entry.Hash{photo, {1}}},
+		{Piece: &wire.BlobPiece{Hash: photo, Offset: 65536, Bytes: []byte{0xff, 0xd9}}},
+		{Preview: &wire.BlobPiece{Hash: photo, Bytes: []byte{0xff, 0xd8, 0xff}}},
+	}
+}
+
+func blobAnswers() []wire.BlobAnswer {
+	photo := entry.Hash{0xab, 31: 0xcd}
+	return []wire.BlobAnswer{
+		{At: []wire.BlobAt{{Hash: photo, State: wire.BlobWanted, At: 65536}, {Hash: entry.Hash{1}, State: wire.BlobWhole, At: 9, Preview: true}}},
+		{Refused: &wire.Refusal{Code: "revoked", What: "this device was revoked", Which: "D-301", Do: "bring it to the office"}},
+	}
+}
+
+func TestBlobsAreChecked(t *testing.T) {
+	for i, a := range blobAsks() {
+		b, err := wire.Marshal(a)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		equal(t, b, a)
+	}
+	for i, a := range blobAnswers() {
+		b, err := wire.Marshal(a)
+		if err != nil {
+			t.Fatal(i, err)
+		}
+		equal(t, b, a)
+	}
+	piece := func(at uint64, n int) *wire.BlobPiece { return &wire.BlobPiece{Offset: at, Bytes: make([]byte, n)} }
+	refused(t, "nothing said", wire.BlobAsk{})
+	refused(t, "two things said", wire.BlobAsk{Offers: make([]entry.Hash, 1), Piece: piece(0, 1)})
+	refused(t, "too many offers", wire.BlobAsk{Offers: make([]entry.Hash, wire.MaxOffers+1)})
+	refused(t, "an empty piece", wire.BlobAsk{Piece: piece(0, 0)})
+	refused(t, "a large piece", wire.BlobAsk{Piece: piece(0, wire.MaxPiece+1)})
+	refused(t, "a piece beyond every file", wire.BlobAsk{Piece: piece(wire.MaxBlob, 1)})
+	refused(t, "a piece so far away that numbers end", wire.BlobAsk{Piece: piece(^uint64(0), 1)})
+	refused(t, "a large preview", wire.BlobAsk{Preview: piece(0, wire.MaxPreview+1)})
+	refused(t, "an unknown state", wire.BlobAnswer{At: []wire.BlobAt{{State: wire.BlobUnfit + 1}}})
+	if wire.RequestLimit(wire.BlobAny) != wire.MaxBlobAsk || wire.RequestLimit(wire.HelloAny) != wire.MaxMessage {
+		t.Error("what the hub takes on its subjects")
+	}
+	whole := wire.BlobAsk{Piece: piece(0, wire.MaxPiece)}
+	b, err := wire.Marshal(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, b, whole)
+}
+
 func TestNewsOfCredentials(t *testing.T) {
 	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"nats":{"sub":{"allow":["_INBOX.D-101.>","otor.1.news.all","otor.1.news.gacha:a"]}}}`))
 	if got := wire.NewsOf("h." + claims + ".s"); !slices.Equal(got, []string{"all", "gacha:a"}) {
 		t.Errorf("%v", got)
+	}
+	claims = base64.RawURLEncoding.EncodeToString([]byte(`{"nats":{"pub":{"allow":["otor.1.blob.D-101"]}}}`))
+	if !wire.MayPublish("h."+claims+".s", wire.BlobOn("D-101")) || wire.MayPublish("h."+claims+".s", wire.PullOn("D-101")) || wire.MayPublish("", "") {
+		t.Error("what may be published is not what the token says")
 	}
 	for _, bad := range []string{"", "a.b", "a.!.c", "a." + base64.RawURLEncoding.EncodeToString([]byte("{")) + ".c"} {
 		if got := wire.NewsOf(bad); got != nil {
@@ -226,7 +283,9 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "welcome with heads", welcome)
 	out = add(t, out, "pull", pulls()...)
 	out = add(t, out, "feed page", feedPages()...)
-	return add(t, out, "feed news", feedNews)
+	out = add(t, out, "feed news", feedNews)
+	out = add(t, out, "blob ask", blobAsks()...)
+	return add(t, out, "blob answer", blobAnswers()...)
 }
 
 func committed(t testing.TB) []vector {
@@ -338,7 +397,7 @@ func TestHelloIsChecked(t *testing.T) {
 
 func TestSubjects(t *testing.T) {
 	d := dot.Device("D-101")
-	for _, s := range []string{wire.Up(dot.Record, d), wire.Up(dot.Alert, d), wire.Relay(d), wire.HelloOn(d), wire.DoorOn(d), wire.PullOn(d), wire.RefillOn(d), wire.ReceiptFor(d)} {
+	for _, s := range []string{wire.Up(dot.Record, d), wire.Up(dot.Alert, d), wire.Relay(d), wire.HelloOn(d), wire.DoorOn(d), wire.PullOn(d), wire.RefillOn(d), wire.BlobOn(d), wire.ReceiptFor(d)} {
 		if got, err := wire.Sender(s); err != nil || got != d {
 			t.Errorf("sender of %s: %q, %v", s, got, err)
 		}

@@ -66,6 +66,7 @@ func checks() []check {
 	all = append(all, factChecks...)
 	all = append(all, feedChecks...)
 	all = append(all, noticeChecks...)
+	all = append(all, blobChecks...)
 	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)

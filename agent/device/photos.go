@@ -1,0 +1,138 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"otor/agent/blob"
+	"otor/agent/link"
+	"otor/agent/web"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+// KeepFile implements web.Photos.
+func (d *Device) KeepFile(_ context.Context, mime string, content []byte) (string, error) {
+	free, err := d.store.DiskFree()
+	if err == nil && free < fileFloor+uint64(len(content)) {
+		return "", &web.Refusal{Code: "disk_full", What: fmt.Sprintf("the phone has %d MB free, too little for a photo", free>>20), Do: "delete photos or other files, then take it again; nothing that was saved is lost"}
+	}
+	content, err = blob.Clean(mime, content)
+	if errors.Is(err, blob.ErrPicture) {
+		return "", &web.Refusal{Code: "bad_photo", What: "the photo cannot be read", Which: err.Error(), Do: "take it again; everything else in the form is kept"}
+	}
+	if err != nil {
+		return "", err
+	}
+	name, err := d.blobs.Keep(mime, content)
+	if errors.Is(err, blob.ErrTooLarge) {
+		return "", &web.Refusal{Code: "too_large", What: err.Error(), Do: "take a smaller one"}
+	}
+	return name, err
+}
+
+// fileFloor is the free space that files leave to entries: twice what the
+// store needs for itself.
+const fileFloor = 32 << 20
+
+// File implements web.Photos.
+func (d *Device) File(_ context.Context, name string) ([]byte, error) {
+	b, err := d.blobs.Read(name)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return nil, &web.Refusal{Code: "not_found", What: err.Error(), Do: "it is on the device that took it, or at the hub"}
+	case errors.Is(err, blob.ErrDamaged):
+		return nil, &web.Refusal{Code: "damaged", What: err.Error(), Do: "take the photo again if the herder is still there"}
+	}
+	return b, err
+}
+
+// newSender makes what takes photos to the hub.
+func (d *Device) newSender() *blob.Sender {
+	return blob.NewSender(blob.SenderConfig{
+		Queue: (*album)(d), Room: d.blobs, Port: &poster{d.link, d.id.Device}, Quiet: d.quiet, Log: d.cfg.Log, Noticed: d.bell.Ring,
+		Left:  func() (uint64, bool) { l := d.link.Budget().LeftForPhotos(); return l.Bytes, l.Bounded },
+		Spent: d.link.Budget().CountPhotos,
+	})
+}
+
+// quiet reports whether no entry waits that could go up: photos come after all of them.
+func (d *Device) quiet() bool {
+	for _, c := range d.outbox.Chains() {
+		st, ok := d.store.Chain(c.Chain)
+		if ok && !c.Disputed && len(st.Sendable()) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// poster lets a sender speak over the link.
+type poster struct {
+	link   *link.Link
+	device dot.Device
+}
+
+// Blob implements blob.Port.
+func (p *poster) Blob(ctx context.Context, ask wire.BlobAsk) (wire.BlobAnswer, error) {
+	if !p.link.May(wire.BlobOn(p.device)) {
+		return wire.BlobAnswer{}, errors.New("the hub that gave this device its credentials took no photos yet: newer ones come at a next contact")
+	}
+	b, err := wire.Marshal(ask)
+	if err != nil {
+		return wire.BlobAnswer{}, err
+	}
+	reply, err := p.link.Request(ctx, wire.BlobOn(p.device), b)
+	if err != nil {
+		return wire.BlobAnswer{}, err
+	}
+	return wire.Unmarshal[wire.BlobAnswer](reply)
+}
+
+// album is the device's files as their sender sees them.
+type album Device
+
+// Waiting implements blob.Queue.
+func (a *album) Waiting() []entry.Blob {
+	d := (*Device)(a)
+	epoch := d.hubEpoch()
+	var out []entry.Blob
+	for _, b := range d.store.Blobs() {
+		st, ok := d.store.Chain(b.Dot.Chain)
+		// An entry that goes on under another name is found at the hub by the photo itself.
+		if b.At != epoch && ok && (st.Received.Contains(b.Dot.Seq) || st.End != nil && b.Dot.Seq > st.End.Seq) {
+			out = append(out, b.Blob)
+		}
+	}
+	return out
+}
+
+// Arrived implements blob.Queue.
+func (a *album) Arrived(ctx context.Context, hashes ...entry.Hash) error {
+	d := (*Device)(a)
+	return d.store.SetBlobsAt(ctx, d.hubEpoch(), hashes...)
+}
+
+// hubEpoch is the epoch of the hub's database that this device goes by.
+func (d *Device) hubEpoch() receipt.Epoch {
+	e, err := receipt.OpenEpoch(d.epoch(), d.id.HubKey)
+	if err != nil {
+		return receipt.Epoch{}
+	}
+	return e.Epoch
+}
+
+// photosWaiting counts the files that the hub does not have, and their bytes.
+func (d *Device) photosWaiting() (files int, bytes uint64) {
+	epoch := d.hubEpoch()
+	for _, b := range d.store.Blobs() {
+		if b.At != epoch {
+			files++
+			bytes += b.Size
+		}
+	}
+	return files, bytes
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+)
+
+// BlobRef is a photo or file that an entry of this device names. Its row is in
+// the entry's own commit, so none is forgotten on its way to the hub.
+type BlobRef struct {
+	entry.Blob
+	Dot dot.Dot // the first entry that names it
+	// At is the epoch of the hub's database that has the whole file; zero: none has.
+	At receipt.Epoch
+}
+
+// blobRow is the row under 40.
+type blobRow struct {
+	Size uint64 `cbor:"1,keyasint"`
+	Mime string `cbor:"2,keyasint,omitempty"`
+	Dot  string `cbor:"3,keyasint"`
+	At   []byte `cbor:"4,keyasint,omitempty"`
+}
+
+func blobKey(h entry.Hash) []byte { return append([]byte{kindBlob}, h[:]...) }
+
+func (b BlobRef) row() blobRow {
+	r := blobRow{Size: b.Size, Mime: b.Mime, Dot: b.Dot.String()}
+	if !b.At.IsZero() {
+		r.At = b.At[:]
+	}
+	return r
+}
+
+// loadBlob remembers a row at Open.
+func (s *Store) loadBlob(key []byte, r blobRow) {
+	d, err := dot.Parse(r.Dot)
+	if len(key) != 1+len(entry.Hash{}) || err != nil {
+		s.note(Finding{
+			Code: CodeRowDamaged, Which: fmt.Sprintf("row %x", key), What: "it does not say of which entry the photo is",
+			Do: "nothing: the photo stays here, and the entry that names it is safe",
+		})
+		return
+	}
+	b := BlobRef{Blob: entry.Blob{Hash: entry.Hash(key[1:]), Size: r.Size, Mime: r.Mime}, Dot: d}
+	if len(r.At) == len(b.At) {
+		b.At = receipt.Epoch(r.At)
+	}
+	s.blobs[b.Hash] = b
+}
+
+// name plans the rows of the files that an entry names.
+func (p *plan) name(blobs []entry.Blob, by dot.Dot) error {
+	for _, b := range blobs {
+		if _, known := p.blob(b.Hash); known {
+			continue
+		}
+		ref := BlobRef{Blob: b, Dot: by}
+		p.blobs[b.Hash] = ref
+		if err := p.addRow(blobKey(b.Hash), ref.row()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// blob is what will be known of a file after the plan.
+func (p *plan) blob(h entry.Hash) (BlobRef, bool) {
+	if b, ok := p.blobs[h]; ok {
+		return b, true
+	}
+	p.s.mu.RLock()
+	defer p.s.mu.RUnlock()
+	b, ok := p.s.blobs[h]
+	return b, ok
+}
+
+// blobsAt says that the hub whose database is of an epoch has these files.
+type blobsAt struct {
+	hashes []entry.Hash
+	epoch  receipt.Epoch
+}
+
+// arrive plans what the hub said about files.
+func (p *plan) arrive(a *blobsAt) error {
+	for _, h := range a.hashes {
+		b, ok := p.blob(h)
+		if !ok || b.At == a.epoch {
+			continue
+		}
+		b.At = a.epoch
+		p.blobs[h] = b
+		if err := p.addRow(blobKey(h), b.row()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetBlobsAt notes durably that the hub has these files whole. Files that no
+// entry names are passed over.
+func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, hashes ...entry.Hash) error {
+	if e.IsZero() {
+		return errors.New("files at the hub: of no epoch")
+	}
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes, e}}); err != nil {
+		return fmt.Errorf("note that files are at the hub: %w", err)
+	}
+	return nil
+}
+
+// Blobs lists the files that entries of this device name, in the order of these entries.
+func (s *Store) Blobs() []BlobRef {
+	s.mu.RLock()
+	out := slices.Collect(maps.Values(s.blobs))
+	s.mu.RUnlock()
+	slices.SortFunc(out, func(a, b BlobRef) int {
+		if c := a.Dot.Compare(b.Dot); c != 0 {
+			return c
+		}
+		return slices.Compare(a.Hash[:], b.Hash[:])
+	})
+	return out
+}
+
+// Blob is one of them.
+func (s *Store) Blob(h entry.Hash) (BlobRef, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, ok := s.blobs[h]
+	return b, ok
+}

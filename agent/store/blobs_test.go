@@ -1,0 +1,61 @@
+package store_test
+
+import (
+	"testing"
+
+	"otor/agent/store"
+	"otor/internal/entry"
+	"otor/internal/receipt"
+)
+
+// What entries name is remembered with them, and what the hub has of it with the
+// hub's database: another database may lack it.
+func TestBlobs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	ctx := t.Context()
+	face, voice := entry.Blob{Hash: entry.Hash{1}, Size: 10, Mime: "image/jpeg"}, entry.Blob{Hash: entry.Hash{2}, Size: 20, Mime: "audio/ogg"}
+	if len(s.Blobs()) != 0 {
+		t.Fatal("a new store names ", s.Blobs())
+	}
+	var names []store.Saved
+	for i, blobs := range [][]entry.Blob{{face}, nil, {face, voice}} {
+		d := visit(t, i+1)
+		d.Public.Blobs = blobs
+		saved, err := s.Append(ctx, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, saved)
+	}
+	first, second := receipt.Epoch{1}, receipt.Epoch{2}
+	check := func(at receipt.Epoch) {
+		t.Helper()
+		want := []store.BlobRef{{Blob: face, Dot: names[0].Dot, At: at}, {Blob: voice, Dot: names[2].Dot}}
+		got := s.Blobs()
+		if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+			t.Errorf("blobs %+v, want %+v", got, want)
+		}
+		if b, ok := s.Blob(face.Hash); !ok || b != want[0] {
+			t.Errorf("one blob: %+v %t", b, ok)
+		}
+	}
+	check(receipt.Epoch{})
+	if err := s.SetBlobsAt(ctx, receipt.Epoch{}, face.Hash); err == nil {
+		t.Error("a file at no hub")
+	}
+	for _, e := range []receipt.Epoch{first, first, second} {
+		if err := s.SetBlobsAt(ctx, e, face.Hash, entry.Hash{9}); err != nil {
+			t.Fatal(err)
+		}
+		check(e)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, options())
+	check(second)
+	if f := s.Findings(); len(f) > 0 {
+		t.Error(f)
+	}
+}

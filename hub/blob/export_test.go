@@ -1,0 +1,5 @@
+package blob_test
+
+import "context"
+
+var bg = context.Background()

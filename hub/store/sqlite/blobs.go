@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0)"
+
+func scanBlob(s *sqlite3.Stmt) (b store.Blob, err error) {
+	h := s.ColumnRawBlob(0)
+	if len(h) != len(b.Hash) {
+		return b, fmt.Errorf("%w: a photo's hash has %d bytes", errDamagedRow, len(h))
+	}
+	b.Hash = entry.Hash(h)
+	b.Size, b.Mime, b.NamedAt, b.GotAt = uint64(s.ColumnInt64(1)), s.ColumnText(2), s.ColumnInt64(4), s.ColumnInt64(5) //nolint:gosec // never negative
+	if b.Dot, err = dot.Parse(s.ColumnText(3)); err != nil {
+		return b, fmt.Errorf("%w: the entry of photo %x: %w", errDamagedRow, h, err)
+	}
+	return b, nil
+}
+
+// NameBlobs notes what an entry names.
+func (t *tx) NameBlobs(d dot.Dot, at int64, blobs []entry.Blob) error {
+	return t.do("note photos of", d.Chain, func() error {
+		for _, b := range blobs {
+			err := t.w.exec("INSERT INTO blobs (hash, size, mime, device, entry, named_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+				b.Hash[:], int64(min(b.Size, 1<<62)), b.Mime, string(d.Device), d.String(), at) //nolint:gosec // bounded
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Blob gives one file.
+func (s *Store) Blob(ctx context.Context, h entry.Hash) (b store.Blob, err error) {
+	err = s.read(ctx, "read a photo", func(c *conn) error {
+		found, err := c.one("SELECT "+blobColumns+" FROM blobs WHERE hash = ?", []any{h[:]}, func(r *sqlite3.Stmt) (err error) { b, err = scanBlob(r); return err })
+		if err == nil && !found {
+			err = fmt.Errorf("photo %x: %w", h, store.ErrNotFound)
+		}
+		return err
+	})
+	return b, err
+}
+
+// Blobs lists files in the order in which they were named.
+func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob, err error) {
+	where, args := " WHERE 1", []any(nil)
+	if q.Missing {
+		where += " AND got_at IS NULL"
+	}
+	if q.Device != "" {
+		where += " AND device = ?"
+		args = append(args, string(q.Device))
+	}
+	limit := int64(-1)
+	if q.Limit > 0 {
+		limit = int64(q.Limit)
+	}
+	err = s.read(ctx, "list photos", func(c *conn) error {
+		out = nil
+		return c.each("SELECT "+blobColumns+" FROM blobs"+where+" ORDER BY number LIMIT ?", append(args, limit), func(r *sqlite3.Stmt) error {
+			b, err := scanBlob(r)
+			out = append(out, b)
+			return err
+		})
+	})
+	return out, err
+}
+
+// CountBlobs counts files.
+func (s *Store) CountBlobs(ctx context.Context) (n store.BlobCounts, err error) {
+	err = s.read(ctx, "count photos", func(c *conn) error {
+		_, err := c.one("SELECT count(*), count(*) - count(got_at), coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE got_at IS NULL), 0) FROM blobs", nil,
+			func(r *sqlite3.Stmt) error {
+				n = store.BlobCounts{Named: r.ColumnInt64(0), Missing: r.ColumnInt64(1), NamedBytes: r.ColumnInt64(2), MissingBytes: r.ColumnInt64(3)}
+				return nil
+			})
+		return err
+	})
+	return n, err
+}
+
+// SetBlobGot notes when the hub had all of a file.
+func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
+	return s.write(ctx, "note that a photo is here", func(w *writer) error {
+		var got any
+		if at != 0 {
+			got = at
+		}
+		found, err := w.one("UPDATE blobs SET got_at = ? WHERE hash = ? RETURNING 1", []any{got, h[:]}, func(*sqlite3.Stmt) error { return nil })
+		if err == nil && !found {
+			err = fmt.Errorf("photo %x: %w", h, store.ErrNotFound)
+		}
+		return err
+	})
+}

@@ -1,0 +1,71 @@
+package storetest
+
+import (
+	"errors"
+
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+)
+
+var blobChecks = []check{
+	{name: "files that entries name", run: checkBlobs},
+	{name: "what was named goes with its transaction", run: checkBlobsTogether},
+}
+
+func checkBlobs(t T, w *world) {
+	a, b, c := entry.Blob{Hash: entry.Hash{1}, Size: 10, Mime: "image/jpeg"}, entry.Blob{Hash: entry.Hash{2}, Size: 20}, entry.Blob{Hash: entry.Hash{3}, Size: 30, Mime: "audio/ogg"}
+	first := dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}.At(7)
+	other := dot.Chain{Device: "D-102", Incarnation: 2, Lane: dot.Alert}.At(1)
+	ctx := t.Context()
+	_, err := w.Blob(ctx, a.Hash)
+	failsWith(t, "a file that nobody names", err, store.ErrNotFound)
+	failsWith(t, "a file that nobody names came", w.SetBlobGot(ctx, a.Hash, noon), store.ErrNotFound)
+	ok(t, "name", w.Ingest(ctx, func(tx store.Tx) error {
+		return errors.Join(tx.NameBlobs(first, noon, []entry.Blob{a, b}), tx.NameBlobs(other, noon+1, []entry.Blob{b, c}), tx.NameBlobs(other, noon+2, nil))
+	}))
+	got, err := w.Blob(ctx, b.Hash)
+	ok(t, "read", err)
+	same(t, "the first entry that named it stays", got, store.Blob{Hash: b.Hash, Size: 20, Dot: first, NamedAt: noon})
+	ok(t, "it came", w.SetBlobGot(ctx, b.Hash, noon+5))
+	missing, err := w.Blobs(ctx, store.BlobQuery{Missing: true})
+	ok(t, "list", err)
+	if len(missing) != 2 || missing[0].Hash != a.Hash || missing[1].Hash != c.Hash || missing[1].Dot != other || missing[1].Mime != c.Mime {
+		t.Errorf("missing: %+v", missing)
+	}
+	for name, q := range map[string]struct {
+		q store.BlobQuery
+		n int
+	}{
+		"all": {store.BlobQuery{}, 3}, "of a device": {store.BlobQuery{Device: "D-102"}, 1}, "two": {store.BlobQuery{Limit: 2}, 2},
+		"missing of a device": {store.BlobQuery{Device: "D-101", Missing: true}, 1}, "of nobody": {store.BlobQuery{Device: "D-103"}, 0},
+	} {
+		list, err := w.Blobs(ctx, q.q)
+		ok(t, "list "+name, err)
+		same(t, name, len(list), q.n)
+	}
+	n, err := w.CountBlobs(ctx)
+	ok(t, "count", err)
+	same(t, "counts", n, store.BlobCounts{Named: 3, Missing: 2, NamedBytes: 60, MissingBytes: 40})
+	ok(t, "it was lost", w.SetBlobGot(ctx, b.Hash, 0))
+	got, err = w.Blob(ctx, b.Hash)
+	ok(t, "read again", err)
+	same(t, "it is missing again", got.GotAt, int64(0))
+}
+
+func checkBlobsTogether(t T, w *world) {
+	gone := errors.New("something else")
+	err := w.Ingest(t.Context(), func(tx store.Tx) error {
+		return errors.Join(tx.NameBlobs(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}.At(1), noon, []entry.Blob{{Hash: entry.Hash{9}}}), gone)
+	})
+	failsWith(t, "the transaction", err, gone)
+	_, err = w.Blob(t.Context(), entry.Hash{9})
+	failsWith(t, "what it named", err, store.ErrNotFound)
+}
+
+func failsWith(t T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: got %v, want %v", what, err, want)
+	}
+}
