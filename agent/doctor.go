@@ -158,14 +158,18 @@ func fetch(ctx context.Context, d *device.Device, holes []store.Hole, timeout ti
 }
 
 func printDiagnosis(app *cli.App, v diagnosis) error {
-	var entries uint64
+	var entries, pruned uint64
 	rows := [][]string{{"CHAIN", "ENTRIES", "AT THE HUB", "HEAD"}}
 	for _, l := range v.Lanes {
 		entries += uint64(l.Last)
+		pruned += l.Pruned
 		chain := dot.Chain{Device: v.Device, Incarnation: l.Incarnation, Lane: l.Lane}
 		rows = append(rows, []string{chain.String(), num(l.Last), num(l.Received), l.Head.String()[:16]})
 	}
-	words := fmt.Sprintf("All is well: %d entries of %s were checked, each is whole and in its place.", entries, v.Device)
+	words := fmt.Sprintf("All is well: %d entries of %s were checked, each is whole and in its place.", entries-pruned, v.Device)
+	if pruned > 0 {
+		words += fmt.Sprintf("\n%d more are in the hub's archive and were removed here; the chains hold across them.", pruned)
+	}
 	if !v.Well {
 		words = fmt.Sprintf("NOT WELL: %d things were found in the store of %s.", len(v.Findings), v.Device)
 	}

@@ -82,8 +82,11 @@ func (l *lister) fromRunning(ctx context.Context, r *running) error {
 		if err != nil {
 			return err
 		}
-		if err := l.print(page.Entries); err != nil || page.Next == "" {
+		if err := l.print(page.Entries); err != nil {
 			return err
+		}
+		if page.Next == "" {
+			return l.end(r.status)
 		}
 		after = page.Next
 	}
@@ -98,12 +101,27 @@ func (l *lister) fromDevice(ctx context.Context, d *device.Device) error {
 		if err != nil {
 			return err
 		}
-		if err := l.print(rows); err != nil || len(rows) < want {
+		if err := l.print(rows); err != nil {
 			return err
+		}
+		if len(rows) < want {
+			s, err := d.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return l.end(s)
 		}
 		after = rows[len(rows)-1].Dot
 	}
 	return nil
+}
+
+// end says, behind the oldest entry, what is no longer here.
+func (l *lister) end(s web.Status) error {
+	if l.app.JSON {
+		return nil
+	}
+	return printPruned(l.app, s)
 }
 
 // verdictWords says in a line what the hub made of an entry.

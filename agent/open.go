@@ -26,6 +26,7 @@ type choices struct {
 	rate   rate
 	limits link.Limits
 	alive  time.Duration
+	keep   keep
 	http   string
 	lang   string
 	repair bool
@@ -50,6 +51,12 @@ func (c *choices) connects(cmd *cobra.Command) {
 	cmd.Flags().Var(&c.rate, "rate", "send at most so many bytes a second, such as 4000, on a link that is paid for or shared (default: as the link takes)")
 }
 
+// prunes adds the flag of commands that may remove archived entries.
+func (c *choices) prunes(cmd *cobra.Command) {
+	c.keep = defaultKeep
+	cmd.Flags().Var(&c.keep, "keep", "keep a record here for so long after the hub has it in a verified backup, such as 30d, or forever; `time` by the hub's clock")
+}
+
 // open opens the device in the data folder.
 func (c *choices) open(app *cli.App) (*device.Device, error) {
 	if c.alive != 0 && c.alive < leastAlive {
@@ -61,7 +68,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 	}
 	return device.Open(device.Config{
 		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Types: forms.Domain().Type, Mask: forms.Domain().Mask, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
-		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair,
+		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair, Keep: time.Duration(c.keep),
 	})
 }
 
@@ -139,6 +146,52 @@ func (s *size) Set(text string) error {
 		return err
 	}
 	*s = size(n * unit)
+	return nil
+}
+
+// keep is a flag's time for which archived entries stay; 0: forever.
+type keep time.Duration
+
+// defaultKeep leaves a season in which a record can still be looked up and put
+// right without the office.
+const defaultKeep = keep(90 * 24 * time.Hour)
+
+// Type implements pflag.Value.
+func (k *keep) Type() string { return "time" }
+
+func (k *keep) String() string {
+	const day = keep(24 * time.Hour)
+	switch {
+	case *k == 0:
+		return "forever"
+	case *k%day == 0:
+		return strconv.FormatInt(int64(*k/day), 10) + "d"
+	}
+	return time.Duration(*k).String()
+}
+
+// longestKeep is far from what a time.Duration holds.
+const longestKeep = 36500
+
+// Set implements pflag.Value.
+func (k *keep) Set(text string) error {
+	if text == "forever" {
+		*k = 0
+		return nil
+	}
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 32)
+		if err != nil || n < 1 || n > longestKeep {
+			return fmt.Errorf("write forever, or a number of days from 1 to %d with a d behind it", longestKeep)
+		}
+		*k = keep(time.Duration(n) * 24 * time.Hour)
+		return nil
+	}
+	t, err := time.ParseDuration(text)
+	if err != nil || t < time.Second || t > longestKeep*24*time.Hour {
+		return errors.New("write forever, a number of days such as 30d, or a time of at least 1s such as 12h")
+	}
+	*k = keep(t)
 	return nil
 }
 

@@ -35,6 +35,7 @@ func newRun(app *cli.App) *cobra.Command {
 	f.StringVar(&c.lang, "lang", "", "`language` of the page: zh, mn or en (default: as the browser asks)")
 	c.captures(cmd)
 	c.connects(cmd)
+	c.prunes(cmd)
 	return cli.KeepsRunning(cmd)
 }
 

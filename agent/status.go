@@ -91,7 +91,18 @@ func printStatus(app *cli.App, s web.Status) error {
 	if err := app.Table(rows); err != nil {
 		return err
 	}
+	if err := printPruned(app, s); err != nil {
+		return err
+	}
 	return printFindings(app, s.Findings)
+}
+
+// printPruned says how many records are no longer here, and where they are.
+func printPruned(app *cli.App, s web.Status) error {
+	if n := s.Pruned(); n > 0 {
+		return app.Printf("\n%d records are safe in the hub's archive and no longer on this device (see --keep).\n", n)
+	}
+	return nil
 }
 
 // linkWords says in a sentence what the link does.

@@ -47,6 +47,7 @@ func newSync(app *cli.App) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", time.Minute, "give up after this `time`")
 	c.connects(cmd)
+	c.prunes(cmd)
 	return cmd
 }
 

@@ -72,12 +72,15 @@ type Config struct {
 	Tap         func(l dot.Lane, frame []byte) // sees each frame just before it is sent
 	MaxEntries  int                            // of one frame
 	MaxInFlight int
-	Rate        int           // bytes of frames a second, 0: as the link takes
-	Repair      bool          // see [store.Options]
-	Limits      link.Limits   // of what the link may move
-	KeepAlive   time.Duration // between pings on an idle link, 4 minutes when 0
-	MinPause    time.Duration // of the link's reconnecting
-	MaxPause    time.Duration
+	Rate        int  // bytes of frames a second, 0: as the link takes
+	Repair      bool // see [store.Options]
+	// Keep is how long an entry stays once the device knows that it is archived, by
+	// the hub's clock; 0: for ever.
+	Keep      time.Duration
+	Limits    link.Limits   // of what the link may move
+	KeepAlive time.Duration // between pings on an idle link, 4 minutes when 0
+	MinPause  time.Duration // of the link's reconnecting
+	MaxPause  time.Duration
 }
 
 // DefaultHTTP is where the page is served.
@@ -85,22 +88,23 @@ const DefaultHTTP = "127.0.0.1:8470"
 
 // Device is an opened agent. Its methods are safe for concurrent use.
 type Device struct {
-	cfg     Config
-	id      *enrol.Identity
-	store   *store.Store
-	capture *capture.Capture
-	link    *link.Link
-	uplink  *uplink.Uplink
-	down    *downlink.Downlink
-	outbox  *outbox
-	port    uplink.Port
-	wallet  *wallet
-	book    *life.Book
-	key     identity.SigningKey
-	bell    webui.Bell
-	blobs   *blob.Room
-	sender  *blob.Sender
-	xforms  xforms
+	cfg      Config
+	id       *enrol.Identity
+	store    *store.Store
+	capture  *capture.Capture
+	link     *link.Link
+	uplink   *uplink.Uplink
+	down     *downlink.Downlink
+	outbox   *outbox
+	port     uplink.Port
+	wallet   *wallet
+	book     *life.Book
+	key      identity.SigningKey
+	bell     webui.Bell
+	blobs    *blob.Room
+	prunable chan time.Time // the hub's time at the latest contact that was settled
+	sender   *blob.Sender
+	xforms   xforms
 
 	mu       sync.Mutex             // guards the following
 	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
@@ -110,6 +114,7 @@ type Device struct {
 	// uplinkOnly: the hub takes this folder for a copy of one that is live.
 	uplinkOnly bool
 	lastSync   error
+	hubSaid    time.Time // its clock in the latest hello's answer
 
 	finder finder
 }
@@ -126,7 +131,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open device %s: %w", id, err)
 	}
-	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set)}
+	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set), prunable: make(chan time.Time, 1)}
 	d.key = key
 	d.store, err = store.Open(cfg.Dir, store.Options{
 		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Life: d.openBook,
@@ -157,7 +162,7 @@ func Open(cfg Config) (_ *Device, err error) {
 		return nil, err
 	}
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
-	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]receipt.Receipt)}
+	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]receipt.Receipt), answered: d.settledAt}
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: d.outbox, Port: d.port, Key: key, Hub: id.HubKey,
 		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Mend: d.mend, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
@@ -232,7 +237,7 @@ func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string)
 		d.cfg.Ready(webui.EnterURL("http://"+ln.Addr().String(), secret))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify, d.refills} {
+	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify, d.refills, d.prunes} {
 		group.Go(func() error { return loop(ctx) })
 	}
 	group.Go(func() error {
@@ -325,6 +330,7 @@ func (d *Device) Contact(ctx context.Context) (uplink.Result, error) {
 		if err == nil && len(d.store.Holes()) > 0 {
 			d.tellRefill(d.Refill(ctx))
 		}
+		d.pruneNow(ctx)
 		if err == nil || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrDisputed) || errors.Is(err, uplink.ErrSpent) {
 			return sum, err
 		}

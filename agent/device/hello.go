@@ -76,6 +76,7 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 	})
 	d.mu.Lock()
 	d.contacts++
+	d.hubSaid = time.UnixMilli(w.Time)
 	d.lastSync = nil
 	d.mu.Unlock()
 	d.bell.Ring()

@@ -125,13 +125,15 @@ func (d *Device) mend(ctx context.Context, c dot.Chain, compare uplink.Compare) 
 	if !ok || !here {
 		return nil
 	}
-	parts, found, err := d.parting(ctx, c, common(r, st.Stays(), st.Lost), compare)
+	parts, found, err := d.parting(ctx, c, common(r, st.Stays(), st.Absent()), compare)
 	if err != nil {
 		return err
 	}
 	agreed := st.Stays()
 	if found {
 		agreed = parts - 1
+	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 {
+		agreed = pruned[0].First - 1 // they part within what is not here to be compared
 	} else if r.Set().Highest() <= agreed {
 		return fmt.Errorf("%s: the heads differ, and every entry that is on both sides is the same", c)
 	}
@@ -143,10 +145,10 @@ func (d *Device) mend(ctx context.Context, c dot.Chain, compare uplink.Compare) 
 }
 
 // common lists what both sides should hold: what the receipt covers up to last,
-// without what damage took here.
-func common(r receipt.Receipt, last dot.Seq, lost lane.Set) []lane.Range {
+// without what is not here.
+func common(r receipt.Receipt, last dot.Seq, absent lane.Set) []lane.Range {
 	missing := lane.NewSet(r.Set().Missing(last)...)
-	for _, x := range lost {
+	for _, x := range absent {
 		missing = missing.Add(x)
 	}
 	return missing.Missing(last)

@@ -27,7 +27,7 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 	for _, c := range d.store.Chains() {
 		s.Lanes = append(s.Lanes, web.LaneStatus{
 			Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last,
-			Received: c.Received.Through(), Archived: c.Archived, Head: c.Head,
+			Received: c.Received.Through(), Archived: c.Archived, Pruned: c.Pruned.Len(), Head: c.Head,
 		})
 		for _, r := range c.Waiting() {
 			s.Waiting += r.Len()
@@ -64,7 +64,7 @@ func harmless(f store.Finding) bool {
 	switch f.Code {
 	case store.CodeEntriesLost, store.CodeEntryDamaged:
 		return true // judged range by range
-	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead, store.CodeNotRehomed:
+	case store.CodeChainBroken, store.CodeEndUnknown, store.CodeHeadMismatch, store.CodeReceiptAhead, store.CodeNotRehomed, store.CodeArchiveBroken:
 		return false
 	case store.CodeRowDamaged, store.CodeFileDamaged, store.CodeFileExtra, store.CodeUnknownChain, store.CodeReceiptBroken, store.CodeBaseDamaged:
 		return true
@@ -79,7 +79,7 @@ func (d *Device) Log(ctx context.Context, q web.LogQuery) ([]web.EntryRow, error
 	if !q.After.IsZero() {
 		it, err := d.store.Get(q.After)
 		if err != nil {
-			return nil, err
+			return nil, refusePruned(q.After, err)
 		}
 		lq.Before = it.Public.HLC
 	}
@@ -91,6 +91,17 @@ func (d *Device) Log(ctx context.Context, q web.LogQuery) ([]web.EntryRow, error
 		rows = append(rows, d.row(it))
 	}
 	return rows, nil
+}
+
+// refusePruned words that an entry was removed here since it is archived.
+func refusePruned(at dot.Dot, err error) error {
+	if !errors.Is(err, store.ErrPruned) {
+		return err
+	}
+	return &web.Refusal{
+		Code: "pruned", What: "this record is safe in the hub's archive and is no longer on this device", Which: at.String(),
+		Do: "ask the hub's operator for it; to see what is here, open the list again from the newest",
+	}
 }
 
 func (d *Device) row(it store.Item) web.EntryRow {

@@ -86,7 +86,8 @@ func (d *Device) Frame(c dot.Chain, r lane.Range) ([]byte, error) {
 
 // outbox lets uplink read and settle the store.
 type outbox struct {
-	store *store.Store
+	store    *store.Store
+	answered func() // a hello's receipts are settled
 
 	mu       sync.Mutex
 	disputed map[dot.Chain]receipt.Receipt // guarded by mu: the last receipts that contradicted the device
@@ -103,7 +104,7 @@ func (o *outbox) Chains() []uplink.Chain {
 		out[i] = uplink.Chain{
 			Disputed: disputed,
 			Chain:    s.Chain, Last: s.Stays(), Head: s.Tip(), Received: s.Received, Epoch: s.Epoch,
-			Lost: s.Lost, Archived: s.Archived,
+			Lost: s.Absent(), Archived: s.Archived,
 		}
 	}
 	return out
@@ -124,6 +125,9 @@ func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) 
 // Answer implements uplink.Outbox.
 func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
 	settled, err := o.store.Answer(ctx, e, rs)
+	if err == nil {
+		o.answered()
+	}
 	return o.tally(rs, settled), err
 }
 

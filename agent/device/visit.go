@@ -98,7 +98,7 @@ func (d *Device) recorded(at dot.Dot) (map[string]any, entry.Public, error) {
 		if errors.Is(err, store.ErrNotFound) {
 			err = &web.Refusal{Code: "not_found", What: "this device does not hold that record", Which: at.String(), Do: "correct it on the device that made it, or ask the office"}
 		}
-		return nil, entry.Public{}, err
+		return nil, entry.Public{}, refusePruned(at, err)
 	}
 	p, err := entry.DecodePrivate(it.Raw.Private)
 	if err != nil {

@@ -33,9 +33,13 @@
 // (4 bytes), lane (1 byte).
 //
 //	01                    the store's format: version, device; opens only with the right key
+//	02                    written to be dropped at once, see reclaim.go; means nothing
 //	10 CHAIN seq(8)       one entry: head before it (32), saved at in Unix ms (8), entry.Raw.Encode()
 //	11 CHAIN              the chain's tail: last seq, its head, its logical time
 //	12 CHAIN              the chain's receipt: epoch, through, head there, extra ranges, archived
+//	13 CHAIN              what was pruned: runs with the heads before and after each, when the archive
+//	                      reached which seq by the hub's clock, when all was looked through, bytes
+//	                      that went since the tables were merged
 //	15 CHAIN              the chain's end, once it goes on in another life: the last seq that is
 //	                      the hub's as well, its head, and where later entries are now
 //	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings,
@@ -60,7 +64,7 @@
 // entity is; whether one is of the overlay still follows from the base row, so a
 // hub that was put back puts it back by itself (see overlay.go).
 //
-// Reserved, each for one kind of row: 13 pruned ranges, 14 verdicts (not used), 33 due index, 35 search
+// Reserved, each for one kind of row: 14 verdicts (not used), 33 due index, 35 search
 // index, 41 blob chunks (not used), 50 batches carried for others, 60 the
 // device's own audit. 21 is never used: Badger keeps its own rows there.
 //
@@ -72,6 +76,15 @@
 // second key for archived entries) get other numbers.
 //
 // Content of rows other than entries is deterministic CBOR with integer keys.
+//
+// # Pruning
+//
+// What the hub has in a verified backup may go once the device has known that for
+// long enough ([Store.Prune], law L8). An entry, its rows under 32 and the row 13 are
+// one commit, so a run is pruned as a whole or not at all. The heads around each run
+// are kept: neighbours, receipts and refilled entries are checked against them. A
+// chain's last entry always stays. What a damaged or older row 13 does not name
+// counts as lost, is the hub's, and comes back from there.
 //
 // # Lives
 //

@@ -20,6 +20,7 @@ var (
 	ErrTooLarge = errors.New("the entry is too large")
 	ErrClosed   = errors.New("the store is closed")
 	ErrNotFound = errors.New("there is no such entry")
+	ErrPruned   = errors.New("the entry is in the hub's archive and was removed here")
 )
 
 // Code is the reason of a finding. Codes stand in reports: they never change.
@@ -39,6 +40,7 @@ const (
 	CodeUnknownChain  Code = "receipt_unknown" // a receipt for a chain that this device never had
 	CodeBaseDamaged   Code = "base_damaged"    // rows that the hub sent are damaged or missing; they are loaded anew
 	CodeNotRehomed    Code = "not_rehomed"     // entries that must go on under other names and could not yet
+	CodeArchiveBroken Code = "archive_broken"  // the hub lost what was pruned here because it was archived there
 	CodeReceiptBroken Code = "receipt_invalid" // a receipt whose ranges make no sense
 )
 

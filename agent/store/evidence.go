@@ -18,6 +18,7 @@ type evidence struct {
 	unused     bool  // the file beside the database says that the lane never had an entry
 	receipt    *receiptRow
 	end        *endRow
+	pruned     *prunedRow
 	highest    dot.Seq // the highest entry that is there
 	rowDamaged bool
 }
@@ -103,6 +104,13 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 				at(found, c).end = &r
 			}
 		}
+	case kindPruned:
+		if c, _, err := parseChain(key); err == nil {
+			var r prunedRow
+			if open(&r) {
+				at(found, c).pruned = &r
+			}
+		}
 	case kindReceipt:
 		if c, _, err := parseChain(key); err == nil {
 			var r receiptRow
@@ -156,6 +164,9 @@ func (s *Store) judge(c dot.Chain, ev *evidence) *ChainState {
 	}
 	if ev.end != nil {
 		st.End = ev.end.end()
+	}
+	if ev.pruned != nil {
+		ev.pruned.apply(st)
 	}
 	if ev.receipt != nil {
 		ev.receipt.apply(st)

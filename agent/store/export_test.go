@@ -42,3 +42,8 @@ func RehomeSteps(ctx context.Context, s *Store, c dot.Chain, seq dot.Seq, commit
 		return nil
 	}})
 }
+
+// DropEntry takes an entry away behind the store's back, as damage does.
+func DropEntry(s *Store, d dot.Dot) error {
+	return s.write([]row{{key: entryKey(d.Chain, d.Seq)}})
+}

@@ -14,7 +14,13 @@ import (
 func (s *Store) Findings() []Finding {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.Clone(s.findings)
+	out := slices.Clone(s.findings)
+	for c, st := range s.chains { // no row keeps these: they follow from receipts
+		if broken := st.Broken(); len(broken) > 0 {
+			out = append(out, archiveBroken(c, broken))
+		}
+	}
+	return out
 }
 
 // note keeps findings that are new.
@@ -87,7 +93,7 @@ func (f Finding) lasting() bool {
 	switch f.Code {
 	case CodeEntriesLost, CodeEntryDamaged, CodeChainBroken, CodeFileDamaged, CodeFileExtra, CodeEndUnknown:
 		return true
-	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken, CodeBaseDamaged:
+	case CodeRowDamaged, CodeHeadMismatch, CodeReceiptAhead, CodeNotRehomed, CodeUnknownChain, CodeReceiptBroken, CodeBaseDamaged, CodeArchiveBroken:
 	}
 	return false
 }

@@ -10,9 +10,11 @@ import (
 // The first byte of a key; doc.go holds the whole layout.
 const (
 	kindFormat  = 0x01
+	kindDropped = 0x02
 	kindEntry   = 0x10
 	kindTail    = 0x11
 	kindReceipt = 0x12
+	kindPruned  = 0x13
 	kindEnd     = 0x15
 	kindSetting = 0x20
 	kindBase    = 0x31
@@ -31,6 +33,7 @@ const (
 
 var (
 	formatKey   = []byte{kindFormat}
+	dropKey     = []byte{kindDropped}
 	contactKey  = []byte{kindSetting, settingContact}
 	findingsKey = []byte{kindSetting, settingFindings}
 	trafficKey  = []byte{kindSetting, settingTraffic}

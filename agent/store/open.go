@@ -30,7 +30,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		dir: dir, o: o, log: o.Log, queue: make(chan *request, queueSize),
 		chains: make(map[dot.Chain]*ChainState), watchers: make(map[chan struct{}]struct{}),
 		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState), blobs: make(map[entry.Hash]BlobRef),
-		jammed: make(chan struct{}),
+		jammed: make(chan struct{}), pruneFrom: make(map[dot.Chain]dot.Seq),
 	}
 	defer func() {
 		if err != nil {
@@ -200,7 +200,9 @@ func (s *Store) load() error {
 		st := s.judge(c, ev)
 		s.chains[c] = st
 		if ev.highest < st.Last {
-			s.note(entriesLost(c, lane.NewSet(lane.Run(ev.highest+1, st.Last))))
+			if lost := st.present(lane.Run(ev.highest+1, st.Last)); len(lost) > 0 {
+				s.note(entriesLost(c, lost))
+			}
 		}
 	}
 	return nil

@@ -129,7 +129,7 @@ func (s *Store) item(d dot.Dot, e stored) (Item, error) {
 // holds reports whether the store has the entry at d.
 func (s *Store) holds(d dot.Dot) bool {
 	st, ok := s.Chain(d.Chain)
-	return ok && d.Seq <= st.Last && !st.Lost.Contains(d.Seq)
+	return ok && d.Seq <= st.Last && !st.Absent().Contains(d.Seq)
 }
 
 // stored opens one entry. The error is [ErrNotFound], or says what is wrong with the value.
@@ -163,6 +163,9 @@ func (s *Store) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool
 	case seq == st.Received.Through():
 		return st.ReceivedHead, true
 	}
+	if head, known := st.pruning.headAt(seq); known {
+		return head, true
+	}
 	if e, err := s.stored(st.Chain, seq); err == nil {
 		return e.after(), true
 	}
@@ -186,7 +189,7 @@ func (s *Store) view(read func(*badger.Txn) error) (err error) {
 	return s.db.View(read)
 }
 
-// Get returns one entry, or an error that is [ErrNotFound] or [ErrDamaged].
+// Get returns one entry, or an error that is [ErrNotFound], [ErrPruned] or [ErrDamaged].
 func (s *Store) Get(d dot.Dot) (Item, error) {
 	st, ok := s.Chain(d.Chain)
 	if !ok || d.Seq == 0 || d.Seq > st.Last {
@@ -194,6 +197,8 @@ func (s *Store) Get(d dot.Dot) (Item, error) {
 	}
 	e, err := s.stored(d.Chain, d.Seq)
 	switch {
+	case errors.Is(err, ErrNotFound) && st.Pruned.Contains(d.Seq):
+		return Item{}, fmt.Errorf("entry %s: %w", d, ErrPruned)
 	case errors.Is(err, ErrNotFound):
 		return Item{}, damaged(d.String(), "the entry was saved and is not there any more", "run doctor")
 	case errors.Is(err, ErrClosed) || errors.Is(err, ErrDamaged):

@@ -49,12 +49,13 @@ type Store struct {
 	sweeping sync.Mutex // held by Sweep: one at a time
 
 	// Owned by the committer, after Open.
-	tails    *tailsFile
-	clock    *hlc.Clock
-	current  dot.Incarnation // the life that new entries belong to; readers take the one in mu
-	origin   entry.Origin    // of that life
-	crowd    int             // how many requests came together lately, falling slowly
-	lastTook time.Duration   // of the last commit
+	tails     *tailsFile
+	clock     *hlc.Clock
+	pruneFrom map[dot.Chain]dot.Seq // where Prune goes on; a chain that is looked through has none
+	current   dot.Incarnation       // the life that new entries belong to; readers take the one in mu
+	origin    entry.Origin          // of that life
+	crowd     int                   // how many requests came together lately, falling slowly
+	lastTook  time.Duration         // of the last commit
 
 	door   sync.RWMutex // held for reading while sending to queue
 	closed bool         // owner: door
@@ -90,6 +91,10 @@ type ChainState struct {
 	// has other names now, or is about to get them.
 	End *End
 
+	// Pruned are entries of 1..Last that were removed since they are archived.
+	Pruned  lane.Set
+	pruning pruning
+
 	// Lost are entries of 1..Last that damage took and that were noticed so far.
 	Lost lane.Set
 	// endUnknown: after damage nothing proves that Last was the last one.
@@ -115,20 +120,16 @@ func (c ChainState) Tip() entry.Hash {
 // Waiting lists the entries that the hub has not received: the outbox, and what
 // is about to get another name.
 func (c ChainState) Waiting() []lane.Range {
-	out := c.Received.Missing(c.Stays())
+	out := join(c.Received, c.Pruned).Missing(c.Stays())
 	if c.End != nil {
 		out = append(out, c.End.Pending(c.Last)...)
 	}
 	return out
 }
 
-// Sendable lists what is waiting and not lost.
+// Sendable lists what is waiting and here.
 func (c ChainState) Sendable() []lane.Range {
-	covered := c.Received
-	for _, r := range c.Lost {
-		covered = covered.Add(r)
-	}
-	return covered.Missing(c.Stays())
+	return join(c.Received, c.Absent()).Missing(c.Stays())
 }
 
 // Chains returns the state of every chain that the store holds, and of the

@@ -45,7 +45,7 @@ func (s *Store) Verify(ctx context.Context, scope Scope, progress func(done, tot
 	for _, st := range s.Chains() {
 		ranges := st.Waiting()
 		if scope == All {
-			ranges = lane.Set(nil).Missing(st.Last)
+			ranges = st.Pruned.Missing(st.Last)
 		}
 		for _, r := range ranges {
 			total += r.Len()
@@ -128,8 +128,9 @@ func (w *walk) over(r lane.Range) error {
 				break
 			}
 			if seq > next {
-				w.lost = w.lost.Add(lane.Run(next, seq-1))
-				joined = false
+				lost := w.st.present(lane.Run(next, seq-1))
+				w.lost = join(w.lost, lost)
+				prev, joined = w.st.pruning.headAt(seq - 1)
 			}
 			next = seq + 1
 			e, err := w.open(it.Item(), key, seq)
@@ -151,7 +152,7 @@ func (w *walk) over(r lane.Range) error {
 		return nil
 	})
 	if next <= r.Last && err == nil {
-		w.lost = w.lost.Add(lane.Run(next, r.Last))
+		w.lost = join(w.lost, w.st.present(lane.Run(next, r.Last)))
 	}
 	return err
 }
@@ -163,6 +164,9 @@ func (w *walk) headBefore(seq dot.Seq) (entry.Hash, bool) {
 		return entry.Genesis(w.st.Chain), true
 	case seq == w.st.Received.Through()+1:
 		return w.st.ReceivedHead, true
+	}
+	if head, known := w.st.pruning.headAt(seq - 1); known {
+		return head, true
 	}
 	e, err := w.s.stored(w.st.Chain, seq-1)
 	if err != nil {

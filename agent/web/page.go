@@ -36,6 +36,7 @@ type homeView struct {
 	Tiles     []tile
 	Rows      []rowView
 	Older     string // a dot; "" if there are none
+	Pruned    string // that older ones are in the archive alone; "" if they are not, or more follow
 	Newest    bool   // this is the first page of the list
 	Lanes     []LaneStatus
 	DiskFree  string
@@ -112,6 +113,9 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	v.Tiles = tiles(words, st)
 	for _, row := range rows {
 		v.Rows = append(v.Rows, s.rowView(words, row, now))
+	}
+	if n := st.Pruned(); n > 0 && v.Older == "" {
+		v.Pruned = words.T("home.pruned", "n", n)
 	}
 	v.Lanes, v.DiskFree = st.Lanes, words.T("home.disk", "size", size(st.DiskFree))
 	webui.Render(w, homePage, http.StatusOK, v, s.Log)

@@ -97,7 +97,16 @@ type LaneStatus struct {
 	Last        dot.Seq         `json:"last"`
 	Received    dot.Seq         `json:"received"`
 	Archived    dot.Seq         `json:"archived"`
+	Pruned      uint64          `json:"pruned,omitempty"` // entries removed here since they are archived
 	Head        entry.Hash      `json:"head"`
+}
+
+// Pruned counts the entries that are no longer on the device since they are archived.
+func (s Status) Pruned() (n uint64) {
+	for _, l := range s.Lanes {
+		n += l.Pruned
+	}
+	return n
 }
 
 // Life is the life that a device's folder lives now.
