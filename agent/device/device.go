@@ -41,6 +41,7 @@ import (
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/merge"
+	"otor/internal/pack"
 	"otor/internal/receipt"
 	"otor/internal/runfile"
 	"otor/internal/webui"
@@ -55,12 +56,14 @@ type Config struct {
 	Mask func(typ, field string) string
 	// Types gives the rules of entity types; nil: none are known.
 	Types func(name string) *merge.Type
-	Now   func() time.Time
-	Zone  *time.Location
-	Demo  bool     // accept fictional resident numbers without a warning
-	DNS   []string // name servers for systems without /etc/resolv.conf
-	Log   *slog.Logger
-	Lang  string // of the page: zh, mn, en; empty: as the browser asks
+	// Pack is what the team's pages go by; nil: they show records alone.
+	Pack *pack.Pack
+	Now  func() time.Time
+	Zone *time.Location
+	Demo bool     // accept fictional resident numbers without a warning
+	DNS  []string // name servers for systems without /etc/resolv.conf
+	Log  *slog.Logger
+	Lang string // of the page: zh, mn, en; empty: as the browser asks
 	// Ready is told the page's address once it is served.
 	Ready func(page string)
 
@@ -117,6 +120,9 @@ type Device struct {
 	hubSaid    time.Time // its clock in the latest hello's answer
 
 	finder finder
+	shelf  shelf
+	// recheck holds at most one wish for another check of the whole store.
+	recheck chan struct{}
 }
 
 // Open reads the identity in cfg.Dir and opens the store. Errors wrap
@@ -131,7 +137,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open device %s: %w", id, err)
 	}
-	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set), prunable: make(chan time.Time, 1)}
+	d := &Device{cfg: cfg, id: id, custody: make(map[dot.Chain]lane.Set), prunable: make(chan time.Time, 1), recheck: make(chan struct{}, 1)}
 	d.key = key
 	d.store, err = store.Open(cfg.Dir, store.Options{
 		Key: id.StoreKey(), Device: id.Device, Incarnation: id.Incarnation, Life: d.openBook,
@@ -151,6 +157,9 @@ func Open(cfg Config) (_ *Device, err error) {
 	})
 	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
 		return nil, err
+	}
+	if kept := d.store.Preferences(); cfg.Limits == (link.Limits{}) {
+		cfg.Limits = link.Limits{Contact: kept.Contact, Day: kept.Day}
 	}
 	d.wallet = &wallet{dir: cfg.Dir, id: id}
 	d.link, err = link.New(link.Config{
@@ -226,7 +235,7 @@ func (d *Device) Run(ctx context.Context) error {
 // run is Run behind what can fail at the start.
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
-		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Books: d, Prefs: d, Pack: func() *pack.Pack { return d.cfg.Pack }, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
 		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {
@@ -237,7 +246,7 @@ func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string)
 		d.cfg.Ready(webui.EnterURL("http://"+ln.Addr().String(), secret))
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verify, d.refills, d.prunes} {
+	for _, loop := range []func(context.Context) error{d.link.Run, d.sessions, d.renewals, d.watchStore, d.verifies, d.refills, d.prunes} {
 		group.Go(func() error { return loop(ctx) })
 	}
 	group.Go(func() error {
@@ -405,7 +414,25 @@ func (d *Device) watchStore(ctx context.Context) error {
 	}
 }
 
-// verify checks the whole store once, in the background.
+// verifies checks the whole store once, in the background, and again when
+// somebody asks for it.
+func (d *Device) verifies(ctx context.Context) error {
+	for {
+		if err := d.verify(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.recheck:
+			d.mu.Lock()
+			d.check = web.Check{}
+			d.mu.Unlock()
+		}
+	}
+}
+
+// verify checks the whole store.
 func (d *Device) verify(ctx context.Context) error {
 	_, err := d.store.Verify(ctx, store.All, func(done, total uint64) {
 		d.mu.Lock()
@@ -423,7 +450,6 @@ func (d *Device) verify(ctx context.Context) error {
 	d.check.Complete = true
 	d.mu.Unlock()
 	d.bell.Ring()
-	<-ctx.Done()
 	return nil
 }
 
@@ -433,7 +459,10 @@ func (d *Device) formTitle(lang, id string) string {
 	if !ok {
 		return ""
 	}
-	return f.Title[lang]
+	if d.cfg.Pack != nil {
+		return d.cfg.Pack.FormTitle(f, lang)
+	}
+	return f.Title.In(lang)
 }
 
 func (d *Device) note(err error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"otor/agent/capture"
@@ -75,7 +76,7 @@ func harmless(f store.Finding) bool {
 
 // Log implements web.Device.
 func (d *Device) Log(ctx context.Context, q web.LogQuery) ([]web.EntryRow, error) {
-	lq := store.ListQuery{Lane: q.Lane, Limit: q.Limit}
+	lq := store.ListQuery{Lane: q.Lane}
 	if !q.After.IsZero() {
 		it, err := d.store.Get(q.After)
 		if err != nil {
@@ -84,11 +85,17 @@ func (d *Device) Log(ctx context.Context, q web.LogQuery) ([]web.EntryRow, error
 		lq.Before = it.Public.HLC
 	}
 	rows := []web.EntryRow{}
+	looked := 0
 	for it, err := range d.store.List(ctx, lq) {
 		if err != nil {
 			return rows, err
 		}
-		rows = append(rows, d.row(it))
+		if row := d.row(it); listed(q, row) {
+			rows = append(rows, row)
+		}
+		if looked++; len(rows) >= q.Limit || looked >= mostLooked {
+			break
+		}
 	}
 	return rows, nil
 }
@@ -101,6 +108,28 @@ func refusePruned(at dot.Dot, err error) error {
 	return &web.Refusal{
 		Code: "pruned", What: "this record is safe in the hub's archive and is no longer on this device", Which: at.String(),
 		Do: "ask the hub's operator for it; to see what is here, open the list again from the newest",
+	}
+}
+
+// mostLooked bounds the entries that one list looks through.
+const mostLooked = 20_000
+
+// listed reports whether an entry belongs to a list.
+func listed(q web.LogQuery, r web.EntryRow) bool {
+	if q.About != nil && !slices.Contains(q.About, r.Entity) {
+		return false
+	}
+	there := r.State == web.Received || r.State == web.Archived
+	returned := r.Verdict != nil && r.Verdict.Returned
+	switch q.Only {
+	case web.OnlyWaiting:
+		return !there
+	case web.OnlyReceived:
+		return there && !returned
+	case web.OnlyReturned:
+		return returned
+	default:
+		return true
 	}
 }
 

@@ -32,6 +32,7 @@ type request struct {
 	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
 	contact     *Contact
 	traffic     *Traffic
+	prefs       *Preferences
 	refill      *refill
 	formDraft   *FormDraft // to keep; without content: to drop
 	findings    *findingsRow
@@ -226,6 +227,9 @@ func (s *Store) commitOrSplit(batch []*request) error {
 	}
 	if p.traffic != nil {
 		s.traffic = *p.traffic
+	}
+	if p.prefs != nil {
+		s.prefs = *p.prefs
 	}
 	s.takeFeeds(p)
 	p.settleDrafts()

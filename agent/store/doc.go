@@ -43,7 +43,7 @@
 //	15 CHAIN              the chain's end, once it goes on in another life: the last seq that is
 //	                      the hub's as well, its head, and where later entries are now
 //	20 name(1)            a setting; 01 is the contact with the hub, 02 the findings,
-//	                      03 the traffic of the latest day
+//	                      03 the traffic of the latest day, 04 what a person set on the page
 //	30 id                 a form draft (a form that is being filled in): content and when it was
 //	                      saved; once completed, the entry's dot and hash
 //	31 SCOPE gen(4) slot(1) key

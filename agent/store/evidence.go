@@ -138,6 +138,7 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 		var r contactRow
 		var f findingsRow
 		var t Traffic
+		var prefs Preferences
 		switch {
 		case bytes.Equal(key, contactKey) && open(&r):
 			s.contact = r.contact()
@@ -145,6 +146,8 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 			s.kept = f.findings()
 		case bytes.Equal(key, trafficKey) && open(&t):
 			s.traffic = t
+		case bytes.Equal(key, prefsKey) && open(&prefs):
+			s.prefs = prefs
 		}
 	}
 }

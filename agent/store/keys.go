@@ -29,6 +29,7 @@ const (
 	settingContact  = 0x01
 	settingFindings = 0x02
 	settingTraffic  = 0x03
+	settingPrefs    = 0x04
 )
 
 var (
@@ -37,6 +38,7 @@ var (
 	contactKey  = []byte{kindSetting, settingContact}
 	findingsKey = []byte{kindSetting, settingFindings}
 	trafficKey  = []byte{kindSetting, settingTraffic}
+	prefsKey    = []byte{kindSetting, settingPrefs}
 )
 
 // chainKey is the key of a chain's row of that kind, and the prefix of its entries.

@@ -20,6 +20,7 @@ type plan struct {
 	settled  map[dot.Chain]bool
 	contact  *Contact
 	traffic  *Traffic
+	prefs    *Preferences
 
 	feeds    map[string]*feedState  // scopes that changed; nil: forgotten
 	bases    map[string]bool        // base keys that were planned: whether a row stands there
@@ -59,6 +60,9 @@ func (s *Store) plan(batch []*request) *plan {
 		case r.traffic != nil:
 			p.traffic = r.traffic
 			r.err = p.addRow(trafficKey, r.traffic)
+		case r.prefs != nil:
+			p.prefs = r.prefs
+			r.err = p.addRow(prefsKey, r.prefs)
 		case r.feed != nil:
 			if err := p.feed(r.feed, now); err != nil { // half of it may be planned
 				return refuseAll(batch, err)

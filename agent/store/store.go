@@ -67,6 +67,7 @@ type Store struct {
 	traffic    Traffic
 	blobs      map[entry.Hash]BlobRef // named by entries
 	feeds      map[string]*feedState  // by scope
+	prefs      Preferences
 	findings   []Finding
 	unkept     bool // findings changed since they were kept
 	fatal      error

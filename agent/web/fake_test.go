@@ -38,6 +38,8 @@ type phone struct {
 	syncErr  error
 	broken   error
 	syncs    int
+	prefs    web.Preferences
+	rechecks int
 
 	inFlight, mostInFlight int
 	hold                   chan struct{} // Put waits for it when set
@@ -86,7 +88,7 @@ func (p *phone) Log(_ context.Context, q web.LogQuery) ([]web.EntryRow, error) {
 	var out []web.EntryRow
 	skip := !q.After.IsZero()
 	for _, r := range slices.Backward(p.rows) {
-		if !skip && len(out) < q.Limit && (q.Lane == 0 || r.Dot.Lane == q.Lane) {
+		if !skip && len(out) < q.Limit && (q.Lane == 0 || r.Dot.Lane == q.Lane) && (q.Only == "" || (q.Only == web.OnlyWaiting) == (r.State == web.Saved || r.State == web.Custody)) {
 			out = append(out, r)
 		}
 		if r.Dot == q.After {
@@ -138,6 +140,28 @@ func (p *phone) Sync(context.Context) (web.SyncResult, error) {
 
 func (p *phone) Changes() (<-chan struct{}, func()) { return p.Listen() }
 
+func (p *phone) Preferences() web.Preferences {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.prefs
+}
+
+func (p *phone) SetPreferences(_ context.Context, q web.Preferences) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if q.Day > 0 && q.Day < 10_000 {
+		return &web.Refusal{Code: "bad_budget", What: "too small", Do: "give more"}
+	}
+	p.prefs = q
+	return nil
+}
+
+func (p *phone) Scopes() []web.ScopeAge {
+	return []web.ScopeAge{{Scope: "everyone", Rows: 12, AsOf: p.contact}, {Scope: "gacha:NB", Loading: true}}
+}
+
+func (p *phone) Recheck() { p.mu.Lock(); p.rechecks++; p.mu.Unlock() }
+
 // day fills the phone as on an ordinary day.
 func (p *phone) day() *phone {
 	for i, f := range []string{"visit H-NB-07", "livestock_count H-NB-07", "pension_auth P007", "subsidy_application H-CD-04", "visit H-CD-18", "hazard W3"} {
@@ -163,7 +187,7 @@ var titles = map[string]map[string]string{
 
 func config(p *phone) web.Config {
 	return web.Config{
-		Device: p, Token: "token", Secret: "secret", Clock: func() time.Time { return noon },
+		Device: p, Prefs: p, Token: "token", Secret: "secret", Clock: func() time.Time { return noon },
 		FormTitle: func(lang, form string) string { return titles[form][lang] },
 	}
 }

@@ -11,7 +11,10 @@ import (
 	"otor/internal/webui"
 )
 
-const rowsOnPage = 30
+const (
+	rowsOnPage = 30 // of a list
+	rowsAtHome = 6
+)
 
 // attempt is a contact that somebody asked for from the page.
 type attempt struct {
@@ -26,24 +29,26 @@ type homeView struct {
 	Strip     strip
 	Link      string // the link's state since when, in words
 	LinkMore  string // trouble with it
-	LinkWhy   string // why the last attempt came to nothing, for whoever wants to know
 	Clock     string // that this phone's clock is wrong; "" if it is not
-	Check     string // how far the check of every entry is
-	Today     string // what went over the link
 	Attempt   string // the latest contact asked for here; "" if there is nothing to say
 	AttemptOK bool
 	Findings  []Finding
 	Tiles     []tile
 	Rows      []rowView
-	Older     string // a dot; "" if there are none
 	Pruned    string // that older ones are in the archive alone; "" if they are not, or more follow
-	Newest    bool   // this is the first page of the list
-	Lanes     []LaneStatus
-	DiskFree  string
+	Buttons   []button
+	More      []button
 }
 
+// tile is a number of the strip's account, and the list behind it.
 type tile struct {
-	Num, Words, Tone, Shape string
+	Num, Words, Tone, Shape, URL string
+}
+
+// button leads to one of the team's pages.
+type button struct {
+	ID, URL, Text, Shape, Count string
+	Tall                        string // the word in the traditional script; "" none
 }
 
 // strip is the one sentence that says whether all is well.
@@ -58,26 +63,25 @@ type rowView struct {
 	Alert               bool
 	ISO, Clock          string
 	Tone, Shape, State  string
+	Returned            bool   // the author must act
 	Verdict, Why        string // what the hub made of it; "" when it simply applied it
+	Correct             *link  // to mend it; nil: there is nothing to mend
 	Steps               []bool // saved, at the hub, archived
 }
 
-var homePage = webui.NewTemplate(files, "home.html")
+var homePage = webui.NewTemplate(files, "home.html", "parts.html")
 
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
-	q, refusal := parseLogQuery(r)
-	if refusal != nil {
-		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return
-	}
-	q.Limit, q.Lane = rowsOnPage, 0
 	now := s.Clock()
-	v := homeView{Frame: webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, now), Newest: q.After.IsZero()}
+	v := homeView{Frame: webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, now)}
+	langs := v.Switch
+	s.around(&v.Frame)
+	v.Home, v.Switch = "", langs
 	words := v.Words
 	st, err := s.Device.Status(r.Context())
 	var rows []EntryRow
 	if err == nil {
-		rows, v.Older, err = s.rows(r, q)
+		rows, err = s.Device.Log(r.Context(), LogQuery{Limit: rowsAtHome})
 	}
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -99,25 +103,18 @@ func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	v.Link = linkWords(words, st.Link, now)
 	if st.Link.State == Refused || st.Link.State == Online {
 		v.LinkMore = st.Link.Words // trouble that somebody can mend
-	} else if st.Link.Words != "" {
-		v.LinkWhy = words.T("home.why", "what", st.Link.Words) // no signal is normal
-	}
+	} // no signal is normal: why is told among the settings
 	v.Clock = clockWords(words, st.Link)
-	v.Check = words.T("check.complete")
-	if c := st.Check; !c.Complete {
-		v.Check = words.T("check.running", "n", c.Done, "of", c.Total)
-	}
-	v.Today = words.T("home.today", "size", size(st.Link.Today))
 	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
 	v.Findings = st.Findings
 	v.Tiles = tiles(words, st)
 	for _, row := range rows {
-		v.Rows = append(v.Rows, s.rowView(words, row, now))
+		v.Rows = append(v.Rows, s.listRow(r, words, row))
 	}
-	if n := st.Pruned(); n > 0 && v.Older == "" {
+	if n := st.Pruned(); n > 0 && len(rows) < rowsAtHome {
 		v.Pruned = words.T("home.pruned", "n", n)
 	}
-	v.Lanes, v.DiskFree = st.Lanes, words.T("home.disk", "size", size(st.DiskFree))
+	v.Buttons, v.More = s.buttons(r, words)
 	webui.Render(w, homePage, http.StatusOK, v, s.Log)
 }
 
@@ -218,15 +215,15 @@ func total(st Status, of func(LaneStatus) dot.Seq) uint64 {
 
 func tiles(w *webui.Words, st Status) []tile {
 	count := func(of func(LaneStatus) dot.Seq) string { return w.Num(total(st, of)) }
-	waiting := tile{w.Num(st.Waiting), w.T("tile.waiting"), "wait", "wait"}
+	waiting := tile{w.Num(st.Waiting), w.T("tile.waiting"), "wait", "wait", "/records?list=waiting"}
 	if st.Waiting == 0 {
 		waiting.Tone = "off"
 	}
 	return []tile{
-		{count(func(l LaneStatus) dot.Seq { return l.Last }), w.T("tile.saved"), "off", "phone"},
+		{count(func(l LaneStatus) dot.Seq { return l.Last }), w.T("tile.saved"), "off", "phone", "/records"},
 		waiting,
-		{count(func(l LaneStatus) dot.Seq { return l.Received }), w.T("tile.received"), "ok", "ok"},
-		{count(func(l LaneStatus) dot.Seq { return l.Archived }), w.T("tile.archived"), "ok", "archive"},
+		{count(func(l LaneStatus) dot.Seq { return l.Received }), w.T("tile.received"), "ok", "ok", "/records?list=received"},
+		{count(func(l LaneStatus) dot.Seq { return l.Archived }), w.T("tile.archived"), "ok", "archive", "/records?list=received"},
 	}
 }
 
@@ -237,7 +234,7 @@ func (s *site) rowView(w *webui.Words, e EntryRow, now time.Time) rowView {
 		ISO:  e.DeviceTime.Format(time.RFC3339), Clock: w.Clock(now, e.DeviceTime),
 	}
 	if e.Verdict != nil {
-		v.Verdict, v.Why = e.Verdict.Name, e.Verdict.Words
+		v.Verdict, v.Why, v.Returned = e.Verdict.Name, s.why(w, e.Verdict), e.Verdict.Returned
 		if key := "verdict." + e.Verdict.Name; w.Has(key) {
 			v.Verdict = w.T(key)
 		}
@@ -275,6 +272,20 @@ func (s *site) title(w *webui.Words, form string) string {
 	return form
 }
 
+// why says a verdict's reason in the reader's words where there are some, else
+// in the hub's.
+func (s *site) why(w *webui.Words, v *Verdict) string {
+	if s.Pack != nil && s.Pack() != nil {
+		if words := s.Pack().RuleWord(v.Code, w.Lang); words != "" {
+			return words
+		}
+	}
+	if key := "code." + v.Code; w.Has(key) && w.Lang != "en" {
+		return w.T(key)
+	}
+	return v.Words
+}
+
 // size writes bytes as people read free space.
 func size(b uint64) string {
 	switch {
@@ -288,6 +299,7 @@ func size(b uint64) string {
 }
 
 func (s *site) syncFromPage(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4<<10)
 	a := attempt{at: s.Clock()}
 	var err error
 	if a.res, err = s.contact(r); err != nil {
@@ -299,7 +311,7 @@ func (s *site) syncFromPage(w http.ResponseWriter, r *http.Request) {
 		s.last = &a
 		s.mu.Unlock()
 	}
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.Redirect(w, r, webui.LocalPath(r.PostFormValue("back")), http.StatusSeeOther)
 }
 
 // attemptShown is how long an attempt stays on the page.

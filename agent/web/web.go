@@ -29,6 +29,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/pack"
 	"otor/internal/webui"
 )
 
@@ -172,7 +173,19 @@ type LogQuery struct {
 	After dot.Dot  // continue behind this one, towards older ones; zero: from the newest
 	Lane  dot.Lane // 0: every lane
 	Limit int      // at most this many, at least 1
+	About []string // only entries about one of these entities; nil: all
+	Only  Which    // "" every entry
 }
+
+// Which says how far the entries of a list have got.
+type Which string
+
+// The lists of entries.
+const (
+	OnlyWaiting  Which = "waiting"  // not confirmed by the hub
+	OnlyReceived Which = "received" // at the hub
+	OnlyReturned Which = "returned" // the hub will not apply them as they are
+)
 
 // State is how far an entry has got.
 type State string
@@ -251,6 +264,12 @@ type Config struct {
 	Photos Photos
 	// Entities serves what the device knows of long-lived things; nil: nothing.
 	Entities Entities
+	// Books, with Pack, is what the team's pages tell of; nil: they are not offered.
+	Books Books
+	Pack  func() *pack.Pack // the one in force; nil, or giving nil: none
+	// Prefs are the settings, Alarms the call for help; nil: not offered.
+	Prefs  Prefs
+	Alarms Alarms
 	// FormTitle names a form in a language; nil or "" shows the form's id.
 	FormTitle func(lang, form string) string
 }
@@ -289,6 +308,7 @@ func New(cfg Config) http.Handler {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.home)
+	s.teamRoutes(mux)
 	mux.HandleFunc("POST /lang", webui.SwitchLang)
 	mux.HandleFunc("POST /sync", s.syncFromPage)
 	mux.Handle("GET /static/", s.assets)

@@ -258,7 +258,10 @@ func TestStrip(t *testing.T) {
 			srv := httptest.NewServer(web.New(cfg))
 			defer srv.Close()
 			jar, _ := cookiejar.New(nil) // never fails without options
-			_, body := page(t, &http.Client{Jar: jar}, webui.EnterURL(srv.URL, "secret"))
+			c2 := &http.Client{Jar: jar}
+			_, body := page(t, c2, webui.EnterURL(srv.URL, "secret"))
+			_, more := page(t, c2, srv.URL+"/settings")
+			body += more
 			for _, w := range c.want {
 				if !strings.Contains(body, w) {
 					t.Errorf("the page does not say %q", w)

@@ -106,7 +106,7 @@ func (w *world) join(ctx context.Context, d Device, dir string) error {
 	}
 	m := &member{line: &line{}, shim: newShim()}
 	m.Device, err = device.Open(device.Config{
-		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms, Types: w.pack.Domain().Type, Zone: w.scenario.Meta.T0.Location(),
+		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms, Types: w.pack.Domain().Type, Mask: w.pack.Domain().Mask, Pack: w.pack, Zone: w.scenario.Meta.T0.Location(),
 		Now: w.clock.ahead(time.Duration(d.ClockOffset) * time.Second), Demo: w.scenario.Meta.Fictional, Log: w.log,
 		Dialer: m.line, Gate: m.shim.gate, Tap: m.shim.tap,
 		MinPause: 20 * time.Millisecond, MaxPause: 250 * time.Millisecond,

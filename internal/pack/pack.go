@@ -7,6 +7,7 @@
 //	pack.toml                 id, version, title, languages, scopes, approved_by
 //	entities.toml             the entity types: fields, merge rules, where they live
 //	rules.toml                local policy, derived values, what is to be noticed
+//	pages.toml                what plays which part on the team's pages (may be missing)
 //	i18n/<language>.toml      words for entity fields, derived values and choices
 //	fixtures/<type>.csv       reference data, also as fixtures/<name>.ndjson
 //	forms/<id>/survey.csv     the questions       (XLSForm sheets,
@@ -80,12 +81,15 @@ type Pack struct {
 	RuleWords  RuleWords
 	// Escalations say who must know of an incident, and how soon.
 	Escalations []Escalation
+	// Pages say what plays which part on the team's pages; nil: nothing does.
+	Pages *Pages
 	// Words are the catalogues of i18n/: words by language and key.
 	Words map[string]map[string]string
 	// Fixtures are the reference data that come with the pack.
 	Fixtures []Fixture
 
-	domain *Domain
+	domain     *Domain
+	valueWords map[string]form.Labels // by type.field.value
 }
 
 // Scope is a kind of scope that devices are granted, such as gacha or team.
@@ -126,6 +130,7 @@ func Load(dir fs.FS) (*Pack, error) {
 	forms := l.forms()
 	l.saves(forms)
 	l.rules(forms)
+	l.pages(forms)
 	l.catalogues()
 	l.fixtures()
 	if len(l.faults) == 0 {
@@ -133,6 +138,7 @@ func Load(dir fs.FS) (*Pack, error) {
 		if err == nil {
 			l.pack.Forms = reg
 			l.pack.domain = domainOf(l.pack, reg)
+			l.pack.says(forms)
 			return l.pack, nil
 		}
 		l.fault("forms", 0, "%v", err)

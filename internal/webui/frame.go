@@ -24,6 +24,9 @@ type Frame struct {
 	Switch              []Choice
 	Now                 time.Time
 	AsOf                string // Now as a time of day, for people
+	// Home is what the way to the start page is called; "": no such way is shown.
+	// Alarm and AlarmURL lead from every page to the call for help; "": none.
+	Home, Alarm, AlarmURL string
 }
 
 // Choice is one button of the language switch.
@@ -47,10 +50,11 @@ func NewFrame(r *http.Request, texts *Catalogues, a *Assets, style, defaultLang 
 	return f
 }
 
-// NewTemplate parses one embedded page together with the frame.
-func NewTemplate(from fs.FS, name string) *template.Template {
+// NewTemplate parses one embedded page together with the frame, and with parts
+// that several pages use.
+func NewTemplate(from fs.FS, name string, parts ...string) *template.Template {
 	t := template.Must(template.New(name).ParseFS(layoutFile, "layout.html"))
-	return template.Must(t.ParseFS(from, name))
+	return template.Must(t.ParseFS(from, append(parts, name)...))
 }
 
 // Render writes a page. Rendering goes through memory, so that a page is shown

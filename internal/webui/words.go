@@ -9,6 +9,7 @@ import (
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 )
 
 // Words are a program's strings in one language.
@@ -71,6 +72,17 @@ func count(v any) (uint64, bool) {
 
 // Num writes a count as the language does.
 func (w *Words) Num(n uint64) string { return w.printer.Sprint(n) }
+
+// Decimal writes a number as the language does, with at most so many digits
+// after the point.
+func (w *Words) Decimal(x float64, digits int) string {
+	return w.printer.Sprint(number.Decimal(x, number.MaxFractionDigits(digits)))
+}
+
+// Percent writes a share such as 0.115 as the language does: 11.5%.
+func (w *Words) Percent(x float64) string {
+	return w.printer.Sprint(number.Percent(x, number.MaxFractionDigits(1)))
+}
 
 // Clock writes the time of day, and the date before it when t is not on now's
 // day. Both are shown in now's zone.

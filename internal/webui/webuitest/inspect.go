@@ -30,7 +30,7 @@ const inspect = `(rules) => {
     const r = (label || e).getBoundingClientRect();
     if (r.height < rules.MinTarget - .5 || r.width < rules.MinTarget - .5) say("target of " + Math.round(r.width) + "x" + Math.round(r.height) + ": " + e.textContent.trim().slice(0, 40));
     const named = document.getElementById(e.getAttribute("aria-labelledby") || " ");
-    if (!(e.getAttribute("aria-label") || e.textContent.trim() || (named || label)?.textContent.trim())) say("a target without a name: " + e.outerHTML.slice(0, 60));
+    if (!(e.getAttribute("aria-label") || e.textContent.trim() || (named || label || e.labels?.[0])?.textContent.trim())) say("a target without a name: " + e.outerHTML.slice(0, 60));
   }
   for (const c of document.querySelectorAll(".chip")) if (shown(c) && !c.textContent.trim()) say("a state without a word");
   const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);

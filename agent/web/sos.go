@@ -1,0 +1,4 @@
+package web
+
+// Alarms is the call for help.
+type Alarms interface{}
