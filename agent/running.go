@@ -74,6 +74,11 @@ func (r *running) do(ctx context.Context, method, path string, q url.Values, bod
 	if err != nil {
 		return nil, err
 	}
+	return r.send(req)
+}
+
+// send is do for a request that is made already.
+func (r *running) send(req *http.Request) (*http.Response, error) {
 	req.Header.Set("Authorization", "Bearer "+r.token)
 	resp, err := r.http.Do(req)
 	if err != nil {
@@ -128,6 +133,27 @@ func (r *running) log(ctx context.Context, lane, after string, limit int) (logPa
 
 func (r *running) sync(ctx context.Context) (web.SyncResult, error) {
 	return ask[web.SyncResult](ctx, r, http.MethodPost, "sync", nil)
+}
+
+// keep hands a file to the agent and returns its name.
+func (r *running) keep(ctx context.Context, mime string, content io.Reader) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.base+"/api/v1/files", content)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", mime)
+	resp, err := r.send(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	var said struct {
+		Name string `json:"name"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&said); err != nil {
+		return "", fmt.Errorf("read the running agent's answer: %w", err)
+	}
+	return said.Name, nil
 }
 
 // put streams lines to the agent and its answers back. What the agent itself

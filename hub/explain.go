@@ -52,6 +52,7 @@ var kinds = []struct {
 	code string
 	do   string
 }{
+	{errDamagedPhotos, cli.Integrity, "photos_damaged", "wait for the contacts of the devices that took them; look at the disk"},
 	{backup.ErrUnverified, cli.Integrity, "backup_unverified", "take another backup"},
 	{backup.ErrBusy, cli.Storage, "backup_busy", "wait until it is done"},
 	{backup.ErrNotEmpty, cli.Refused, "not_empty", "move it aside, or name another --data folder"},

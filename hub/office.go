@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"iter"
 	"net"
@@ -33,6 +34,9 @@ type office interface {
 	Fleet(ctx context.Context) (console.Fleet, error)
 	Gaps(ctx context.Context, closed bool) ([]server.GapLine, error)
 	Items(ctx context.Context, all bool) ([]server.ItemLine, error)
+	Photos(ctx context.Context, all bool) ([]server.PhotoLine, error)
+	Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error)
+	CheckPhotos(ctx context.Context) (server.PhotoCheck, error)
 	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
 	Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error)
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)

@@ -76,7 +76,7 @@ func (r *Room) Keep(mime string, content []byte) (name string, err error) {
 	sum := sha256.Sum256(content)
 	id := hex.EncodeToString(sum[:])
 	if _, err := r.read(id); err == nil {
-		return id + extensions[mime], nil
+		return Name(entry.Blob{Hash: sum, Mime: mime}), nil
 	}
 	if err := durable.MkdirAll(r.dir, 0o700); err != nil {
 		return "", fmt.Errorf("keep a file: %w", err)
@@ -87,7 +87,7 @@ func (r *Room) Keep(mime string, content []byte) (name string, err error) {
 	if err := durable.WriteFile(filepath.Join(r.dir, id), sealed, 0o600); err != nil {
 		return "", fmt.Errorf("keep a file: %w", err)
 	}
-	return id + extensions[mime], nil
+	return Name(entry.Blob{Hash: sum, Mime: mime}), nil
 }
 
 // Read returns a kept file. Errors: [ErrNotFound], [ErrDamaged], or the disk's.
@@ -116,6 +116,9 @@ func (r *Room) read(id string) ([]byte, error) {
 	}
 	return content, nil
 }
+
+// Name is what answers call a file.
+func Name(b entry.Blob) string { return hex.EncodeToString(b.Hash[:]) + extensions[b.Mime] }
 
 // Find says what a kept file is, without reading it; false when it is not here.
 func (r *Room) Find(name string) (entry.Blob, bool) {

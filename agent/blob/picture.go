@@ -17,14 +17,16 @@ var ErrPicture = errors.New("the picture cannot be read")
 // Bounds of pictures.
 const (
 	maxPixels   = 40 << 20 // decoding takes four bytes for each
+	maxPhoto    = 200_000  // bytes
+	photoSide   = 1600     // pixels
 	quality     = 85       // of a picture that is drawn anew
 	previewSide = 320      // pixels
 	maxPreview  = 16 << 10 // bytes
 )
 
-// Clean returns a photo without what the camera wrote beside the picture (where,
-// when, with what device), turned the way it is looked at; a picture that holds
-// nothing of that comes back as it is. What is no JPEG or PNG by its media type
+// Clean returns a photo of at most 200 kB without what the camera wrote beside the
+// picture (where, when, with what device), turned the way it is looked at; a picture
+// that is so already comes back as it is. What is no JPEG or PNG by its media type
 // is not looked into. Errors: [ErrPicture].
 func Clean(mime string, content []byte) ([]byte, error) {
 	if mime != "image/jpeg" && mime != "image/png" {
@@ -34,17 +36,31 @@ func Clean(mime string, content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mime != "image/jpeg" || !tells(content) {
+	if mime != "image/jpeg" || !tells(content) && len(content) <= maxPhoto {
 		return content, nil
 	}
 	if img, err = decode(content, true); err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	if err := jpeg.Encode(&out, img, &jpeg.Options{Quality: quality}); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPicture, err)
+	return draw(img, photoSide, quality, maxPhoto)
+}
+
+// draw makes a JPEG of at most most bytes whose longer side has at most side
+// pixels: of a lower quality first, then smaller.
+func draw(img image.Image, side, quality, most int) ([]byte, error) {
+	for ; side >= 40; side = side * 3 / 4 {
+		small := imaging.Fit(img, side, side, imaging.Linear)
+		for q := quality; q >= 55; q -= 10 {
+			var out bytes.Buffer
+			if err := jpeg.Encode(&out, small, &jpeg.Options{Quality: q}); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrPicture, err)
+			}
+			if out.Len() <= most {
+				return out.Bytes(), nil
+			}
+		}
 	}
-	return out.Bytes(), nil
+	return nil, fmt.Errorf("%w: it cannot be made small enough", ErrPicture)
 }
 
 // Preview is a small JPEG of a picture, at most 16 KiB; nil for what is no picture,
@@ -57,14 +73,11 @@ func Preview(mime string, content []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	for side, q := previewSide, 70; side >= 40; side, q = side*3/4, 60 {
-		var out bytes.Buffer
-		small := imaging.Fit(img, side, side, imaging.Linear)
-		if jpeg.Encode(&out, small, &jpeg.Options{Quality: q}) == nil && out.Len() <= maxPreview {
-			return out.Bytes()
-		}
+	small, err := draw(img, previewSide, 70, maxPreview)
+	if err != nil {
+		return nil
 	}
-	return nil
+	return small
 }
 
 func decode(content []byte, turn bool) (image.Image, error) {

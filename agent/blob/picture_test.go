@@ -68,6 +68,11 @@ func TestClean(t *testing.T) {
 	if got, err := blob.Clean("audio/ogg", []byte("OggS")); err != nil || string(got) != "OggS" {
 		t.Errorf("a recording: %q %v", got, err)
 	}
+	large := photo(t, 1900, 1200)
+	small, err := blob.Clean("image/jpeg", large)
+	if c, bad := jpeg.DecodeConfig(bytes.NewReader(small)); err != nil || bad != nil || len(large) <= 200_000 || len(small) > 200_000 || max(c.Width, c.Height) > 1600 || min(c.Width, c.Height) < 400 {
+		t.Errorf("%d bytes became %d, %d x %d, %v", len(large), len(small), c.Width, c.Height, err)
+	}
 	for name, bad := range map[string][]byte{"empty": nil, "noise": []byte("\xff\xd8\xff\xe0noise"), "cut": plain[:len(plain)/2]} {
 		if _, err := blob.Clean("image/jpeg", bad); !errors.Is(err, blob.ErrPicture) {
 			t.Errorf("%s: %v", name, err)

@@ -69,6 +69,12 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 	if err := d.hearLives(w.Lives); err != nil {
 		return err
 	}
+	if len(w.Again) > 0 {
+		if err := d.store.ForgetBlobsAt(context.Background(), w.Again...); err != nil {
+			return err
+		}
+		d.sender.Wake()
+	}
 	middle := sent.Add(got.Sub(sent) / 2)
 	err = d.store.SetContact(context.Background(), store.Contact{
 		LastContact: got, LastAttempt: got, Epoch: w.Epoch,

@@ -136,3 +136,15 @@ func (d *Device) photosWaiting() (files int, bytes uint64) {
 	}
 	return files, bytes
 }
+
+// Photos implements web.Photos.
+func (d *Device) Photos(context.Context) ([]web.Photo, error) {
+	epoch := d.hubEpoch()
+	out := []web.Photo{}
+	for _, b := range d.store.Blobs() {
+		name := blob.Name(b.Blob)
+		_, here := d.blobs.Find(name)
+		out = append(out, web.Photo{Name: name, Size: b.Size, Mime: b.Mime, Dot: b.Dot, AtHub: b.At == epoch, Here: here})
+	}
+	return out, nil
+}

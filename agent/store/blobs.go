@@ -116,6 +116,14 @@ func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, hashes ...entry
 	return nil
 }
 
+// ForgetBlobsAt notes durably that the hub has lost these files: they go again.
+func (s *Store) ForgetBlobsAt(ctx context.Context, hashes ...entry.Hash) error {
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes}}); err != nil {
+		return fmt.Errorf("note that files are to go again: %w", err)
+	}
+	return nil
+}
+
 // Blobs lists the files that entries of this device name, in the order of these entries.
 func (s *Store) Blobs() []BlobRef {
 	s.mu.RLock()

@@ -50,6 +50,13 @@ func TestBlobs(t *testing.T) {
 		}
 		check(e)
 	}
+	if err := s.ForgetBlobsAt(ctx, face.Hash, voice.Hash, entry.Hash{9}); err != nil {
+		t.Fatal(err)
+	}
+	check(receipt.Epoch{})
+	if err := s.SetBlobsAt(ctx, second, face.Hash); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

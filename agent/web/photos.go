@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"otor/internal/dot"
 	"otor/internal/webui"
 )
 
@@ -15,6 +16,29 @@ type Photos interface {
 	KeepFile(ctx context.Context, mime string, content []byte) (name string, err error)
 	// File returns a kept file; one that is not there is a *Refusal.
 	File(ctx context.Context, name string) ([]byte, error)
+	// Photos lists the files that saved records name, in their order.
+	Photos(ctx context.Context) ([]Photo, error)
+}
+
+// Photo is a photo or file that a saved record names.
+type Photo struct {
+	Name  string  `json:"name"`
+	Size  uint64  `json:"size"` // bytes
+	Mime  string  `json:"mime,omitempty"`
+	Dot   dot.Dot `json:"dot"`    // the first record that names it
+	AtHub bool    `json:"at_hub"` // whole
+	Here  bool    `json:"here"`   // on this device
+}
+
+// State says in a word where it is.
+func (p Photo) State() string {
+	switch {
+	case p.AtHub:
+		return "at the hub"
+	case !p.Here:
+		return "missing here"
+	}
+	return "waiting"
 }
 
 // Bounds of a file that the page keeps, in bytes. The page shrinks photos to
@@ -23,6 +47,16 @@ const (
 	maxPhoto = 256 << 10
 	maxFile  = 4 << 20
 )
+
+// listFiles lists the files that saved records name.
+func (s *site) listFiles(w http.ResponseWriter, r *http.Request) {
+	list, err := s.Photos.Photos(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	webui.WriteJSON(w, http.StatusOK, list)
+}
 
 // postFile keeps a photo or a recording and answers {"name"}.
 func (s *site) postFile(w http.ResponseWriter, r *http.Request) {

@@ -243,5 +243,6 @@ func (s *site) visitRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PUT /api/v1/drafts/{id}", s.putDraft)
 	mux.HandleFunc("DELETE /api/v1/drafts/{id}", s.dropDraft)
 	mux.HandleFunc("POST /api/v1/files", s.postFile)
+	mux.HandleFunc("GET /api/v1/files", s.listFiles)
 	mux.HandleFunc("GET /api/v1/files/{name}", s.getFile)
 }

@@ -169,6 +169,8 @@ func (d *desk) DropDraft(_ context.Context, id string) error {
 	return nil
 }
 
+func (d *desk) Photos(context.Context) ([]web.Photo, error) { return []web.Photo{}, nil }
+
 func (d *desk) KeepFile(_ context.Context, mime string, content []byte) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

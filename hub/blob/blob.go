@@ -45,6 +45,8 @@ type Vault interface {
 	Size(ctx context.Context, h entry.Hash) (int64, error)
 	// Open reads a file; [ErrNotFound]. The caller closes it.
 	Open(ctx context.Context, h entry.Hash) (io.ReadCloser, error)
+	// Remove removes a file; one that is not there is no error.
+	Remove(ctx context.Context, h entry.Hash) error
 	// Where says in words where the files are.
 	Where() string
 }
@@ -85,6 +87,14 @@ func (f Folder) Open(_ context.Context, h entry.Hash) (io.ReadCloser, error) {
 		return nil, missing(err)
 	}
 	return r, nil
+}
+
+// Remove implements [Vault].
+func (f Folder) Remove(_ context.Context, h entry.Hash) error {
+	if err := os.Remove(f.path(h)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Where implements [Vault].
@@ -259,6 +269,12 @@ func (r *Room) Check(ctx context.Context, h entry.Hash) (err error) {
 		return ErrUnfit
 	}
 	return nil
+}
+
+// Remove removes a whole file, so that it is taken anew.
+func (r *Room) Remove(ctx context.Context, h entry.Hash) error {
+	defer r.lock(h)()
+	return r.vault.Remove(ctx, h)
 }
 
 // Open reads a whole file; [ErrNotFound]. The caller closes it.

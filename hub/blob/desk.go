@@ -19,6 +19,7 @@ type Ledger interface {
 	Blob(ctx context.Context, h entry.Hash) (store.Blob, error)
 	SetBlobGot(ctx context.Context, h entry.Hash, at int64) error
 	Device(ctx context.Context, id dot.Device) (store.Device, error)
+	Blobs(ctx context.Context, q store.BlobQuery) ([]store.Blob, error)
 }
 
 // Desk answers devices that offer and send files. All of it is needed.
@@ -71,6 +72,16 @@ func (d *Desk) Answer(ctx context.Context, from dot.Device, data []byte) (wire.B
 		}
 	}
 	return out, nil
+}
+
+// Lost lists files of a device's entries that the hub had and has lost, some at a time.
+func (d *Desk) Lost(ctx context.Context, from dot.Device) ([]entry.Hash, error) {
+	list, err := d.Ledger.Blobs(ctx, store.BlobQuery{Lost: true, Device: from, Limit: wire.MaxOffers})
+	var out []entry.Hash
+	for _, b := range list {
+		out = append(out, b.Hash)
+	}
+	return out, err
 }
 
 func refusal(code, what, which, do string) wire.BlobAnswer {

@@ -61,6 +61,8 @@ type Desk struct {
 	Issuer Issuer
 	// Heads says how far the feeds go that a life of the device may pull; nil: nothing is said.
 	Heads func(ctx context.Context, dev store.Device, i dot.Incarnation) ([]wire.ScopeAt, error)
+	// Lost lists files of the device that the hub had and has lost; nil: none.
+	Lost func(ctx context.Context, d dot.Device) ([]entry.Hash, error)
 	// SkewFlag is how far a clock may be off before it becomes a finding.
 	SkewFlag time.Duration
 	Log      *slog.Logger
@@ -130,6 +132,11 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	}
 	if w.Heads, err = k.heads(ctx, dev, h); err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
+	if k.Lost != nil {
+		if w.Again, err = k.Lost(ctx, d); err != nil {
+			return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+		}
 	}
 	for _, l := range lanes {
 		b, err := k.Sign(epoch, l)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"otor/hub/backup"
+	"otor/hub/blob"
 	"otor/hub/console"
 	"otor/hub/contact"
 	"otor/hub/enrol"
@@ -39,6 +40,7 @@ type Office struct {
 	cutOff  func(context.Context, dot.Device) error // ends a revoked device's keys
 	address func() string
 	keeper  *backup.Keeper
+	blobs   *blob.Room
 	// reconciler and decider follow operators' rulings; reconciler is nil without a Domain.
 	reconciler *reconcile.Reconciler
 	decider    *ingest.Author

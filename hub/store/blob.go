@@ -21,6 +21,7 @@ type Blob struct {
 // BlobQuery chooses files in the order in which they were named.
 type BlobQuery struct {
 	Missing bool       // those alone that the hub does not have yet
+	Lost    bool       // those alone that it had and has lost
 	Device  dot.Device // of whose entries; empty: of all
 	Limit   int        // 0: no limit
 }

@@ -62,6 +62,9 @@ type Welcome struct {
 
 	Lives    []LifeAnswer `cbor:"16,keyasint,omitempty"` // those that are not simply known
 	Compared []Compared   `cbor:"18,keyasint,omitempty"`
+
+	// Again are files of the device that the hub had and has lost.
+	Again []entry.Hash `cbor:"20,keyasint,omitempty"`
 }
 
 // Refusal tells a device why the hub will not do what it asked.

@@ -58,6 +58,9 @@ func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob,
 	if q.Missing {
 		where += " AND got_at IS NULL"
 	}
+	if q.Lost {
+		where += " AND lost = 1"
+	}
 	if q.Device != "" {
 		where += " AND device = ?"
 		args = append(args, string(q.Device))
@@ -97,7 +100,7 @@ func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
 		if at != 0 {
 			got = at
 		}
-		found, err := w.one("UPDATE blobs SET got_at = ? WHERE hash = ? RETURNING 1", []any{got, h[:]}, func(*sqlite3.Stmt) error { return nil })
+		found, err := w.one("UPDATE blobs SET got_at = ?1, lost = ?1 IS NULL AND (lost OR got_at IS NOT NULL) WHERE hash = ?2 RETURNING 1", []any{got, h[:]}, func(*sqlite3.Stmt) error { return nil })
 		if err == nil && !found {
 			err = fmt.Errorf("photo %x: %w", h, store.ErrNotFound)
 		}

@@ -51,6 +51,16 @@ func checkBlobs(t T, w *world) {
 	got, err = w.Blob(ctx, b.Hash)
 	ok(t, "read again", err)
 	same(t, "it is missing again", got.GotAt, int64(0))
+	ok(t, "one that was never here", w.SetBlobGot(ctx, a.Hash, 0))
+	lost, err := w.Blobs(ctx, store.BlobQuery{Lost: true, Device: "D-101"})
+	ok(t, "list lost ones", err)
+	if len(lost) != 1 || lost[0].Hash != b.Hash {
+		t.Errorf("lost: %+v", lost)
+	}
+	ok(t, "it came again", w.SetBlobGot(ctx, b.Hash, noon+9))
+	lost, err = w.Blobs(ctx, store.BlobQuery{Lost: true})
+	ok(t, "list lost ones again", err)
+	same(t, "none is lost", len(lost), 0)
 }
 
 func checkBlobsTogether(t T, w *world) {

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"otor/hub/blob"
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/webui"
+)
+
+// PhotoLine is a line of the list of photos and files that entries name.
+type PhotoLine struct {
+	Photo   string     `json:"photo"` // SHA-256, hexadecimal
+	Size    uint64     `json:"size"`  // bytes
+	Mime    string     `json:"mime"`
+	Entry   dot.Dot    `json:"entry"` // the first that named it
+	NamedAt time.Time  `json:"named_at"`
+	GotAt   *time.Time `json:"got_at"` // nil: it is missing
+}
+
+// PhotoCheck is what a check of all photos found.
+type PhotoCheck struct {
+	store.BlobCounts
+	Where   string   `json:"where"`
+	Damaged []string `json:"damaged"` // what was kept is not what the hash says, or is gone: they are asked for again
+}
+
+// Photos lists photos in the order in which entries named them; all: those that
+// are here, too.
+func (o *Office) Photos(ctx context.Context, all bool) ([]PhotoLine, error) {
+	list, err := o.store.Blobs(ctx, store.BlobQuery{Missing: !all})
+	out := make([]PhotoLine, 0, len(list))
+	for _, b := range list {
+		out = append(out, PhotoLine{
+			Photo: hex.EncodeToString(b.Hash[:]), Size: b.Size, Mime: b.Mime, Entry: b.Dot, NamedAt: o.at(b.NamedAt), GotAt: o.maybe(b.GotAt),
+		})
+	}
+	return out, err
+}
+
+// Photo opens a photo by its hash, or its preview. Refusals: bad_photo,
+// no_photo. The caller closes it.
+func (o *Office) Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error) {
+	raw, err := hex.DecodeString(name)
+	if err != nil || len(raw) != len(entry.Hash{}) {
+		return nil, "", &webui.Refusal{Code: "bad_photo", What: fmt.Sprintf("%q is no photo's name", name), Do: "write its 64 digits as the list of photos has them"}
+	}
+	b, err := o.store.Blob(ctx, entry.Hash(raw))
+	if err == nil {
+		var r io.ReadCloser
+		if r, err = o.open(ctx, b, preview); err == nil {
+			return r, b.Mime, nil
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, blob.ErrNotFound) {
+		err = &webui.Refusal{Code: "no_photo", What: "the hub does not have this photo", Which: name, Do: "it comes with a later contact of the device that took it"}
+	}
+	return nil, "", err
+}
+
+func (o *Office) open(ctx context.Context, b store.Blob, preview bool) (io.ReadCloser, error) {
+	if preview {
+		if small, err := o.blobs.Preview(b.Hash); err == nil {
+			return io.NopCloser(bytes.NewReader(small)), nil
+		}
+	}
+	return o.blobs.Open(ctx, b.Hash)
+}
+
+// CheckPhotos reads every photo that is said to be here. What is damaged or gone
+// is asked for again from devices that still have it.
+func (o *Office) CheckPhotos(ctx context.Context) (PhotoCheck, error) {
+	out := PhotoCheck{Where: o.blobs.Vault().Where(), Damaged: []string{}}
+	list, err := o.store.Blobs(ctx, store.BlobQuery{})
+	if err != nil {
+		return out, err
+	}
+	for _, b := range list {
+		if b.GotAt == 0 {
+			continue
+		}
+		err := o.blobs.Check(ctx, b.Hash)
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, blob.ErrUnfit):
+			err = o.blobs.Remove(ctx, b.Hash)
+		case errors.Is(err, blob.ErrNotFound):
+			err = nil
+		}
+		if err == nil {
+			err = o.store.SetBlobGot(ctx, b.Hash, 0)
+		}
+		if err != nil {
+			return out, fmt.Errorf("check photo %x: %w", b.Hash[:4], err)
+		}
+		out.Damaged = append(out.Damaged, hex.EncodeToString(b.Hash[:]))
+	}
+	out.BlobCounts, err = o.store.CountBlobs(ctx)
+	return out, err
+}
+
+// photos serves them below the office's path.
+func (o *Office) photos(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+officePath+"photos", func(w http.ResponseWriter, r *http.Request) {
+		v, err := o.Photos(r.Context(), r.FormValue("all") == "true")
+		answer(w, v, err)
+	})
+	mux.HandleFunc("POST "+officePath+"photos/check", func(w http.ResponseWriter, r *http.Request) {
+		v, err := o.CheckPhotos(r.Context())
+		answer(w, v, err)
+	})
+	mux.HandleFunc("GET "+officePath+"photos/{photo}", func(w http.ResponseWriter, r *http.Request) {
+		f, mime, err := o.Photo(r.Context(), r.PathValue("photo"), r.FormValue("preview") == "true")
+		if err != nil {
+			answer(w, nil, err)
+			return
+		}
+		defer f.Close()
+		h := w.Header()
+		if mime != "image/jpeg" && mime != "image/png" {
+			mime = "application/octet-stream"
+			h.Set("Content-Disposition", "attachment")
+		}
+		h.Set("Content-Type", mime)
+		h.Set("Cache-Control", "private, no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		_, _ = io.Copy(w, f) // whoever asked is gone if this fails
+	})
+}
+
+// Photos does what [Office.Photos] does.
+func (c *Client) Photos(ctx context.Context, all bool) ([]PhotoLine, error) {
+	return ask[[]PhotoLine](ctx, c, http.MethodGet, "photos", url.Values{"all": {strconv.FormatBool(all)}}, nil)
+}
+
+// Photo does what [Office.Photo] does.
+func (c *Client) Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error) {
+	resp, err := c.do(ctx, http.MethodGet, "photos/"+url.PathEscape(name), url.Values{"preview": {strconv.FormatBool(preview)}}, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	return resp.Body, resp.Header.Get("Content-Type"), nil
+}
+
+// CheckPhotos does what [Office.CheckPhotos] does.
+func (c *Client) CheckPhotos(ctx context.Context) (PhotoCheck, error) {
+	return ask[PhotoCheck](ctx, c, http.MethodPost, "photos/check", nil, nil)
+}
