@@ -2,7 +2,9 @@ package backup_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -344,5 +346,52 @@ func TestOneAtATime(t *testing.T) {
 	}
 	if got := names(t, w.backups); got != "20250918T041500Z lock" && got != "20250918T041500Z archive.json lock" {
 		t.Errorf("the folder holds %s", got)
+	}
+}
+
+// Photos lie once beside all backups, are put back with any of them, and a damaged
+// one is not taken for a copy.
+func TestPhotosAreBackedUp(t *testing.T) {
+	w := newWorld(t)
+	w.add(chainA, 3, "a")
+	whole := filepath.Join(w.dir, "blobs", "whole")
+	w.keeper.Photos = whole
+	keep := func(content string) string {
+		t.Helper()
+		name := fmt.Sprintf("%x", sha256.Sum256([]byte(content)))
+		w.must(os.MkdirAll(filepath.Join(whole, name[:2]), 0o700))
+		w.must(os.WriteFile(filepath.Join(whole, name[:2], name), []byte(content), 0o600))
+		return name
+	}
+	make := func(photos int, warned bool) backup.Made {
+		t.Helper()
+		w.now = w.now.Add(time.Hour)
+		made, err := w.keeper.Make(t.Context(), w.backups, 3)
+		w.must(err)
+		if made.Photos != photos || (made.Warning != "") != warned {
+			t.Errorf("copied %d photos, warning %q; want %d, %t", made.Photos, made.Warning, photos, warned)
+		}
+		return made
+	}
+	make(0, false)
+	face := keep("face")
+	make(1, false)
+	voice := keep("voice")
+	bad := keep("bad")
+	w.must(os.WriteFile(filepath.Join(whole, bad[:2], bad), []byte("changed"), 0o600))
+	made := make(1, true)
+	data := filepath.Join(t.TempDir(), "data")
+	back := target
+	back.Photos = filepath.Join("blobs", "whole")
+	_, err := backup.Restore(t.Context(), back, made.Path, data, false)
+	w.must(err)
+	for _, name := range []string{face, voice} {
+		b, err := os.ReadFile(filepath.Join(data, "blobs", "whole", name[:2], name))
+		if err != nil || fmt.Sprintf("%x", sha256.Sum256(b)) != name {
+			t.Errorf("photo %s: %q, %v", name[:8], b, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(data, "blobs", "whole", bad[:2], bad)); err == nil {
+		t.Error("a damaged photo was put back")
 	}
 }

@@ -17,6 +17,7 @@
 //	DIR/20250918T031500Z/hub.db       the database
 //	DIR/20250918T031500Z/keys/        the hub's keys, as they are in its folder
 //	DIR/20250918T031500Z/backup.json  the manifest: number, epoch, lanes, digests
+//	DIR/photos/ab/abcd…               photos and files of all backups, by their hash
 //	DIR/archive.json                  what devices were told is archived
 //	DIR/lock                          held while a backup is made
 //	DIR/.making-*, DIR/.going-*       being made, being removed; swept by the next backup

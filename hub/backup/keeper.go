@@ -26,6 +26,7 @@ type Source interface {
 type Keeper struct {
 	Source Source
 	Keys   string // the hub's key folder
+	Photos string // the folder of whole photos; empty: they are kept elsewhere
 	Open   Open
 	Now    func() time.Time
 	Log    *slog.Logger
@@ -50,6 +51,7 @@ type Made struct {
 	Archived uint64    `json:"archived"` // entries that are in the second-newest backup too
 	Kept     int       `json:"kept"`
 	Removed  []string  `json:"removed"`
+	Photos   int       `json:"photos"` // copied beside those of earlier backups
 	// Warning says what is not as it should be although this backup is good.
 	Warning string `json:"warning,omitempty"`
 }
@@ -91,6 +93,15 @@ func (k *Keeper) Make(ctx context.Context, dir string, keep int) (out Made, err 
 	}
 	if out.Archived, err = k.archive(ctx, dir, second); err != nil {
 		return out, fmt.Errorf("back up into %s: %w", dir, err)
+	}
+	if k.Photos != "" {
+		copied, bad, err := copyPhotos(ctx, k.Photos, filepath.Join(dir, photosFolder))
+		if err != nil {
+			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
+		}
+		if out.Photos = copied; bad > 0 {
+			out.Warning = strings.TrimPrefix(fmt.Sprintf("%s; %d photos are damaged at the hub and were not copied: run hub photos check", out.Warning, bad), "; ")
+		}
 	}
 	out.Removed, out.Kept, err = rotate(dir, append(before, made), keep)
 	return out, err

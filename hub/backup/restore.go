@@ -56,6 +56,8 @@ type Target struct {
 	// Note, which may be nil, writes into the folder that a backup was put there,
 	// BEFORE its database is.
 	Note func(data string, m Manifest) error
+	// Photos is the folder of whole photos within data; empty: none are put back.
+	Photos string
 }
 
 // Restored says what a restore came to.
@@ -109,7 +111,7 @@ func Restore(ctx context.Context, to Target, backup, data string, acceptLoss boo
 	if len(out.Accepted) > 0 && !acceptLoss {
 		return out, &LossError{Backup: backup, Lost: out.Accepted}
 	}
-	if err := to.put(backup, data, m); err != nil {
+	if err := to.put(ctx, backup, data, m); err != nil {
 		return out, fmt.Errorf("restore into %s: %w", data, err)
 	}
 	return out, nil
@@ -117,7 +119,7 @@ func Restore(ctx context.Context, to Target, backup, data string, acceptLoss boo
 
 // put copies the parts in an order in which a crash leaves nothing that a hub
 // would start with: the place is reserved, then the keys come, then the database.
-func (to Target) put(backup, data string, m Manifest) error {
+func (to Target) put(ctx context.Context, backup, data string, m Manifest) error {
 	if err := durable.MkdirAll(data, 0o700); err != nil {
 		return err
 	}
@@ -130,6 +132,12 @@ func (to Target) put(backup, data string, m Manifest) error {
 	}
 	if to.Note != nil {
 		if err := to.Note(data, m); err != nil {
+			return err
+		}
+	}
+	if to.Photos != "" {
+		beside := filepath.Join(filepath.Dir(filepath.Clean(backup)), photosFolder)
+		if _, _, err := copyPhotos(ctx, beside, filepath.Join(data, to.Photos)); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"otor/hub/backup"
+	"otor/hub/blob"
 	"otor/hub/broker"
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
@@ -89,7 +90,7 @@ func Restore(ctx context.Context, from string, cfg Config, acceptLoss bool) (out
 			return out, fmt.Errorf("%w in %s: leave --journal out to restore without it; devices then may only send until they are confirmed", journal.ErrMissing, asked)
 		}
 	}
-	target := backup.Target{Open: openCopy, Reserve: sqlite.Reserve, Place: sqlite.Place, Note: func(data string, m backup.Manifest) error {
+	target := backup.Target{Photos: photosIn, Open: openCopy, Reserve: sqlite.Reserve, Place: sqlite.Place, Note: func(data string, m backup.Manifest) error {
 		r := restoration{Backup: from, Made: m.Made.Format(time.RFC3339)}
 		if _, err := rand.Read(r.ID[:]); err != nil {
 			return err
@@ -112,6 +113,11 @@ func (r *Recovered) replay(ctx context.Context, cfg Config) (err error) {
 	defer func() { err = errors.Join(err, s.Close()) }()
 	if err := s.openStore(ctx); err != nil {
 		return err
+	}
+	if s.cfg.Vault == nil {
+		if err := missPhotos(ctx, s.store, blob.NewRoom(filepath.Join(cfg.Dir, blobsFolder), nil)); err != nil {
+			return err
+		}
 	}
 	key, err := broker.HubKey(cfg.Dir, time.Now())
 	if err != nil {

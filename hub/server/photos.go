@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -34,6 +35,43 @@ type PhotoCheck struct {
 	store.BlobCounts
 	Where   string   `json:"where"`
 	Damaged []string `json:"damaged"` // what was kept is not what the hash says, or is gone: they are asked for again
+}
+
+// blobsFolder is where photos are in the hub's folder, photosIn the whole ones.
+const blobsFolder = "blobs"
+
+var photosIn = filepath.Join(blobsFolder, "whole")
+
+// photosOf is the folder that backups copy photos from; empty when they are kept
+// elsewhere than on the hub's disk.
+func photosOf(r *blob.Room) string {
+	f, ok := r.Vault().(blob.Folder)
+	if !ok {
+		return ""
+	}
+	return f.Dir
+}
+
+// missPhotos notes which photos are not here although the database says so: those
+// that came after the photos beside a backup were copied, or were lost with them.
+func missPhotos(ctx context.Context, st store.Store, r *blob.Room) error {
+	list, err := st.Blobs(ctx, store.BlobQuery{})
+	if err != nil {
+		return err
+	}
+	for _, b := range list {
+		if b.GotAt == 0 {
+			continue
+		}
+		_, err := r.Vault().Size(ctx, b.Hash)
+		if errors.Is(err, blob.ErrNotFound) {
+			err = st.SetBlobGot(ctx, b.Hash, 0)
+		}
+		if err != nil {
+			return fmt.Errorf("look for photo %x: %w", b.Hash[:4], err)
+		}
+	}
+	return nil
 }
 
 // Photos lists photos in the order in which entries named them; all: those that

@@ -221,7 +221,7 @@ func (s *Server) wire() error {
 	}
 	s.herald = feed.NewHerald(s.store.FeedHeads, s.broker.Publish, s.cfg.Log)
 	s.store.OnPublish(s.herald.Moved)
-	s.blobs = blob.NewRoom(filepath.Join(s.cfg.Dir, "blobs"), s.cfg.Vault)
+	s.blobs = blob.NewRoom(filepath.Join(s.cfg.Dir, blobsFolder), s.cfg.Vault)
 	s.albums = &blob.Desk{Ledger: s.store, Room: s.blobs, Now: s.cfg.Now, Log: s.cfg.Log, Arrived: s.bell.Ring}
 	s.desk = &contact.Desk{
 		Heads: s.feeds.Heads, Lost: s.albums.Lost,
@@ -233,7 +233,7 @@ func (s *Server) wire() error {
 	_, pin := s.broker.CA()
 	s.office = &Office{
 		keeper: &backup.Keeper{
-			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
+			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Photos: photosOf(s.blobs), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
 		address: s.PublicURL, reconciler: s.reconciler, decider: decider,
