@@ -63,6 +63,7 @@ type choices struct {
 	demo       bool
 	maxStore   byteSize
 	journal    string
+	photos     string
 
 	// make lets a command make the hub's folder when there is none.
 	make bool
@@ -87,7 +88,8 @@ func (c *choices) config(app *cli.App) (server.Config, error) {
 		return server.Config{}, err
 	}
 	return server.Config{
-		Dir: app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
+		Photos: c.photos,
+		Dir:    app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
 		Domain: forms.Domain(),
 		Zone:   app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
 	}, nil

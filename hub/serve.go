@@ -50,6 +50,7 @@ func newServe(app *cli.App) *cobra.Command {
 	f.StringVar(&c.pack, "pack", "", "`folder` of the form pack (default: the built-in one)")
 	f.BoolVar(&c.demo, "demo-numbers", false, "take fictional resident numbers as good ones")
 	f.Var(&c.maxStore, "max-store", "most `bytes` that wait in the NATS streams, such as 512MiB (default 1GiB)")
+	f.StringVar(&c.photos, "photos", "", "`address` of a bucket for whole photos, like https://s3.example.org/BUCKET, with its keys in the environment (default: where it was, else a folder in --data)")
 	f.DurationVar(&horizon, "feed-horizon", 180*24*time.Hour, "how long feeds remember what went away (`time` such as 4320h)")
 	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
 	f.StringVar(&dsn, "db", "", "`name` of a PostgreSQL database; not in this version")

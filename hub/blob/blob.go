@@ -195,6 +195,18 @@ func (r *Room) Append(ctx context.Context, h entry.Hash, size, offset int64, pie
 	return at, true, nil
 }
 
+// Finish puts a file that has all its bytes into the vault, which was away when
+// the last of them came. whole is false for one that does not have them yet.
+func (r *Room) Finish(ctx context.Context, h entry.Hash, size int64) (whole bool, err error) {
+	defer r.lock(h)()
+	at, whole, err := r.at(ctx, h)
+	if err != nil || whole || at < size {
+		return whole, err
+	}
+	err = r.finish(ctx, h)
+	return err == nil, err
+}
+
 // write puts a piece durably behind those before it. A power cut may leave bytes
 // behind it that were never answered: the hash tells, and the file comes anew.
 func (r *Room) write(h entry.Hash, offset int64, piece []byte) (err error) {

@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -111,6 +112,42 @@ func TestUnfit(t *testing.T) {
 	}
 	if err := r.Check(bg, h); !errors.Is(err, blob.ErrUnfit) {
 		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// sulky is a vault that takes nothing while it sulks.
+type sulky struct {
+	blob.Folder
+	sulks bool
+}
+
+func (s *sulky) Put(ctx context.Context, h entry.Hash, path string) error {
+	if s.sulks {
+		return errors.New("the bucket is away")
+	}
+	return s.Folder.Put(ctx, h, path)
+}
+
+// What came whole while the vault was away goes in later, and no byte is asked for again.
+func TestFinishLater(t *testing.T) {
+	v := &sulky{blob.Folder{Dir: t.TempDir()}, true}
+	r := blob.NewRoom(t.TempDir(), v)
+	b, h := content(100, 4)
+	if _, whole, err := r.Append(bg, h, 100, 0, b[:50]); err != nil || whole {
+		t.Fatal(whole, err)
+	}
+	if whole, err := r.Finish(bg, h, 100); err != nil || whole {
+		t.Errorf("half a file was finished: %t, %v", whole, err)
+	}
+	if _, _, err := r.Append(bg, h, 100, 50, b[50:]); err == nil {
+		t.Fatal("the vault took it")
+	}
+	if _, err := r.Finish(bg, h, 100); err == nil {
+		t.Error("the vault still sulks")
+	}
+	v.sulks = false
+	if whole, err := r.Finish(bg, h, 100); err != nil || !whole || !bytes.Equal(read(t, r, h), b) {
+		t.Errorf("later: %t, %v", whole, err)
 	}
 }
 

@@ -95,6 +95,11 @@ func (d *Desk) offer(ctx context.Context, h entry.Hash) (wire.BlobAt, error) {
 		return wire.BlobAt{Hash: h, Preview: true}, err
 	}
 	at, whole, err := d.Room.At(ctx, h)
+	if err == nil && !whole && at > 0 && uint64(at) >= b.Size { //nolint:gosec // a file's size
+		if whole, err = d.Room.Finish(ctx, h, int64(b.Size)); errors.Is(err, ErrUnfit) { //nolint:gosec // bounded by the piece before
+			at, err = 0, nil
+		}
+	}
 	if err != nil {
 		d.Log.Error("photo not taken", "photo", fmt.Sprintf("%x", h[:4]), "err", err)
 		return wire.BlobAt{Hash: h, State: wire.BlobLater, Preview: true}, nil

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"otor/hub/backup"
-	"otor/hub/blob"
 	"otor/hub/broker"
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
@@ -114,10 +113,12 @@ func (r *Recovered) replay(ctx context.Context, cfg Config) (err error) {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
-	if s.cfg.Vault == nil {
-		if err := missPhotos(ctx, s.store, blob.NewRoom(filepath.Join(cfg.Dir, blobsFolder), nil)); err != nil {
-			return err
-		}
+	photos, err := openPhotos(cfg.Dir, cfg.Photos)
+	if err == nil {
+		err = missPhotos(ctx, s.store, photos)
+	}
+	if err != nil {
+		return err
 	}
 	key, err := broker.HubKey(cfg.Dir, time.Now())
 	if err != nil {

@@ -7,15 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"otor/hub/blob"
+	"otor/hub/blob/bucket"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/durable"
 	"otor/internal/entry"
 	"otor/internal/webui"
 )
@@ -41,6 +46,38 @@ type PhotoCheck struct {
 const blobsFolder = "blobs"
 
 var photosIn = filepath.Join(blobsFolder, "whole")
+
+// vaultFile remembers the bucket's address in the blobs folder.
+const vaultFile = "bucket"
+
+// openPhotos makes the room of the hub's photos. address names a bucket, and is
+// remembered; empty: the one that was remembered, or the hub's own folder.
+func openPhotos(dir, address string) (*blob.Room, error) {
+	blobs := filepath.Join(dir, blobsFolder)
+	known, err := os.ReadFile(filepath.Join(blobs, vaultFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("where the photos are: %w", err)
+	}
+	if address == "" {
+		address = strings.TrimSpace(string(known))
+	}
+	if address == "" {
+		return blob.NewRoom(blobs, nil), nil
+	}
+	v, err := bucket.Open(address)
+	if err != nil {
+		return nil, &webui.Refusal{Code: "bad_photos", What: err.Error(), Which: address, Do: "correct --photos"}
+	}
+	if address != string(known) {
+		if err := durable.MkdirAll(blobs, 0o700); err != nil {
+			return nil, fmt.Errorf("where the photos are: %w", err)
+		}
+		if err := durable.WriteFile(filepath.Join(blobs, vaultFile), []byte(address), 0o600); err != nil {
+			return nil, fmt.Errorf("where the photos are: %w", err)
+		}
+	}
+	return blob.NewRoom(blobs, v), nil
+}
 
 // photosOf is the folder that backups copy photos from; empty when they are kept
 // elsewhere than on the hub's disk.

@@ -68,8 +68,9 @@ type Config struct {
 	// CredentialTTL is how long devices' credentials last unless a contact renews
 	// them; default and at most 30 days.
 	CredentialTTL time.Duration
-	// Vault keeps whole photos and files; nil: a folder in Dir.
-	Vault   blob.Vault
+	// Photos is the address of a bucket for whole photos and files, see [bucket.Open];
+	// empty: where they were, else a folder in Dir.
+	Photos  string
 	Version string
 	Log     *slog.Logger
 	// PublicPort is the port that invitations name, for a hub that is opened
@@ -221,7 +222,9 @@ func (s *Server) wire() error {
 	}
 	s.herald = feed.NewHerald(s.store.FeedHeads, s.broker.Publish, s.cfg.Log)
 	s.store.OnPublish(s.herald.Moved)
-	s.blobs = blob.NewRoom(filepath.Join(s.cfg.Dir, blobsFolder), s.cfg.Vault)
+	if s.blobs, err = openPhotos(s.cfg.Dir, s.cfg.Photos); err != nil {
+		return err
+	}
 	s.albums = &blob.Desk{Ledger: s.store, Room: s.blobs, Now: s.cfg.Now, Log: s.cfg.Log, Arrived: s.bell.Ring}
 	s.desk = &contact.Desk{
 		Heads: s.feeds.Heads, Lost: s.albums.Lost,

@@ -152,6 +152,8 @@ var controls = []control{
 	{"hub/ingest/cel.go", "cel.dev/cel-go/cel", "", arch.RuleHome},
 	{"agent/web/cobra.go", "github.com/spf13/cobra", "", arch.RuleHome},
 	{"hub/console/pdf.go", "github.com/signintech/gopdf", "", arch.RuleHome},
+	{"hub/server/bucket.go", "github.com/minio/minio-go/v7", "", arch.RuleHome},
+	{"agent/web/picture.go", "github.com/disintegration/imaging", "", arch.RuleHome},
 	{"internal/pack/workbook.go", "github.com/xuri/excelize/v2", "", arch.RuleHome},
 	{"internal/form/xlsform/xlsx.go", "github.com/xuri/excelize/v2", "", ""},
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},

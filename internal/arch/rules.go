@@ -157,6 +157,8 @@ var Homes = []Home{
 	{"github.com/nats-io/nats-server", []string{"hub/broker", "agent/station"}, true, oneBroker},
 	{"filippo.io/age", []string{"internal/bundle"}, false, "what a courier carries is sealed and opened in one place"},
 	{"cel.dev/cel-go", []string{"internal/rules"}, false, "what an office's expressions may do, and at what cost, is decided in one place"},
+	{"github.com/minio/minio-go", []string{"hub/blob/bucket"}, false, "an object store is one of the places where photos are, and a large library: nothing else speaks to it"},
+	{"github.com/disintegration/imaging", []string{"agent/blob"}, false, "pictures are decoded where their size is bounded"},
 	{"github.com/xuri/excelize", []string{"internal/form/xlsform", "internal/sheet"}, true, "a workbook from outside is opened where its limits are set"},
 	{"github.com/spf13/cobra", []string{"agent", "hub", "internal/cli"}, false, "commands and flags are read in main and in what both mains share; a room takes a Config"},
 	{"pgregory.net/rapid", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
