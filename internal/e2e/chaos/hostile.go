@@ -23,6 +23,7 @@ import (
 
 const (
 	blowsIn = 400 // messages of a hostile device in one trial
+	doorIn  = 5   // times that it knocks at its door
 	most    = 512 // MB that a hub may take under them
 )
 
@@ -51,7 +52,18 @@ func hostile(t *T) {
 	}
 	k := t.newKit(c)
 	var strange int
-	busy := t.others(h, 2, func() { strange = t.blows(k) })
+	qs := t.questions(k)
+	knocks := 0
+	busy := t.others(h, 2, func() {
+		var beside sync.WaitGroup
+		beside.Go(func() { knocks = t.door(evil.Dir, k.key, doorIn) })
+		strange = t.blows(k, qs)
+		beside.Wait()
+	})
+	if least := 6*doorIn + 1; knocks < least {
+		t.Errorf("%d questions at the door, at least %d are wanted", knocks, least)
+	}
+	t.Faults += knocks
 	rss := residentMB(h.PID())
 	c.close()
 	evil.Sync(t) // what it captured itself is as good as anybody's
@@ -150,24 +162,23 @@ func (t *T) newKit(c *client) *kit {
 
 // blows sends all kinds of things, 16 at a time, and returns how many distinct
 // frames the hub must list as nobody's.
-func (t *T) blows(k *kit) (strange int) {
+func (t *T) blows(k *kit, qs []question) (strange int) {
 	type blow struct {
 		subject string
 		data    []byte
-		request bool
+		asks    *question
 	}
 	blows := make(chan blow)
 	var workers sync.WaitGroup
 	for range 16 {
 		workers.Go(func() {
 			for b := range blows {
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-				var err error
-				if b.request {
-					_, err = k.c.device.Link().Request(ctx, b.subject, b.data)
-				} else {
-					err = k.c.device.Link().Send(ctx, b.subject, b.data)
+				if b.asks != nil {
+					t.ask(k, *b.asks)
+					continue
 				}
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				err := k.c.device.Link().Send(ctx, b.subject, b.data)
 				cancel()
 				if err != nil && t.Context().Err() == nil && !tolerated(err) {
 					t.Errorf("%s: %v", b.subject, err)
@@ -176,37 +187,37 @@ func (t *T) blows(k *kit) (strange int) {
 		})
 	}
 	up := wire.Up(dot.Record, k.id)
+	asked := 0
 	for i := range blowsIn {
 		frame := k.frames[t.R.IntN(len(k.frames))]
 		var b blow
-		switch t.R.IntN(10) {
+		switch t.R.IntN(12) {
 		case 0:
-			b, strange = blow{up, t.noise(1 + t.R.IntN(4000)), false}, strange+1
+			b, strange = blow{up, t.noise(1 + t.R.IntN(4000)), nil}, strange+1
 		case 1:
-			b = blow{up, append(t.noise(8), frame[:t.R.IntN(len(frame))]...), false}
+			b = blow{up, append(t.noise(8), frame[:t.R.IntN(len(frame))]...), nil}
 			strange++
 		case 2:
-			b = blow{up, flipped(frame, i), false} // may still be a copy: the body's packing is not signed
+			b = blow{up, flipped(frame, i), nil} // may still be a copy: the body's packing is not signed
 		case 3: // over the limit of a frame, below that of a message
-			b, strange = blow{up, t.noise(batch.MaxFrame + 1 + t.R.IntN(1000)), false}, strange+1
+			b, strange = blow{up, t.noise(batch.MaxFrame + 1 + t.R.IntN(1000)), nil}, strange+1
 		case 4, 5:
-			b = blow{up, frame, false} // again and again
+			b = blow{up, frame, nil} // again and again
 		case 6: // in another's name, by an unknown key
 			f, _, err := batch.Seal(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}, dot.Seq(i+1), entry.Hash{byte(i), byte(i >> 8)}, k.raws[:1], k.key, batch.Small) //nolint:gosec // small
 			if err != nil {
 				t.Error(err)
 			}
-			b, strange = blow{wire.Relay(k.id), f, false}, strange+1
-		case 7:
-			b = blow{wire.HelloOn(k.id), t.noise(1 + t.R.IntN(2000)), true}
-		case 8:
-			b = blow{wire.RefillOn(k.id), t.noise(1 + t.R.IntN(2000)), true}
-		default: // the largest question that there is
+			b, strange = blow{wire.Relay(k.id), f, nil}, strange+1
+		case 7: // the largest question that there is
 			r, err := wire.Marshal(wire.Refill{Incarnation: 1 << 30, Lane: dot.Alert, First: 1, Last: dot.MaxSeq, Bytes: 1<<32 - 1})
 			if err != nil {
 				t.Error(err)
 			}
-			b = blow{wire.RefillOn(k.id), r, true}
+			b = blow{asks: &question{"the largest refill", wire.RefillOn(k.id), r, nil}}
+		default: // each kind of question in turn
+			b = blow{asks: &qs[asked%len(qs)]}
+			asked++
 		}
 		blows <- b
 		t.Faults++

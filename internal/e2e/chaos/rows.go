@@ -10,7 +10,7 @@ func Rows() []Row {
 		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: []string{noDedup}, Trial: flaps},
 		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []string{lostPieces}, Trial: album},
 		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocks},
-		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: []string{noDedup}, Trial: hostile},
+		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: []string{noDedup, tame}, Trial: hostile},
 	}
 	return append(rows, mountRows()...)
 }
