@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"otor/agent/store"
+	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/release"
 	"otor/internal/wire"
@@ -75,6 +77,9 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		}
 		d.sender.Wake()
 	}
+	if err := d.hearSealed(w.Sealed); err != nil {
+		return err
+	}
 	middle := sent.Add(got.Sub(sent) / 2)
 	err = d.store.SetContact(context.Background(), store.Contact{
 		LastContact: got, LastAttempt: got, Epoch: w.Epoch,
@@ -90,6 +95,15 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		return err
 	}
 	return d.down.Welcomed(context.Background(), w, epoch.Epoch)
+}
+
+// hearSealed takes the hub's word on entries that it waits for no more.
+func (d *Device) hearSealed(said []wire.Sealed) error {
+	by := make(map[dot.Chain]lane.Set)
+	for _, s := range said {
+		by[dot.Chain{Device: d.id.Device, Incarnation: s.Incarnation, Lane: s.Lane}] = lane.NewSet(s.Runs...)
+	}
+	return d.store.SetSealed(context.Background(), by)
 }
 
 // offset is what the device last learnt of its clock; nil when it never did.

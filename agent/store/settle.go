@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -17,18 +18,20 @@ type receiptRow struct {
 	Head     entry.Hash    `cbor:"3,keyasint"`
 	Extra    []lane.Range  `cbor:"4,keyasint,omitempty"`
 	Archived dot.Seq       `cbor:"5,keyasint,omitempty"`
+	Sealed   []lane.Range  `cbor:"6,keyasint,omitempty"`
 }
 
 func receiptRowOf(st *ChainState) receiptRow {
 	return receiptRow{
 		Epoch: st.Epoch, Through: st.Received.Through(), Head: st.ReceivedHead,
-		Extra: st.Received.Extra(), Archived: st.Archived,
+		Extra: st.Received.Extra(), Archived: st.Archived, Sealed: st.Sealed,
 	}
 }
 
 func (r receiptRow) apply(st *ChainState) {
 	st.Epoch, st.ReceivedHead, st.Archived = r.Epoch, r.Head, r.Archived
 	st.Received = receipt.Receipt{Through: r.Through, Extra: r.Extra}.Set()
+	st.Sealed = lane.NewSet(r.Sealed...)
 }
 
 // maxRanges bounds the ranges above the watermark that are kept. Beyond it the
@@ -99,7 +102,7 @@ func (p *plan) enter(e receipt.Epoch) {
 		if st.Epoch == e {
 			continue // settled in this very commit
 		}
-		receiptRow{Epoch: e, Head: entry.Genesis(c)}.apply(st)
+		receiptRow{Epoch: e, Head: entry.Genesis(c), Sealed: st.Sealed}.apply(st)
 		p.chains[c], p.settled[c] = st, true
 	}
 }
@@ -123,6 +126,47 @@ func (s *Store) settle(ctx context.Context, rs []receipt.Receipt, answer bool) (
 	}
 	s.note(refused...)
 	return out, nil
+}
+
+// SetSealed notes what the hub waits for no more, of all chains, in one commit.
+// What of it is not here any more is then no longer waiting; what is here is
+// sent all the same.
+func (s *Store) SetSealed(ctx context.Context, by map[dot.Chain]lane.Set) error {
+	act := func() error { return s.setSealed(by) }
+	if err := s.send(ctx, &request{act: act}); err != nil {
+		return fmt.Errorf("note what the hub has given up: %w", err)
+	}
+	return nil
+}
+
+// setSealed runs on the committer.
+func (s *Store) setSealed(by map[dot.Chain]lane.Set) error {
+	p := plan{s: s}
+	changed := make(map[dot.Chain]*ChainState)
+	for _, st := range s.Chains() {
+		sealed := by[st.Chain].Below(st.Last)
+		if slices.Equal(st.Sealed, sealed) {
+			continue
+		}
+		st.Sealed = sealed
+		changed[st.Chain] = &st
+		if err := p.addRow(chainKey(kindReceipt, st.Chain), receiptRowOf(&st)); err != nil {
+			return err
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := s.write(p.rows); err != nil {
+		return s.fail(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c, st := range changed {
+		st.Lost = s.chains[c].Lost // readers may have noticed more meanwhile
+		s.chains[c] = st
+	}
+	return nil
 }
 
 // settle plans receipts.

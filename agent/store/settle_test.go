@@ -135,3 +135,46 @@ func TestContactIsKept(t *testing.T) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
 }
+
+// TestSealed: what damage took and the hub has given up is waiting no more; what is
+// here still is, whatever the hub has given up.
+func TestSealed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	saved := put(t, s, dot.Record, 20)
+	answer(t, s, receipt.Epoch{1}, saved, 5, 0)
+	for seq := dot.Seq(8); seq <= 10; seq++ {
+		if err := store.DropEntry(s, chain.At(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Verify(t.Context(), store.All, nil); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what, waiting, sendable string) {
+		t.Helper()
+		st := state(t, s, chain)
+		is(t, what+": waiting", lane.Format(st.Waiting()), waiting)
+		is(t, what+": sendable", lane.Format(st.Sendable()), sendable)
+	}
+	check("lost", "{6-20}", "{6-7, 11-20}")
+	seal := func(rs ...lane.Range) {
+		t.Helper()
+		if err := s.SetSealed(t.Context(), map[dot.Chain]lane.Set{chain: lane.NewSet(rs...)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seal(lane.Run(7, 9), lane.Run(19, 400))
+	check("sealed", "{6-7, 10-20}", "{6-7, 11-20}")
+	answer(t, s, receipt.Epoch{2}, saved, 6, 0)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, dir, options())
+	if _, err := s.Verify(t.Context(), store.All, nil); err != nil {
+		t.Fatal(err)
+	}
+	check("opened again, in another epoch", "{7, 10-20}", "{7, 11-20}")
+	seal()
+	check("the hub waits again", "{7-20}", "{7, 11-20}")
+}

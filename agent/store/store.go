@@ -84,6 +84,7 @@ type ChainState struct {
 	LastHLC hlc.Time
 
 	Received     lane.Set   // what the hub's receipts cover
+	Sealed       lane.Set   // what the hub lacks and waits for no more
 	ReceivedHead entry.Hash // the head at Received.Through()
 	Archived     dot.Seq
 	Epoch        receipt.Epoch // the hub database that wrote those receipts
@@ -119,11 +120,21 @@ func (c ChainState) Tip() entry.Hash {
 }
 
 // Waiting lists the entries that the hub has not received: the outbox, and what
-// is about to get another name.
+// is about to get another name; not what is gone on both sides for good.
 func (c ChainState) Waiting() []lane.Range {
-	out := join(c.Received, c.Pruned).Missing(c.Stays())
+	out := join(join(c.Received, c.Pruned), c.givenUp()).Missing(c.Stays())
 	if c.End != nil {
 		out = append(out, c.End.Pending(c.Last)...)
+	}
+	return out
+}
+
+// givenUp is what damage took here and the hub waits for no more: nobody can send it.
+func (c ChainState) givenUp() (out lane.Set) {
+	for _, lost := range c.Lost {
+		for _, s := range c.Sealed {
+			out = out.Add(lane.Run(max(lost.First, s.First), min(lost.Last, s.Last)))
+		}
 	}
 	return out
 }

@@ -138,6 +138,7 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 			return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 		}
 	}
+	w.Sealed = sealed(lanes)
 	for _, l := range lanes {
 		b, err := k.Sign(epoch, l)
 		if err != nil {
@@ -146,6 +147,24 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 		w.Receipts = append(w.Receipts, b)
 	}
 	return w, nil
+}
+
+// sealed lists what the hub lacks of a device's lanes and waits for no more, so
+// that the device does not count it as waiting either. Beyond what a welcome
+// holds the highest are left out.
+func sealed(lanes []store.Lane) (out []wire.Sealed) {
+	room := wire.MaxRuns
+	for _, l := range lanes {
+		runs := l.Sealed
+		for _, r := range l.Received {
+			runs = runs.Without(r)
+		}
+		if runs = runs[:min(len(runs), room)]; len(runs) > 0 {
+			out = append(out, wire.Sealed{Incarnation: l.Chain.Incarnation, Lane: l.Chain.Lane, Runs: runs})
+			room -= len(runs)
+		}
+	}
+	return out
 }
 
 // heads are those of the life that the hello speaks for.

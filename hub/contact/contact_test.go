@@ -17,6 +17,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/identity"
+	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/wire"
 )
@@ -299,5 +300,53 @@ func TestNoAnswerWithoutADatabase(t *testing.T) {
 	}
 	if w, err := o.Hello(t.Context(), "D-101", b); !errors.Is(err, errAway) || w.Time != 0 {
 		t.Errorf("answer %+v, error %v", w, err)
+	}
+}
+
+// TestSealedIsTold: a welcome says what the hub lacks and waits for no more, not what
+// came in late after all.
+func TestSealedIsTold(t *testing.T) {
+	o := newOffice(t)
+	chain := dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}
+	err := o.Ingest(t.Context(), func(tx store.Tx) error {
+		l, err := tx.Lane(chain)
+		if err != nil {
+			return err
+		}
+		l.Received = lane.NewSet(lane.Run(1, 4), lane.Run(7, 7), lane.Run(12, 20))
+		l.Sealed = lane.NewSet(lane.Run(5, 10))
+		return tx.SaveLane(l)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := o.say(t, "D-101", o.hello(head(dot.Record, 20)))
+	if len(w.Sealed) != 1 || w.Sealed[0].Incarnation != 1 || w.Sealed[0].Lane != dot.Record || lane.Format(w.Sealed[0].Runs) != "{5-6, 8-10}" {
+		t.Errorf("sealed: %+v", w.Sealed)
+	}
+	b, err := wire.Marshal(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := wire.Unmarshal[wire.Welcome](b); err != nil {
+		t.Error(err)
+	}
+	many := make([]lane.Range, wire.MaxRuns+1)
+	for i := range many {
+		many[i] = lane.Run(dot.Seq(2*i+1), dot.Seq(2*i+1)) //nolint:gosec // small
+	}
+	for name, bad := range map[string][]wire.Sealed{
+		"too many":   {{Incarnation: 1, Lane: dot.Record, Runs: many}},
+		"no chain":   {{Lane: dot.Record}},
+		"no run":     {{Incarnation: 1, Lane: dot.Record, Runs: []lane.Range{lane.Run(3, 2)}}},
+		"no lane is": {{Incarnation: 1, Lane: 9}},
+	} {
+		b, err := wire.Marshal(wire.Welcome{Sealed: bad})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := wire.Unmarshal[wire.Welcome](b); err == nil {
+			t.Errorf("%s: taken", name)
+		}
 	}
 }

@@ -88,6 +88,34 @@ type Compared struct {
 	Digests     []entry.Hash
 }
 
+// Sealed says which entries of a chain the hub has not received and waits for no
+// more, since an operator gave them up. A device that has them sends them all the same.
+type Sealed struct {
+	_           struct{} `cbor:",toarray"`
+	Incarnation dot.Incarnation
+	Lane        dot.Lane
+	Runs        []lane.Range
+}
+
+// checkSealed refuses what no hub says.
+func checkSealed(all []Sealed) error {
+	runs := 0
+	for _, s := range all {
+		if s.Incarnation == 0 || !s.Lane.Valid() {
+			return errors.New("welcome: seqs of no chain are sealed")
+		}
+		for _, r := range s.Runs {
+			if !r.Valid() {
+				return fmt.Errorf("welcome: the sealed run %s is not one", r)
+			}
+		}
+		if runs += len(s.Runs); runs > MaxRuns {
+			return fmt.Errorf("welcome: more than %d sealed runs", MaxRuns)
+		}
+	}
+	return nil
+}
+
 // Digest makes the digest of a run: SHA-256 over each of its entries that is
 // there, in the order of their seqs: the seq (8 bytes, big endian) and the
 // entry's own hash. So two sides with equal digests hold the same entries there,

@@ -62,6 +62,7 @@ type Welcome struct {
 
 	Lives    []LifeAnswer `cbor:"16,keyasint,omitempty"` // those that are not simply known
 	Compared []Compared   `cbor:"18,keyasint,omitempty"`
+	Sealed   []Sealed     `cbor:"19,keyasint,omitempty"` // every chain of the device of which the hub waits for something no more
 
 	// Again are files of the device that the hub had and has lost.
 	Again []entry.Hash `cbor:"20,keyasint,omitempty"`
@@ -160,6 +161,8 @@ func (n ReceiptNews) check() error {
 
 // check refuses lanes and seqs that no chain can have, so that no receiver has
 // to fear them in its arithmetic or its database.
+func (w Welcome) check() error { return checkSealed(w.Sealed) }
+
 func (h Hello) check() error {
 	for _, l := range h.Lanes {
 		switch {
