@@ -220,6 +220,70 @@ func TestOverlayOfWhatLeft(t *testing.T) {
 	}
 }
 
+// A scope is taken away, which leaves no marks in any feed: writes of what was in it,
+// and of what no page had brought yet, end with the hub's receipt; those of an
+// entity that another scope holds, and those not received, stay shown.
+func TestOverlayOfWhatWasTakenAway(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		pulled  bool
+		another bool
+	}{{"pulled before", true, false}, {"in no page yet", false, false}, {"another scope holds it", true, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := reopened(t, dir)
+			own := feed.ScopeOf("D-101")
+			if err := s.GrantScopes(t.Context(), []string{"gacha-1", "team-1", own}); err != nil {
+				t.Fatal(err)
+			}
+			hub := merge.New(herdsman)
+			put := editor(t, s)
+			first, second := put("2", 1), put("3", 1)
+			received(t, s, first)
+			if c.another {
+				page(t, s, "team-1", 1, false, hubRow(1, hub)) // as it was before
+			}
+			if c.pulled {
+				hub.Apply(change(t, s, first))
+				page(t, s, "gacha-1", 1, false, hubRow(2, hub))
+			}
+			if err := s.GrantScopes(t.Context(), []string{"team-1", own}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = reopened(t, dir)
+			want := []dot.Dot{second}
+			if c.another {
+				want = []dot.Dot{first, second}
+			}
+			if shown, err := s.Shown(herdsman); err != nil || !slices.Equal(shown.Own, want) {
+				t.Errorf("own writes %v, %v; want %v", shown.Own, err, want)
+			}
+			received(t, s, second)
+			if _, _, own := look(t, s); !c.another && own != 0 {
+				t.Errorf("%d own writes of an entity that is elsewhere", own)
+			}
+			// It is granted again: the base has it all, and nothing counts twice.
+			if err := s.GrantScopes(t.Context(), []string{"gacha-1", "team-1", own}); err != nil {
+				t.Fatal(err)
+			}
+			if !c.pulled {
+				hub.Apply(change(t, s, first))
+			}
+			hub.Apply(change(t, s, second))
+			page(t, s, "gacha-1", 3, false, hubRow(3, hub))
+			if phone, stock, own := look(t, s); phone != "3" || stock != int64(2) || own != 0 {
+				t.Errorf("granted again: %v, %v, %d own writes", phone, stock, own)
+			}
+		})
+	}
+}
+
 // registersOf lists the registers that an entry writes.
 func registersOf(t *testing.T, s *store.Store, d dot.Dot) (out []string) {
 	t.Helper()

@@ -52,6 +52,7 @@
 //	                      an entry of this device that writes to that entity: nothing inside
 //	34 SCOPE              how far the scope is: the generation that is shown and its number of
 //	                      rows, the hub's signed cursors, lines, a generation that is being loaded
+//	36 TYPE ID            an entity of this device's writes that no scope held when one was taken away
 //	40 hash(32)           a photo or file that an entry names: size, type, that entry's dot, and
 //	                      the epoch of the hub's database that has it
 //

@@ -184,10 +184,11 @@ func (s *Store) ApplyFetched(ctx context.Context, f Fetched) error {
 // returns, and removed by [Store.Sweep]. Entries and overlay stay.
 func (s *Store) GrantScopes(ctx context.Context, scopes []string) error {
 	s.mu.RLock()
-	change := false
+	change, taken := false, false
 	for scope, f := range s.feeds {
-		change = change || !f.Left && !slices.Contains(scopes, scope)
+		taken = taken || !f.Left && !slices.Contains(scopes, scope)
 	}
+	change = taken
 	for _, scope := range scopes {
 		if len(scope) == 0 || len(scope) > maxScope {
 			s.mu.RUnlock()
@@ -199,6 +200,11 @@ func (s *Store) GrantScopes(ctx context.Context, scopes []string) error {
 	s.mu.RUnlock()
 	if !change {
 		return nil
+	}
+	if taken {
+		if err := s.markAway(ctx, scopes); err != nil {
+			return err
+		}
 	}
 	return s.feedAct(ctx, "leave scopes", &feedAct{grant: append([]string{}, scopes...)})
 }

@@ -20,6 +20,7 @@ const (
 	kindBase    = 0x31
 	kindOverlay = 0x32
 	kindFeed    = 0x34
+	kindAway    = 0x36
 
 	kindFormDraft = 0x30
 	kindBlob      = 0x40

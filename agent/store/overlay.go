@@ -113,8 +113,12 @@ func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 	return out, nil
 }
 
-// left reports whether a scope says that the entity went out of it.
+// left reports whether a scope says that the entity went out of it, or was taken
+// away with it.
 func (s *Store) left(ref entry.Ref) bool {
+	if key, err := awayKey(ref); err == nil && s.has(key) {
+		return true
+	}
 	name := feed.Name{Slot: feed.Entity, Key: feed.EntityKey(ref)}
 	for scope, gen := range s.shown() {
 		if r, err := s.base(baseKey(scope, gen, name)); err == nil && r.Kind == feed.Gone {
