@@ -198,11 +198,15 @@ func (d *Device) Begin(ctx context.Context, p web.PutRequest) func() (web.PutRes
 	if len(problems) > 0 {
 		return failed(problems[0])
 	}
+	warn, err := d.judged(ctx, f, fields, p.User)
+	if err != nil {
+		return failed(err)
+	}
 	req := capture.Request{Form: f.ID, EntityType: f.Entity, Entity: p.Entity, Actor: p.User, Fields: fields}
 	if !p.At.IsZero() {
 		req.At = &p.At
 	}
-	return d.begin(ctx, req)
+	return warned(d.begin(ctx, req), warn)
 }
 
 // Capture saves one record; a refusal is a *web.Refusal.
@@ -223,6 +227,20 @@ func (d *Device) begin(ctx context.Context, req capture.Request) func() (web.Put
 			out.Warnings = append(out.Warnings, web.Finding{Code: string(w.Code), What: w.Words, Which: w.Field, Do: "check it with the person; it is saved as it is"})
 		}
 		return out, nil
+	}
+}
+
+// warned adds a warning to what is saved.
+func warned(wait func() (web.PutResult, error), warn *web.Finding) func() (web.PutResult, error) {
+	if warn == nil {
+		return wait
+	}
+	return func() (web.PutResult, error) {
+		res, err := wait()
+		if err == nil {
+			res.Warnings = append(res.Warnings, *warn)
+		}
+		return res, err
 	}
 }
 

@@ -46,7 +46,11 @@ func (d *Device) Start(ctx context.Context, q web.StartQuery) (web.Start, error)
 	if err != nil {
 		return st, refuse(err)
 	}
-	x, err := d.xforms.of(f)
+	denied, _, err := d.denied(ctx, d.user(""))
+	if err != nil {
+		return st, err
+	}
+	x, err := d.xforms.of(f, denied)
 	if err != nil {
 		return st, &web.Refusal{Code: "form_broken", What: err.Error(), Which: f.ID, Do: "tell the office; the other forms are not affected"}
 	}
@@ -123,8 +127,13 @@ func (d *Device) Submit(ctx context.Context, s web.Submission) (web.PutResult, e
 	if len(problems) > 0 {
 		return web.PutResult{}, refuse(problems[0])
 	}
+	user := d.user(s.User)
+	warn, err := d.judged(ctx, f, fields, user)
+	if err != nil {
+		return web.PutResult{}, err
+	}
 	req := capture.Request{
-		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: s.Entity, Actor: s.User, Fields: fields, FormDraft: s.Draft,
+		Form: f.ID, Version: f.Version, EntityType: f.Entity, Entity: s.Entity, Actor: user, Fields: fields, FormDraft: s.Draft,
 		Position: d.found(f, fields, s.Sources),
 	}
 	if req.Displayed, err = frozen(s.Context); err != nil {
@@ -137,7 +146,7 @@ func (d *Device) Submit(ctx context.Context, s web.Submission) (web.PutResult, e
 		}
 		req.Corrects = &c
 	}
-	return d.begin(ctx, req)()
+	return warned(d.begin(ctx, req), warn)()
 }
 
 // found notes in each place how it was found, and makes the first one the

@@ -15,7 +15,7 @@ import (
 // xforms makes the XForms that the page asks, once each.
 type xforms struct {
 	mu   sync.Mutex
-	made map[string][]byte // by the form's name and version; guarded by mu
+	made map[string][]byte // by the form's name and version, and what is left out of it; guarded by mu
 }
 
 // errNoSheets says that a form was not made of sheets and so has no page.
@@ -23,11 +23,12 @@ var errNoSheets = errors.New("the form has no sheets to ask by")
 
 // of returns a form's XForm as the page asks it. Files, open choices and lists
 // of answers are asked as text there: the page has controls of its own for them,
-// and the answer is what is kept anyway.
-func (x *xforms) of(f *form.Form) ([]byte, error) {
+// and the answer is what is kept anyway. Questions of a role that is denied are left out.
+func (x *xforms) of(f *form.Form, denied func(role string) bool) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if b, ok := x.made[f.String()]; ok {
+	key := f.String() + keptFrom(f.Fields, denied)
+	if b, ok := x.made[key]; ok {
 		return b, nil
 	}
 	if f.Sheets == nil {
@@ -44,6 +45,7 @@ func (x *xforms) of(f *form.Form) ([]byte, error) {
 			return nil, fmt.Errorf("form %s: %w", f, err)
 		}
 		if name == "survey" {
+			without(&s, denied)
 			asText(&s)
 		}
 		b.Sheets = append(b.Sheets, s)
@@ -55,8 +57,30 @@ func (x *xforms) of(f *form.Form) ([]byte, error) {
 	if x.made == nil {
 		x.made = make(map[string][]byte)
 	}
-	x.made[f.String()] = res.XForm
+	x.made[key] = res.XForm
 	return res.XForm, nil
+}
+
+// keptFrom names the questions that are left out.
+func keptFrom(fields []form.Field, denied func(role string) bool) (out string) {
+	for _, f := range fields {
+		if f.Role != "" && denied(f.Role) {
+			out += " -" + f.Name
+		}
+		out += keptFrom(f.Fields, denied)
+	}
+	return out
+}
+
+// without leaves out the questions of roles that are denied.
+func without(s *xlsform.Sheet, denied func(role string) bool) {
+	i := slices.Index(s.Header, "otor:role")
+	if i < 0 {
+		return
+	}
+	s.Rows = slices.DeleteFunc(s.Rows, func(r xlsform.Row) bool {
+		return i < len(r.Cells) && strings.TrimSpace(r.Cells[i]) != "" && denied(strings.TrimSpace(r.Cells[i]))
+	})
 }
 
 // asText turns the rows that the page has controls of its own for into text,

@@ -71,6 +71,9 @@ func clipQuery(q string) string {
 // by those of what belongs to them. No words: all of them.
 func (s *site) wanted(r *http.Request, t *teller, words string) ([]string, error) {
 	v := t.pages().Visited
+	if stop := r.URL.Query().Get("stop"); stop != "" && v.Stop != "" {
+		return t.book.Having(v.Type, v.Stop, stop), nil
+	}
 	if words == "" || s.Entities == nil {
 		return t.book.IDs(v.Type), nil
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,11 +130,14 @@ func (t *teller) value(typ, field string, v any) string {
 		}
 		return t.T("say.no")
 	case float64:
+		if w := t.pack.ValueLabel(typ, field, strconv.FormatFloat(v, 'f', -1, 64), t.Lang); w != "" {
+			return w // a number that stands for a choice
+		}
 		return t.Decimal(v, 2) + unit
 	case int64:
 		return t.Decimal(float64(v), 0) + unit
 	case string:
-		return t.text(typ, p, v)
+		return t.text(typ, field, p, v)
 	case []any:
 		var parts []string
 		for _, x := range v {
@@ -144,18 +148,15 @@ func (t *teller) value(typ, field string, v any) string {
 	return ""
 }
 
-func (t *teller) text(typ string, p pack.Property, v string) string {
+func (t *teller) text(typ, field string, p pack.Property, v string) string {
 	if p.Ref != "" {
 		return t.name(p.Ref, v)
 	}
-	if w := t.pack.ValueLabel(typ, p.Name, v, t.Lang); w != "" {
+	if w := t.pack.ValueLabel(typ, field, v, t.Lang); w != "" {
 		return w
 	}
 	if at, err := time.Parse(time.RFC3339, v); err == nil && p.Type == "datetime" {
 		return t.Clock(t.now, at)
-	}
-	if p.Name == "" { // derived
-		return v
 	}
 	return v
 }

@@ -138,7 +138,7 @@ type visitView struct {
 // visit shows a form, one question at a time.
 func (s *site) visit(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Security-Policy", visitCSP)
-	v := visitView{Frame: webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, s.Clock())}
+	v := visitView{Frame: s.frame(r, "")}
 	v.Events = "" // what arrives meanwhile must not disturb an answer
 	v.Code, v.Look, v.Lang = s.assets.URL("form.js"), s.assets.URL("form.css"), v.Words.Lang
 	q, refusal := startQuery(r)

@@ -274,7 +274,7 @@ type Config struct {
 	FormTitle func(lang, form string) string
 }
 
-//go:embed *.html home.css text
+//go:embed *.html home.css sos.js text
 var files embed.FS
 
 var texts = sync.OnceValue(func() *webui.Catalogues { return webui.MustLoadCatalogues(files) })
@@ -302,7 +302,7 @@ func New(cfg Config) http.Handler {
 	}
 	s := &site{
 		Config: cfg,
-		assets: webui.NewAssets().Add("home.css", webui.Base(), webui.Part(files, "home.css")),
+		assets: webui.NewAssets().Add("home.css", webui.Base(), webui.Part(files, "home.css")).Add("sos.js", webui.Part(files, "sos.js")),
 		stream: &webui.Stream{Listen: cfg.Device.Changes, Log: cfg.Log},
 		pages:  &webui.Refuser{Texts: texts(), DefaultLang: cfg.DefaultLang},
 	}

@@ -25,6 +25,12 @@ var teamPages = []struct{ name, path string }{
 	{"received", "/records?list=received"},
 	{"returned", "/records?list=returned"},
 	{"settings", "/settings"},
+	{"route", "/route"},
+	{"bulletins", "/bulletins"},
+	{"bulletin", "/bulletin/B-03"},
+	{"stations", "/stations"},
+	{"station", "/station/S1"},
+	{"sos", "/sos"},
 	{"refused", "/household/H-XX-99"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 
@@ -118,6 +119,7 @@ type Notices struct {
 // Depots are stations with what they have in stock.
 type Depots struct {
 	Type       string   `toml:"type"`
+	Stop       string   `toml:"stop"` // its field that names a stop of the route
 	Facts      []Fact   `toml:"facts"`
 	Stock      string   `toml:"stock"` // type of the stock
 	At         string   `toml:"at"`    // its field that names the station
@@ -128,6 +130,18 @@ type Depots struct {
 	Unit       string   `toml:"unit"` // the item's field with its unit
 	StockFacts []Fact   `toml:"stock_facts"`
 	Forms      []string `toml:"forms"`
+	Move       *Move    `toml:"move"`
+}
+
+// Move is how a movement of stock is saved: a form about the station, and its
+// questions.
+type Move struct {
+	Form string `toml:"form"`
+	Item string `toml:"item"`
+	Qty  string `toml:"qty"`
+	Way  string `toml:"way"`
+	In   string `toml:"in"` // answers to Way
+	Out  string `toml:"out"`
 }
 
 // Alarm is the call for help.
@@ -208,7 +222,10 @@ func (c *pagesCheck) all(p *Pages) {
 		c.questions("notices", n.Form, n.FormBy, n.FormHow)
 	}
 	if d := p.Depots; d != nil {
-		c.fields("depots", d.Type)
+		c.fields("depots", d.Type, d.Stop)
+		if d.Move != nil {
+			c.questions("depots.move", d.Move.Form, d.Move.Item, d.Move.Qty, d.Move.Way)
+		}
 		c.facts("depots", d.Type, d.Facts)
 		c.fields("depots", d.Stock, d.At, d.Item, d.Qty, d.Least, d.Low)
 		c.facts("depots", d.Stock, d.StockFacts)
@@ -345,9 +362,10 @@ func (p *Pack) choices(f *form.Form, fields []form.Field) {
 		}
 		for _, typ := range types {
 			for _, c := range x.Choices {
-				if key := typ + "." + property + "." + c.Name; p.valueWords[key] == nil {
-					p.valueWords[key] = c.Label
-				}
+				key := typ + "." + property + "." + c.Name
+				words := maps.Clone(c.Label)
+				maps.Copy(words, p.valueWords[key]) // what came first counts
+				p.valueWords[key] = words
 			}
 		}
 	}
