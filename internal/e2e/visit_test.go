@@ -5,7 +5,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"otor/internal/e2e"
 	"otor/internal/webui/webuitest"
@@ -150,25 +149,4 @@ func TestEveryFormLoads(t *testing.T) {
 			t.Errorf("%s: the browser complains: %q", d.Name(), got)
 		}
 	}
-}
-
-// BenchmarkVisitReady prints how long the form page takes until its first
-// question can be answered, at a quarter of this machine's speed.
-func BenchmarkVisitReady(b *testing.B) {
-	w := webuitest.Start(b)
-	hub := e2e.StartHub(b)
-	a := hub.Enrol(b, "D-101")
-	a.Start(b)
-	w.Resize(webuitest.Phone)
-	w.Open(a.Page)
-	w.Await(`document.querySelector("#strip")`)
-	w.Slow(4)
-	var worst time.Duration
-	for b.Loop() {
-		w.Open("http://" + a.HTTP + "/visit/livestock_count?entity=H-NB-07")
-		w.Await(`performance.getEntriesByName("otor-ready").length > 0`)
-		ms := webuitest.Eval[float64](w, `performance.getEntriesByName("otor-ready")[0].startTime`)
-		worst = max(worst, time.Duration(ms*float64(time.Millisecond)))
-	}
-	b.ReportMetric(worst.Seconds(), "s-worst")
 }

@@ -284,3 +284,11 @@ func (b *Browser) Slow(times float64) {
 		b.t.Fatalf("browser: %v", err)
 	}
 }
+
+// Forget empties the browser's cache, as in one that was never here.
+func (b *Browser) Forget() {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, network.ClearBrowserCache, chromedp.Void{}); err != nil {
+		b.t.Fatalf("browser: %v", err)
+	}
+}
