@@ -35,6 +35,7 @@ hub is touched.`,
 	f.StringVar(&o.Dir, "dir", "", "`folder` on the disk to measure (default: the system's folder for temporary files)")
 	f.StringVar(&o.Profile, "profile", "", "write a CPU profile to `file`; of several figures, one file each")
 	f.IntVar(&o.Runs, "runs", 0, "`number` of runs of P3, whose median counts (default 3)")
+	f.IntVar(&o.Entries, "entries", 0, "`number` of entries that P3 drains (default 100,000)")
 	f.IntVar(&o.SlowRuns, "slow-runs", 0, "`number` of runs of P5, whose median counts (default 21)")
 	return cli.WithoutFolder(cmd)
 }

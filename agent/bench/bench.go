@@ -24,6 +24,7 @@ import (
 
 	"otor/internal/form"
 	"otor/internal/gauge"
+	"otor/internal/merge"
 	"otor/internal/pack"
 )
 
@@ -52,6 +53,7 @@ const (
 type bench struct {
 	Options
 	forms    *form.Registry
+	types    func(name string) *merge.Type
 	profiles gauge.Profiles
 }
 
@@ -78,7 +80,7 @@ func Run(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{Options: o, forms: p.Forms, profiles: gauge.Profiles{Path: o.Profile, Single: len(ids) == 1}}
+	b := &bench{Options: o, forms: p.Forms, types: p.Domain().Type, profiles: gauge.Profiles{Path: o.Profile, Single: len(ids) == 1}}
 	report := gauge.Report{Out: o.Out, JSON: o.JSON}
 	if err := report.Start(); err != nil {
 		return err

@@ -18,7 +18,6 @@ import (
 
 	"github.com/nats-io/nkeys"
 
-	"otor/agent/capture"
 	"otor/agent/enrol"
 	"otor/agent/store"
 	"otor/internal/durable"
@@ -47,10 +46,7 @@ func (b *bench) makeDevice(ctx context.Context, name string, n, unsent int) (dir
 	if err != nil {
 		return "", err
 	}
-	offset := entry.Offset{Millis: -3, Age: 600}
-	r := &room{dir, s, capture.New(capture.Config{
-		Store: s, Forms: b.forms, Zone: zone, Random: rand.Reader, Demo: true, Offset: func() *entry.Offset { return &offset },
-	})}
+	r := b.roomOf(dir, s)
 	defer func() { err = errors.Join(err, s.Close()) }()
 	const piece = 10_000 // filled forms take memory
 	for saved := 0; saved < n; {

@@ -14,6 +14,7 @@ import (
 	"otor/internal/corpus"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/merge"
 )
 
 // The records are of a fixed day, so that the same seed gives the same ones.
@@ -22,9 +23,13 @@ var (
 	start = time.Date(2025, 9, 18, 6, 0, 0, 0, zone)
 )
 
+// households is how many the records are about: writers that are many are not all at
+// the same few doors.
+const households = 10_000
+
 // fill makes n filled forms.
 func (b *bench) fill(seed uint64, n int) []capture.Request {
-	source := corpus.New(seed, b.forms, 0, start)
+	source := corpus.New(seed, b.forms, 0, start).Among(households)
 	out := make([]capture.Request, n)
 	for i := range out {
 		r := source.Next()
@@ -57,11 +62,21 @@ func (b *bench) openRoom() (*room, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	return b.roomOf(dir, s), nil
+}
+
+// roomOf is the way into a store as a device has it: what a record changes is told
+// from what the device shows.
+func (b *bench) roomOf(dir string, s *store.Store) *room {
 	offset := entry.Offset{Millis: -3, Age: 600}
 	return &room{dir, s, capture.New(capture.Config{
-		Store: s, Forms: b.forms, Zone: zone, Random: rand.Reader, Demo: true,
-		Offset: func() *entry.Offset { return &offset },
-	})}, nil
+		Store: s, Forms: b.forms, Zone: zone, Random: rand.Reader, Demo: true, Offset: func() *entry.Offset { return &offset },
+		Types: b.types,
+		Displayed: func(ref entry.Ref) (*merge.State, error) {
+			shown, err := s.Shown(ref)
+			return shown.State, err
+		},
+	})}
 }
 
 func (r *room) close() error { return errors.Join(r.store.Close(), os.RemoveAll(r.dir)) }

@@ -26,7 +26,10 @@ func (r *reader) Entity(typ, id string) (map[string]any, bool) {
 		return nil, false
 	}
 	h := r.o.entities[ref]
-	return Shown(h.state, r.o.r.cfg.Domain.Type(typ)), h.row.Rev > 0 || h.dirty
+	if h.fields == nil {
+		h.fields = Shown(h.state, r.o.r.cfg.Domain.Type(typ))
+	}
+	return h.fields, h.row.Rev > 0 || h.dirty
 }
 
 // All implements rules.Reader.

@@ -52,12 +52,14 @@ type Round struct {
 	reasons  map[dot.Dot]*reasons
 	listed   map[string][]entry.Ref // the entities of types that rules went through
 	abroad   []abroad
+	scoped   map[string][]part // the templates of scopes, taken apart
 }
 
 // held is an entity that the transaction has in hand.
 type held struct {
 	row    store.Entity
 	state  *merge.State
+	fields map[string]any // as rules see the state; nil: not worked out since it changed
 	dirty  bool           // its state changed
 	queued bool           // it is in order
 	before map[string]any // of the fields that others' scopes depend on
@@ -72,7 +74,7 @@ type abroad struct {
 
 // Begin starts the part of one transaction. at is the hub's clock.
 func (r *Reconciler) Begin(tx store.Tx, at int64) *Round {
-	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), reasons: make(map[dot.Dot]*reasons), listed: make(map[string][]entry.Ref)}
+	return &Round{r: r, tx: tx, at: at, entities: make(map[entry.Ref]*held), reasons: make(map[dot.Dot]*reasons), listed: make(map[string][]entry.Ref), scoped: make(map[string][]part)}
 }
 
 // Take takes in what entries do to entities. They are judged, and in the order of
@@ -114,7 +116,7 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 				h.state.Apply(t.Change)
 			}
 			refs = append(refs, t.Ref)
-			h.dirty = true
+			h.dirty, h.fields = true, nil
 			o.queue(h)
 		}
 		if scopes != nil && len(refs) > 0 && !aside {
@@ -141,6 +143,9 @@ func (o *Round) load(es []store.Entry) error {
 	var refs []entry.Ref
 	for i := range es {
 		aside := isAside(es[i].Judgement)
+		if ref := (entry.Ref{Type: es[i].EntityType, ID: es[i].Entity}); es[i].Noted != nil && ref.Type != "" && ref.ID != "" {
+			refs = append(refs, ref) // rules ask for what a record is about
+		}
 		for _, t := range es[i].Touches {
 			if aside || len(t.Writes) > 0 {
 				refs = append(refs, t.Ref)

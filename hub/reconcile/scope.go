@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,13 +12,37 @@ import (
 // everyone is the template of a scope that every device has.
 const everyone = "everyone"
 
-var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+// part is a part of a scope's template: text, or the fields to follow.
+type part struct {
+	text   string
+	follow []string
+}
+
+// partsOf takes a template apart, once in a round.
+func (o *Round) partsOf(template string) (out []part) {
+	if got, ok := o.scoped[template]; ok {
+		return got
+	}
+	left := template
+	for {
+		text, rest, ok := strings.Cut(left, "{")
+		field, after, closed := strings.Cut(rest, "}")
+		if !ok || !closed {
+			out = append(out, part{text: left})
+			break
+		}
+		out = append(out, part{text: text}, part{follow: strings.Split(field, ".")})
+		left = after
+	}
+	o.scoped[template] = out
+	return out
+}
 
 // scopes works out where an entity is shown, and on which others that depends.
 // One that is deleted is shown nowhere.
 func (o *Round) scopes(h *held) (scopes []string, parents []entry.Ref, err error) {
 	domain := o.r.cfg.Domain
-	if t := domain.Type(h.row.Ref.Type); h.state.View(t).Deleted {
+	if h.state.IsDeleted() {
 		return nil, nil, nil
 	}
 	for _, template := range domain.Lives(h.row.Ref.Type) {
@@ -28,20 +51,22 @@ func (o *Round) scopes(h *held) (scopes []string, parents []entry.Ref, err error
 			continue
 		}
 		whole := true
-		scope := placeholder.ReplaceAllStringFunc(template, func(m string) string {
-			value, through, e := o.follows(h, strings.Split(m[1:len(m)-1], "."))
-			if e != nil {
-				err = e
+		var scope strings.Builder
+		for _, p := range o.partsOf(template) {
+			if p.follow == nil {
+				scope.WriteString(p.text)
+				continue
 			}
+			value, through, err := o.follows(h, p.follow)
+			if err != nil {
+				return nil, nil, err
+			}
+			scope.WriteString(value)
 			parents = append(parents, through...)
 			whole = whole && value != ""
-			return value
-		})
-		if err != nil {
-			return nil, nil, err
 		}
-		if whole && validScope(scope) {
-			scopes = append(scopes, scope)
+		if whole && validScope(scope.String()) {
+			scopes = append(scopes, scope.String())
 		}
 	}
 	slices.Sort(scopes)

@@ -47,12 +47,24 @@ type Source struct {
 	forms []*form.Form // each as often as its weight
 	lane  dot.Lane     // 0: both
 	wall  time.Time
+	times int // the population is that of the route so many times
+}
+
+// routeHouseholds is how many households the records are about, unless [Source.Among]
+// says otherwise.
+const routeHouseholds = 44
+
+// Among spreads the records over about n households, and as many more persons, herds
+// and stations as they have; the route's waypoints stay the same.
+func (s *Source) Among(n int) *Source {
+	s.times = max(1, n/routeHouseholds)
+	return s
 }
 
 // New returns a source over the newest version of each form. With a lane it
 // draws forms of that lane alone.
 func New(seed uint64, reg *form.Registry, lane dot.Lane, start time.Time) *Source {
-	s := &Source{r: rand.New(rand.NewPCG(seed, 0x07042)), lane: lane, wall: start}
+	s := &Source{r: rand.New(rand.NewPCG(seed, 0x07042)), lane: lane, wall: start, times: 1}
 	for _, id := range reg.IDs() {
 		f, _ := reg.Latest(id)
 		if lane != 0 && f.Lane != lane {
@@ -210,11 +222,11 @@ func (s *Source) text(f *form.Field) any {
 func (s *Source) id(kind string) string {
 	switch kind {
 	case "household":
-		return fmt.Sprintf("H-%s-%02d", []string{"NB", "CD"}[s.r.IntN(2)], 1+s.r.IntN(22))
+		return fmt.Sprintf("H-%s-%02d", []string{"NB", "CD"}[s.r.IntN(2)], 1+s.r.IntN(22*s.times))
 	case "person":
-		return fmt.Sprintf("P%03d", 1+s.r.IntN(122))
+		return fmt.Sprintf("P%03d", 1+s.r.IntN(122*s.times))
 	case "station":
-		return fmt.Sprintf("S%d", 1+s.r.IntN(2))
+		return fmt.Sprintf("S%d", 1+s.r.IntN(2*s.times))
 	case "waypoint":
 		return fmt.Sprintf("W%d", s.r.IntN(9))
 	case "stock_item":
@@ -222,7 +234,7 @@ func (s *Source) id(kind string) string {
 	case "":
 		return ""
 	default:
-		return fmt.Sprintf("%s-%02d", strings.ToUpper(kind[:min(2, len(kind))]), 1+s.r.IntN(40))
+		return fmt.Sprintf("%s-%02d", strings.ToUpper(kind[:min(2, len(kind))]), 1+s.r.IntN(40*s.times))
 	}
 }
 

@@ -97,6 +97,12 @@ func (s *State) View(t *Type) View {
 	return v
 }
 
+// IsDeleted is [View.Deleted] without the rest of the view.
+func (s *State) IsDeleted() bool {
+	deleted, _ := s.deletion()
+	return deleted
+}
+
 // guess is the rule of a register that the type does not know, by what is in it.
 func (s *State) guess(name string) Rule {
 	if _, ok := s.tallies[name]; ok {
@@ -197,21 +203,21 @@ func provisional(vs []Value) *Prior {
 // elements are the elements of a set that are in it.
 func (s *State) elements(name string) (value []any, dots []dot.Dot, known bool) {
 	value = []any{}
-	for _, r := range s.Registers() {
-		element, ok := strings.CutPrefix(r, name+"/")
-		if !ok {
+	for r, vs := range s.values {
+		if len(r) <= len(name) || r[len(name)] != '/' || r[:len(name)] != name {
 			continue
 		}
 		known = true
 		in := false
-		for _, v := range s.values[r] {
+		for _, v := range vs {
 			in = in || bytes.Equal(v.Raw, rawTrue)
 			dots = append(dots, v.Dots...)
 		}
 		if in {
-			value = append(value, element)
+			value = append(value, r[len(name)+1:])
 		}
 	}
+	slices.SortFunc(value, func(a, b any) int { return cmp.Compare(a.(string), b.(string)) })
 	slices.SortFunc(dots, dot.Dot.Compare)
 	return value, slices.Compact(dots), known
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // Reader finds entities as they are shown: fields by name, with values nil, bool,
-// int64, float64, string and []any.
+// int64, float64, string and []any. The fields are the reader's own and are not changed.
 type Reader interface {
 	// Entity gives one entity. ok is false for one that is not known.
 	Entity(typ, id string) (fields map[string]any, ok bool)
@@ -139,7 +139,7 @@ func (b *book) gcj(typ string, lon, lat, near, far float64) string {
 	for id, f := range b.read.All(typ) {
 		x, okX := plain(f["lon"]).(float64)
 		y, okY := plain(f["lat"]).(float64)
-		if !okX || !okY {
+		if !okX || !okY || math.Abs(lon-x) > gcjMost+near/metresOfDegree || math.Abs(lat-y) > gcjMost+near/metresOfDegree {
 			continue
 		}
 		if gx, gy := GCJ02(x, y); Metres(lon, lat, gx, gy) <= near && Metres(lon, lat, x, y) > far {
@@ -148,6 +148,14 @@ func (b *book) gcj(typ string, lon, lat, near, far float64) string {
 	}
 	return found
 }
+
+// gcjMost is more than GCJ-02 moves any place, in degrees of either axis: within
+// China that is at most some 0.012. metresOfDegree is less than a degree of longitude
+// has up to the northernmost of China, at 54 degrees.
+const (
+	gcjMost        = 0.03
+	metresOfDegree = 60_000
+)
 
 // plain makes every number a double.
 func plain(v any) any {

@@ -120,7 +120,7 @@ type program struct {
 const (
 	maxText = 4 << 10
 	// maxCost is the most steps that one working out may take; the estimate of a
-	// rule that is loaded must stay below it, and the count when it runs.
+	// rule that is loaded must stay below it, and the count when one with a loop runs.
 	maxCost = 100_000
 )
 
@@ -231,12 +231,22 @@ func (c *compiler) program(field, source string, vars ...string) *program {
 		c.fault(field, "it can take more than %d steps: it runs away; go through fewer lists within lists", maxCost)
 		return nil
 	}
-	p.run1, err = c.env.Program(a, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if loops(a) { // counting steps takes as long as the steps; without a loop they are as many as the text has
+		opts = append(opts, cel.CostLimit(maxCost))
+	}
+	p.run1, err = c.env.Program(a, opts...)
 	if err != nil {
 		c.fault(field, "not a CEL expression that can be used here: %s", oneLine(err.Error()))
 		return nil
 	}
 	return p
+}
+
+// loops reports whether an expression goes through a list.
+func loops(a *cel.Ast) (found bool) {
+	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) { found = found || e.Kind() == ast.ComprehensionKind }))
+	return found
 }
 
 // sound checks names: variables, values, types and fields.

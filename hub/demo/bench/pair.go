@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"otor/agent/capture"
 	"otor/agent/device"
 	"otor/agent/enrol"
 	"otor/hub/server"
@@ -162,6 +163,52 @@ func (p *pair) fill(ctx context.Context, forms *form.Registry, seed uint64, n in
 	saving.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("make a backlog of %d entries: %w", n, err)
+	}
+	return nil
+}
+
+// households is how many the records are about that are captured as teams do.
+const households = 10_000
+
+// visit captures n records of the corpus on the device while it is offline, as a
+// team does: what they change is told from what the device shows, and writes into entities.
+func (p *pair) visit(ctx context.Context, forms *form.Registry, seed uint64, n int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	requests := make(chan capture.Request, writers)
+	go func() {
+		defer close(requests)
+		source := corpus.New(seed, forms, 0, start).Among(households)
+		for range n {
+			r := source.Next()
+			p.clock.set(r.Wall)
+			q := capture.Request{
+				Form: r.Form.ID, Version: r.Form.Version, EntityType: r.Form.Entity, Actor: r.Actor, At: &r.Wall, Fields: r.Fields, Position: r.Position,
+			}
+			if refs := r.Refs(); len(refs) > 0 {
+				q.Entity = refs[0].ID
+			}
+			select {
+			case requests <- q:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var saving sync.WaitGroup
+	for range writers {
+		saving.Go(func() {
+			for q := range requests {
+				if _, err := p.dev.Capture(ctx, q); err != nil {
+					cancel(err)
+					return
+				}
+			}
+		})
+	}
+	saving.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("capture %d records: %w", n, err)
 	}
 	return nil
 }

@@ -4,85 +4,118 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"otor/hub/store"
-	"otor/internal/dot"
+	"github.com/ncruces/go-sqlite3"
 )
 
-// BareInsert is what the hub's speed is measured against: it inserts entries
-// into the same tables of a new database at path by a loop that does nothing
-// else. Connection, settings and statements are the store's own, perTx entries
-// a transaction; chains and terms have their numbers and every row is ready
-// before the clock starts. It returns what the loop took.
-func BareInsert(ctx context.Context, path string, es []store.Entry, perTx int) (took time.Duration, err error) {
+// What the bare loop copies: names are there before the clock starts, rows are
+// what ingesting leaves behind of entries, of entities and of feeds.
+var (
+	bareNames = []string{"chains", "terms", "feeds"}
+	bareRows  = []string{"entries", "entities", "entity_parents", "feed_rows", "feed_marks", "marks", "reasons", "items"}
+)
+
+// BareInsert is what the hub's speed is measured against: it inserts the rows of
+// a hub's database into the same tables of a new one at path by a loop that does
+// nothing else. Connection, settings, tables and indexes are the store's own,
+// perTx rows a transaction; chains, terms and feeds are there and every row is
+// ready in memory before the clock starts. Each row is inserted once, as it
+// stands in the end. It returns what the loop took, and how many rows it inserted.
+func BareInsert(ctx context.Context, from *Store, path string, perTx int) (took time.Duration, rows int, err error) {
 	s, err := Open(ctx, path, Options{})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	rows := make([][insertColumns]any, len(es))
-	err = s.write(ctx, "number what the rows name", func(w *writer) error {
-		for i := range es {
-			if err := w.row(&rows[i], &es[i]); err != nil {
-				return fmt.Errorf("entry %s: %w", es[i].Dot, err)
+	var names, all []bareTable
+	err = from.read(ctx, "read the rows", func(c *conn) (err error) {
+		return c.snapshot(func() error {
+			if names, err = readTables(c, bareNames); err == nil {
+				all, err = readTables(c, bareRows)
 			}
-		}
-		return nil
+			return err
+		})
 	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
+	}
+	for _, t := range names {
+		if err := s.write(ctx, "name what the rows name", func(w *writer) error { return w.bare(t, t.rows) }); err != nil {
+			return 0, 0, err
+		}
 	}
 	began := time.Now()
-	for len(rows) > 0 {
-		n := min(perTx, len(rows))
-		if err := s.write(ctx, "insert rows", func(w *writer) error { return w.bare(rows[:n]) }); err != nil {
-			return 0, err
-		}
-		rows = rows[n:]
-	}
-	return time.Since(began), nil
-}
-
-// row gives an entry's columns in insertSQL's order.
-func (w *writer) row(into *[insertColumns]any, e *store.Entry) error {
-	chain, err := w.chain(e.Dot.Chain, true)
-	if err != nil {
-		return err
-	}
-	verdict, err := verdictNumber(e.Judgement.Verdict)
-	if err != nil {
-		return err
-	}
-	var ids [5]any
-	for i, word := range [...]string{e.Judgement.Code, e.Form, e.EntityType, e.Actor, string(e.Via)} {
-		if ids[i], err = w.term(word); err != nil {
-			return err
+	for _, t := range all {
+		rows += len(t.rows)
+		for len(t.rows) > 0 {
+			n := min(perTx, len(t.rows))
+			if err := s.write(ctx, "insert rows", func(w *writer) error { return w.bare(t, t.rows[:n]) }); err != nil {
+				return 0, 0, err
+			}
+			t.rows = t.rows[n:]
 		}
 	}
-	if e.Dot.Seq > dot.MaxSeq {
-		return fmt.Errorf("seq %d is above the highest possible", e.Dot.Seq)
-	}
-	public, private, privateHash := parts(e.Raw)
-	*into = [insertColumns]any{
-		chain, int64(e.Dot.Seq), verdict, ids[0], ids[1], int64(e.FormVersion), ids[2], ids[3], ids[4], //nolint:gosec // checked above
-		e.DeviceTime, e.CorrectedTime, e.ReceivedAt, text(e.Entity), text(e.Judgement.Words), e.Hash[:], public, private, privateHash,
-	}
-	return nil
+	return time.Since(began), rows, nil
 }
 
-func (w *writer) bare(rows [][insertColumns]any) error {
+// bareTable is a table's rows in memory, and the statements that insert them.
+type bareTable struct {
+	columns   int
+	one, many string // rowsAtOnce rows
+	rows      [][]any
+}
+
+func readTables(c *conn, names []string) (out []bareTable, err error) {
+	for _, name := range names {
+		var t bareTable
+		var columns []string
+		err := c.each("SELECT * FROM "+name, nil, func(s *sqlite3.Stmt) error {
+			row := make([]any, s.ColumnCount())
+			for i := range row {
+				if len(columns) < len(row) {
+					columns = append(columns, s.ColumnName(i))
+				}
+				switch s.ColumnType(i) {
+				case sqlite3.INTEGER:
+					row[i] = s.ColumnInt64(i)
+				case sqlite3.TEXT:
+					row[i] = s.ColumnText(i)
+				case sqlite3.BLOB:
+					row[i] = blob(s, i)
+				case sqlite3.NULL:
+				case sqlite3.FLOAT:
+					return fmt.Errorf("table %s has a fraction in %s", name, s.ColumnName(i))
+				}
+			}
+			t.rows = append(t.rows, row)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		t.columns = len(columns)
+		sql := "INSERT INTO " + name + " (" + strings.Join(columns, ", ") + ") VALUES "
+		row := "(" + strings.Repeat("?, ", max(1, t.columns)-1) + "?)"
+		t.one, t.many = sql+row, sql+strings.Repeat(row+", ", rowsAtOnce-1)+row
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (w *writer) bare(t bareTable, rows [][]any) error {
 	for len(rows) > 0 {
-		sql, n := insertOne, 1
+		sql, n := t.one, 1
 		if len(rows) >= rowsAtOnce {
-			sql, n = insertMany, rowsAtOnce
+			sql, n = t.many, rowsAtOnce
 		}
 		st, err := w.stmt(sql)
 		if err != nil {
 			return err
 		}
 		for i := range n {
-			if err := bindAt(st, i*insertColumns, rows[i][:]); err != nil {
+			if err := bindAt(st, i*t.columns, rows[i]); err != nil {
 				return err
 			}
 		}

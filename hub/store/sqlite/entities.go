@@ -58,21 +58,78 @@ func (c *conn) entity(ref entry.Ref) (id int64, e store.Entity, ok bool, err err
 	return id, e, true, err
 }
 
+// entitiesAtOnce is how many entities one statement reads, where there are about so many.
+const entitiesAtOnce = 32
+
+var (
+	entitySQL   = entitiesSQL(1)
+	entitiesAll = entitiesSQL(entitiesAtOnce)
+)
+
+// entitiesSQL reads n entities by type and name, a row for each of their parents
+// and one for an entity without any.
+func entitiesSQL(n int) string {
+	return "SELECT e.id, e.type, e.name, e.rev, e.scopes, e.disputed, e.state, p.parent_type, p.parent" +
+		" FROM (VALUES " + strings.Repeat("(?, ?), ", n-1) + "(?, ?)) AS wanted CROSS JOIN entities e ON e.type = wanted.column1 AND e.name = wanted.column2" +
+		" LEFT JOIN entity_parents p ON p.child = e.id ORDER BY p.parent_type, p.parent"
+}
+
 // Entities reads entities.
 func (t *tx) Entities(refs []entry.Ref) (out []store.Entity, err error) {
 	err = t.do("read entities as part of", dot.Chain{}, func() error {
-		for _, ref := range refs {
-			_, e, ok, err := t.w.entity(ref)
+		n := entitiesAtOnce
+		if len(refs) < n/4 {
+			n = 1
+		}
+		for some := range slices.Chunk(refs, n) {
+			found, err := t.entities(some)
 			if err != nil {
-				return fmt.Errorf("entity %s: %w", ref, err)
+				return fmt.Errorf("entity %s and others: %w", some[0], err)
 			}
-			if ok {
-				out = append(out, e)
+			for _, ref := range some {
+				e := found[ref]
+				if e != nil {
+					out = append(out, *e)
+					t.parents[ref] = e.Parents
+				} else {
+					t.parents[ref] = nil
+				}
 			}
 		}
 		return nil
 	})
 	return out, err
+}
+
+// entities reads one, or at most entitiesAtOnce.
+func (t *tx) entities(refs []entry.Ref) (map[entry.Ref]*store.Entity, error) {
+	sql, n := entitiesAll, entitiesAtOnce
+	if len(refs) == 1 {
+		sql, n = entitySQL, 1
+	}
+	args := make([]any, 2*n)
+	for i := range args {
+		args[i] = ""
+	}
+	for i, ref := range refs {
+		if !slices.Contains(refs[:i], ref) {
+			args[2*i], args[2*i+1] = ref.Type, ref.ID
+		}
+	}
+	found := make(map[entry.Ref]*store.Entity, len(refs))
+	return found, t.w.each(sql, args, func(s *sqlite3.Stmt) error {
+		ref := entry.Ref{Type: s.ColumnText(1), ID: s.ColumnText(2)}
+		e := found[ref]
+		if e == nil {
+			_, x := scanEntity(s)
+			e = &x
+			found[ref] = e
+		}
+		if parent := (entry.Ref{Type: s.ColumnText(7), ID: s.ColumnText(8)}); parent.Type != "" {
+			e.Parents = append(e.Parents, parent)
+		}
+		return nil
+	})
 }
 
 // SaveEntities writes entities.
@@ -107,11 +164,13 @@ func (t *tx) saveEntity(e *store.Entity) error {
 	if err != nil {
 		return err
 	}
-	var had []entry.Ref
-	err = t.w.each("SELECT parent_type, parent FROM entity_parents WHERE child = ?", []any{id}, func(s *sqlite3.Stmt) error {
-		had = append(had, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
-		return nil
-	})
+	had, known := t.parents[e.Ref]
+	if !known {
+		err = t.w.each("SELECT parent_type, parent FROM entity_parents WHERE child = ?", []any{id}, func(s *sqlite3.Stmt) error {
+			had = append(had, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+			return nil
+		})
+	}
 	for _, p := range had {
 		if err == nil && !slices.Contains(e.Parents, p) {
 			err = t.w.exec("DELETE FROM entity_parents WHERE parent_type = ? AND parent = ? AND child = ?", p.Type, p.ID, id)
@@ -122,6 +181,7 @@ func (t *tx) saveEntity(e *store.Entity) error {
 			err = t.w.exec("INSERT INTO entity_parents (parent_type, parent, child) VALUES (?, ?, ?)", p.Type, p.ID, id)
 		}
 	}
+	t.parents[e.Ref] = slices.Clone(e.Parents)
 	return err
 }
 

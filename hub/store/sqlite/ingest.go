@@ -20,7 +20,7 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 	var own error
 	var moved []string
 	err := s.write(ctx, "ingest", func(w *writer) (err error) {
-		t := &tx{w: w, tallies: make(map[tally]int64), feeds: make(map[string]*openFeed)}
+		t := &tx{w: w, tallies: make(map[tally]int64), feeds: make(map[string]*openFeed), parents: make(map[entry.Ref][]entry.Ref)}
 		defer func() { t.spoilt = errEnded }()
 		if own = fn(t); own != nil {
 			return own
@@ -58,6 +58,8 @@ type tx struct {
 	tallies map[tally]int64
 	// feeds are the scopes that were published in, by name.
 	feeds map[string]*openFeed
+	// parents are those of the entities that were read or saved.
+	parents map[entry.Ref][]entry.Ref
 	// last is the chain that was inserted into last, lastID its number, 0: none yet.
 	last   dot.Chain
 	lastID int64
