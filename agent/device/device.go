@@ -42,7 +42,6 @@ import (
 	"otor/internal/lane"
 	"otor/internal/merge"
 	"otor/internal/pack"
-	"otor/internal/receipt"
 	"otor/internal/runfile"
 	"otor/internal/webui"
 )
@@ -98,7 +97,8 @@ type Device struct {
 	link     *link.Link
 	uplink   *uplink.Uplink
 	down     *downlink.Downlink
-	outbox   *outbox
+	outbox   *Outbox
+	lives    *Lives
 	port     uplink.Port
 	wallet   *wallet
 	book     *life.Book
@@ -114,10 +114,8 @@ type Device struct {
 	contacts uint64                 // hellos answered since Open
 	due      uint64                 // the most entries that waited since all was at the hub: of them the page counts
 	check    web.Check              // of the whole store
-	// uplinkOnly: the hub takes this folder for a copy of one that is live.
-	uplinkOnly bool
-	lastSync   error
-	hubSaid    time.Time // its clock in the latest hello's answer
+	lastSync error
+	hubSaid  time.Time // its clock in the latest hello's answer
 
 	finder finder
 	shelf  shelf
@@ -171,10 +169,14 @@ func Open(cfg Config) (_ *Device, err error) {
 		return nil, err
 	}
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
-	d.outbox = &outbox{store: d.store, disputed: make(map[dot.Chain]receipt.Receipt), answered: d.settledAt}
+	d.outbox = NewOutbox(d.store, d.settledAt)
+	d.lives = &Lives{
+		Store: d.store, Book: d.book, Enrolled: id.Incarnation, Outbox: d.outbox,
+		Again: func() { d.uplink.Again() }, Changed: d.bell.Ring, Log: cfg.Log,
+	}
 	d.uplink = uplink.New(uplink.Config{
 		Outbox: d.outbox, Port: d.port, Key: key, Hub: id.HubKey,
-		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Mend: d.mend, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
+		Greet: d.greet, Epoch: d.epoch, Welcomed: d.welcomed, Mend: d.lives.Mend, Gate: cfg.Gate, Now: cfg.Now, Log: cfg.Log,
 		MaxInFlight: cfg.MaxInFlight, MaxEntries: cfg.MaxEntries, Rate: cfg.Rate, Left: d.left, Noticed: d.bell.Ring,
 	})
 	d.down = downlink.New(downlink.Config{

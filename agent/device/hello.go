@@ -19,7 +19,7 @@ import (
 
 // greet says how the device is.
 func (d *Device) greet() wire.Hello {
-	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply"), Holds: d.wallet.holding(), Lives: d.book.Claims(d.key), Ended: d.ended()}
+	h := wire.Hello{Version: release.Version, Battery: battery("/sys/class/power_supply"), Holds: d.wallet.holding(), Lives: d.book.Claims(d.key), Ended: d.lives.Ended()}
 	if free, err := d.store.DiskFree(); err == nil {
 		h.DiskFree = free
 	}
@@ -68,7 +68,7 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		return err
 	}
 	d.renewed(w.Credentials)
-	if err := d.hearLives(w.Lives); err != nil {
+	if err := d.lives.Hear(w.Lives); err != nil {
 		return err
 	}
 	if len(w.Again) > 0 {

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 
 	"otor/agent/life"
+	"otor/agent/store"
 	"otor/agent/uplink"
 	"otor/agent/web"
 	"otor/internal/dot"
@@ -29,17 +32,32 @@ func (d *Device) openBook() (i dot.Incarnation, o entry.Origin, err error) {
 	return now.Incarnation, now.Origin(), nil
 }
 
+// Lives keeps what a folder holds in step with the hub's history of it: it goes on in
+// other lives, and under other names, where the two part (L3). It is safe for concurrent use.
+type Lives struct {
+	Store    *store.Store
+	Book     *life.Book
+	Enrolled dot.Incarnation // the life of the enrolment
+	Outbox   *Outbox         // of Store
+	Again    func()          // asks for another hello before anything more is sent
+	Changed  func()          // is told that entries have other names now
+	Log      *slog.Logger
+
+	mu         sync.Mutex
+	uplinkOnly bool // guarded by mu: the hub takes this folder for a copy of one that is live
+}
+
 // newLife goes on in a new life, whose number is at least atLeast.
-func (d *Device) newLife(ctx context.Context, reason entry.Reason, atLeast dot.Incarnation) error {
-	for _, c := range d.store.Chains() {
+func (l *Lives) newLife(ctx context.Context, reason entry.Reason, atLeast dot.Incarnation) error {
+	for _, c := range l.Store.Chains() {
 		atLeast = max(atLeast, c.Chain.Incarnation+1)
 	}
-	l, err := d.book.Begin(reason, atLeast)
+	next, err := l.Book.Begin(reason, atLeast)
 	if err != nil {
 		return err
 	}
-	d.cfg.Log.Warn("this device goes on in a new life", "life", uint64(l.Incarnation), "after", uint64(l.Previous), "reason", life.Words(l.Reason))
-	return d.store.Begin(ctx, l.Incarnation, l.Origin())
+	l.Log.Warn("this device goes on in a new life", "life", uint64(next.Incarnation), "after", uint64(next.Previous), "reason", life.Words(next.Reason))
+	return l.Store.Begin(ctx, next.Incarnation, next.Origin())
 }
 
 // Renew goes on in a new life when damage left the current one without a proof of
@@ -48,43 +66,43 @@ func (d *Device) Renew(ctx context.Context) (renewed bool, err error) {
 	if !d.store.EndUnknown() {
 		return false, nil
 	}
-	return true, d.newLife(ctx, entry.Damaged, 0)
+	return true, d.lives.newLife(ctx, entry.Damaged, 0)
 }
 
-// hearLives takes the hub's word on lives. What is held under a number that is
+// Hear takes the hub's word on lives. What is held under a number that is
 // another life's gets other names; until then it is not sent.
-func (d *Device) hearLives(said []wire.LifeAnswer) error {
+func (l *Lives) Hear(said []wire.LifeAnswer) error {
 	ctx := context.Background()
 	only := false
 	for _, a := range said {
 		switch a.State {
 		case wire.LifeTaken:
-			if err := d.leave(ctx, a.Incarnation, a.Next); err != nil {
+			if err := l.leave(ctx, a.Incarnation, a.Next); err != nil {
 				return fmt.Errorf("leave life %d, which is another folder's: %w", a.Incarnation, err)
 			}
 		case wire.LifeUplinkOnly:
-			only = only || a.Incarnation == d.book.Current().Incarnation
+			only = only || a.Incarnation == l.Book.Current().Incarnation
 		}
 	}
-	d.mu.Lock()
-	d.uplinkOnly = only
-	d.mu.Unlock()
+	l.mu.Lock()
+	l.uplinkOnly = only
+	l.mu.Unlock()
 	return nil
 }
 
 // leave gives all entries of a life other names.
-func (d *Device) leave(ctx context.Context, i, next dot.Incarnation) error {
-	if i == d.id.Incarnation {
+func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
+	if i == l.Enrolled {
 		return errors.New("it is the life of this device's own enrolment: ask the hub's operator")
 	}
-	if i == d.store.Current() {
-		if err := d.newLife(ctx, entry.Diverged, next); err != nil {
+	if i == l.Store.Current() {
+		if err := l.newLife(ctx, entry.Diverged, next); err != nil {
 			return err
 		}
 	}
-	for _, c := range d.store.Chains() {
+	for _, c := range l.Store.Chains() {
 		if c.Chain.Incarnation == i && c.Last > 0 {
-			if err := d.rehome(ctx, c.Chain, 0); err != nil {
+			if err := l.rehome(ctx, c.Chain, 0); err != nil {
 				return err
 			}
 		}
@@ -94,38 +112,38 @@ func (d *Device) leave(ctx context.Context, i, next dot.Incarnation) error {
 
 // rehome ends a chain at seq; what lies above goes on in the current life, or in
 // one more when that has entries of its own in the lane already.
-func (d *Device) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
-	st, ok := d.store.Chain(c)
+func (l *Lives) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
+	st, ok := l.Store.Chain(c)
 	if !ok {
 		return fmt.Errorf("%s is not here", c)
 	}
 	if st.End != nil && seq >= st.End.Seq && len(st.End.Pending(st.Last)) == 0 {
 		return nil // done before
 	}
-	target, _ := d.store.Chain(dot.Chain{Device: c.Device, Incarnation: d.store.Current(), Lane: c.Lane})
-	if c.Incarnation == d.store.Current() || seq < st.Last && target.Last > 0 {
-		if err := d.newLife(ctx, entry.Diverged, 0); err != nil {
+	target, _ := l.Store.Chain(dot.Chain{Device: c.Device, Incarnation: l.Store.Current(), Lane: c.Lane})
+	if c.Incarnation == l.Store.Current() || seq < st.Last && target.Last > 0 {
+		if err := l.newLife(ctx, entry.Diverged, 0); err != nil {
 			return err
 		}
 	}
-	n, err := d.store.Rehome(ctx, c, seq)
+	n, err := l.Store.Rehome(ctx, c, seq)
 	if n > 0 || err == nil {
-		d.cfg.Log.Warn("the hub has another history of a chain", "chain", c.String(), "same_up_to", uint64(seq), "go_on_under_other_names", n)
+		l.Log.Warn("the hub has another history of a chain", "chain", c.String(), "same_up_to", uint64(seq), "go_on_under_other_names", n)
 	}
-	d.uplink.Again() // the hub hears of it before anything more is sent
-	d.bell.Ring()
+	l.Again() // the hub hears of it before anything more is sent
+	l.Changed()
 	return err
 }
 
-// mend implements uplink's Mend: it finds the last agreed seq and re-homes every
+// Mend implements uplink's Mend: it finds the last agreed seq and re-homes every
 // later entry (L3).
-func (d *Device) mend(ctx context.Context, c dot.Chain, compare uplink.Compare) error {
-	r, ok := d.outbox.quarrel(c)
-	st, here := d.store.Chain(c)
+func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) error {
+	r, ok := l.Outbox.quarrel(c)
+	st, here := l.Store.Chain(c)
 	if !ok || !here {
 		return nil
 	}
-	parts, found, err := d.parting(ctx, c, common(r, st.Stays(), st.Absent()), compare)
+	parts, found, err := l.parting(ctx, c, common(r, st.Stays(), st.Absent()), compare)
 	if err != nil {
 		return err
 	}
@@ -137,10 +155,10 @@ func (d *Device) mend(ctx context.Context, c dot.Chain, compare uplink.Compare) 
 	} else if r.Set().Highest() <= agreed {
 		return fmt.Errorf("%s: the heads differ, and every entry that is on both sides is the same", c)
 	}
-	if err := d.rehome(ctx, c, agreed); err != nil {
+	if err := l.rehome(ctx, c, agreed); err != nil {
 		return err
 	}
-	d.outbox.agree(c)
+	l.Outbox.agree(c)
 	return nil
 }
 
@@ -156,7 +174,7 @@ func common(r receipt.Receipt, last dot.Seq, absent lane.Set) []lane.Range {
 
 // parting finds the first seq of runs at which the hub holds another entry than
 // the device, by comparing digests of ever smaller runs.
-func (d *Device) parting(ctx context.Context, c dot.Chain, runs []lane.Range, compare uplink.Compare) (seq dot.Seq, found bool, err error) {
+func (l *Lives) parting(ctx context.Context, c dot.Chain, runs []lane.Range, compare uplink.Compare) (seq dot.Seq, found bool, err error) {
 	for {
 		differing := false
 		for part := range split(runs) {
@@ -165,7 +183,7 @@ func (d *Device) parting(ctx context.Context, c dot.Chain, runs []lane.Range, co
 				return 0, false, err
 			}
 			var first lane.Range
-			if first, differing, err = d.firstDiffering(c, part, theirs); err != nil {
+			if first, differing, err = l.firstDiffering(c, part, theirs); err != nil {
 				return 0, false, err
 			}
 			if differing {
@@ -185,10 +203,10 @@ func (d *Device) parting(ctx context.Context, c dot.Chain, runs []lane.Range, co
 	}
 }
 
-func (d *Device) firstDiffering(c dot.Chain, runs []lane.Range, theirs []entry.Hash) (lane.Range, bool, error) {
+func (l *Lives) firstDiffering(c dot.Chain, runs []lane.Range, theirs []entry.Hash) (lane.Range, bool, error) {
 	for i, r := range runs {
 		own := wire.NewDigest()
-		if err := d.store.Hashes(c, r, own.Add); err != nil {
+		if err := l.Store.Hashes(c, r, own.Add); err != nil {
 			return r, false, err
 		}
 		if own.Sum() != theirs[i] {
@@ -228,10 +246,10 @@ func split(runs []lane.Range) func(yield func([]lane.Range) bool) {
 	}
 }
 
-// ended says in a hello which chains end below what this folder once declared.
-func (d *Device) ended() []wire.Ended {
+// Ended says in a hello which chains end below what this folder once declared.
+func (l *Lives) Ended() []wire.Ended {
 	var out []wire.Ended
-	for _, c := range d.store.Chains() {
+	for _, c := range l.Store.Chains() {
 		if c.End != nil && c.End.Seq < c.Last {
 			out = append(out, wire.Ended{Incarnation: c.Chain.Incarnation, Lane: c.Chain.Lane, Last: c.Last, Head: c.Head})
 		}
@@ -248,8 +266,8 @@ func (d *Device) lifeStatus() web.Life {
 			l.Rehomed += c.End.Done.Len()
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	l.UplinkOnly = d.uplinkOnly
+	d.lives.mu.Lock()
+	defer d.lives.mu.Unlock()
+	l.UplinkOnly = d.lives.uplinkOnly
 	return l
 }

@@ -84,8 +84,9 @@ func (d *Device) Frame(c dot.Chain, r lane.Range) ([]byte, error) {
 	return frame, err
 }
 
-// outbox lets uplink read and settle the store.
-type outbox struct {
+// Outbox lets uplink read and settle a store, and remembers whose receipts
+// contradict it. It is safe for concurrent use.
+type Outbox struct {
 	store    *store.Store
 	answered func() // a hello's receipts are settled
 
@@ -93,8 +94,13 @@ type outbox struct {
 	disputed map[dot.Chain]receipt.Receipt // guarded by mu: the last receipts that contradicted the device
 }
 
+// NewOutbox returns the outbox of a store. answered is told that a hello's receipts are settled.
+func NewOutbox(s *store.Store, answered func()) *Outbox {
+	return &Outbox{store: s, answered: answered, disputed: make(map[dot.Chain]receipt.Receipt)}
+}
+
 // Chains implements uplink.Outbox.
-func (o *outbox) Chains() []uplink.Chain {
+func (o *Outbox) Chains() []uplink.Chain {
 	states := o.store.Chains()
 	out := make([]uplink.Chain, len(states))
 	o.mu.Lock()
@@ -111,19 +117,19 @@ func (o *outbox) Chains() []uplink.Chain {
 }
 
 // Read implements uplink.Outbox.
-func (o *outbox) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (uplink.Run, error) {
+func (o *Outbox) Read(c dot.Chain, from dot.Seq, maxCount, maxBytes int) (uplink.Run, error) {
 	r, err := o.store.Read(c, from, maxCount, maxBytes)
 	return uplink.Run{First: r.First, Before: r.Before, Entries: r.Entries}, err
 }
 
 // Settle implements uplink.Outbox.
-func (o *outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
+func (o *Outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) {
 	settled, err := o.store.Settle(ctx, rs)
 	return o.tally(rs, settled), err
 }
 
 // Answer implements uplink.Outbox.
-func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
+func (o *Outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
 	settled, err := o.store.Answer(ctx, e, rs)
 	if err == nil {
 		o.answered()
@@ -134,7 +140,7 @@ func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Recei
 // tally counts the entries that receipts newly cover, and notes whose receipts
 // contradict the device. The other chains go on: an alert must not wait for a
 // quarrel about records. The store has noted the finding.
-func (o *outbox) tally(rs []receipt.Receipt, settled []store.Settlement) int {
+func (o *Outbox) tally(rs []receipt.Receipt, settled []store.Settlement) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	newly := 0
@@ -149,7 +155,7 @@ func (o *outbox) tally(rs []receipt.Receipt, settled []store.Settlement) int {
 }
 
 // quarrel is the receipt that contradicted the device about a chain.
-func (o *outbox) quarrel(c dot.Chain) (receipt.Receipt, bool) {
+func (o *Outbox) quarrel(c dot.Chain) (receipt.Receipt, bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	r, ok := o.disputed[c]
@@ -157,7 +163,7 @@ func (o *outbox) quarrel(c dot.Chain) (receipt.Receipt, bool) {
 }
 
 // agree ends the quarrel about a chain.
-func (o *outbox) agree(c dot.Chain) {
+func (o *Outbox) agree(c dot.Chain) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	delete(o.disputed, c)
