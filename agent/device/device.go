@@ -171,7 +171,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.port = &port{link: d.link, device: id.Device, tap: cfg.Tap, held: d.MarkCustody}
 	d.outbox = NewOutbox(d.store, d.settledAt)
 	d.lives = &Lives{
-		Store: d.store, Book: d.book, Enrolled: id.Incarnation, Outbox: d.outbox,
+		Store: d.store, Book: d.book, Device: id.Device, Enrolled: id.Incarnation, Outbox: d.outbox,
 		Again: func() { d.uplink.Again() }, Changed: d.bell.Ring, Log: cfg.Log,
 	}
 	d.uplink = uplink.New(uplink.Config{

@@ -9,9 +9,7 @@ import (
 	"time"
 
 	"otor/agent/store"
-	"otor/internal/dot"
 	"otor/internal/entry"
-	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/release"
 	"otor/internal/wire"
@@ -68,7 +66,7 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		return err
 	}
 	d.renewed(w.Credentials)
-	if err := d.lives.Hear(w.Lives); err != nil {
+	if err := d.lives.Hear(w); err != nil {
 		return err
 	}
 	if len(w.Again) > 0 {
@@ -76,9 +74,6 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 			return err
 		}
 		d.sender.Wake()
-	}
-	if err := d.hearSealed(w.Sealed); err != nil {
-		return err
 	}
 	middle := sent.Add(got.Sub(sent) / 2)
 	err = d.store.SetContact(context.Background(), store.Contact{
@@ -95,15 +90,6 @@ func (d *Device) welcomed(w wire.Welcome, sent, got time.Time) error {
 		return err
 	}
 	return d.down.Welcomed(context.Background(), w, epoch.Epoch)
-}
-
-// hearSealed takes the hub's word on entries that it waits for no more.
-func (d *Device) hearSealed(said []wire.Sealed) error {
-	by := make(map[dot.Chain]lane.Set)
-	for _, s := range said {
-		by[dot.Chain{Device: d.id.Device, Incarnation: s.Incarnation, Lane: s.Lane}] = lane.NewSet(s.Runs...)
-	}
-	return d.store.SetSealed(context.Background(), by)
 }
 
 // offset is what the device last learnt of its clock; nil when it never did.

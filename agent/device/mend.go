@@ -37,6 +37,7 @@ func (d *Device) openBook() (i dot.Incarnation, o entry.Origin, err error) {
 type Lives struct {
 	Store    *store.Store
 	Book     *life.Book
+	Device   dot.Device
 	Enrolled dot.Incarnation // the life of the enrolment
 	Outbox   *Outbox         // of Store
 	Again    func()          // asks for another hello before anything more is sent
@@ -69,12 +70,13 @@ func (d *Device) Renew(ctx context.Context) (renewed bool, err error) {
 	return true, d.lives.newLife(ctx, entry.Damaged, 0)
 }
 
-// Hear takes the hub's word on lives. What is held under a number that is
-// another life's gets other names; until then it is not sent.
-func (l *Lives) Hear(said []wire.LifeAnswer) error {
+// Hear takes the hub's word, in a welcome, on lives and on what it waits for no more.
+// What is held under a number that is another life's gets other names; until then it
+// is not sent.
+func (l *Lives) Hear(w wire.Welcome) error {
 	ctx := context.Background()
 	only := false
-	for _, a := range said {
+	for _, a := range w.Lives {
 		switch a.State {
 		case wire.LifeTaken:
 			if err := l.leave(ctx, a.Incarnation, a.Next); err != nil {
@@ -87,7 +89,11 @@ func (l *Lives) Hear(said []wire.LifeAnswer) error {
 	l.mu.Lock()
 	l.uplinkOnly = only
 	l.mu.Unlock()
-	return nil
+	by := make(map[dot.Chain]lane.Set)
+	for _, s := range w.Sealed {
+		by[dot.Chain{Device: l.Device, Incarnation: s.Incarnation, Lane: s.Lane}] = lane.NewSet(s.Runs...)
+	}
+	return l.Store.SetSealed(ctx, by)
 }
 
 // leave gives all entries of a life other names.
