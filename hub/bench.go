@@ -17,8 +17,10 @@ func newBench(app *cli.App) *cobra.Command {
 		Use: "bench", Short: "Measure how fast and how small a device's backlog reaches a hub", Args: cli.NoArgs,
 		Long: `Measures P3 (drain of a backlog of 100,000 entries), P4 (bytes on the wire an
 entry), P5 (drain of 1,000 entries over a line of 64 kbit/s, 600 ms, 5 % loss; as root
-on Linux) and P6 (a contact with nothing new) of docs/performance.md, each against a
-reference in the same run. Hub and device
+on Linux), P6 (a contact with nothing new), P9 (capture to visible on another device),
+P10 (first load and a season's changes of a scope of 60,000 entities) and FIND (finding
+one of them on a device) of docs/performance.md, each against a reference in the same
+run. Hub and device
 are real, run in this process on loopback, and are removed afterwards; nothing of this
 hub is touched.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -11,6 +11,9 @@
 //   - P5 is the drain of a small backlog over the worst line that still counts
 //     as one. It needs root and Linux, see package narrow.
 //   - P6 is what a contact with nothing new costs.
+//   - P9 is from a capture on one device until another one shows it, P10 what a
+//     scope of 60,000 entities costs on the wire, and FIND how long it takes to find
+//     one of them on a device.
 //   - P4 is what an entry costs on the wire, both ways and everything counted,
 //     against zstd -19 of the same facts as NDJSON.
 package bench
@@ -30,7 +33,7 @@ import (
 )
 
 // IDs are the figures that this package measures.
-var IDs = []string{"P3", "P4", "P5", "P6"}
+var IDs = []string{"P3", "P4", "P5", "P6", "P9", "P10", "FIND"}
 
 // Options say what to measure. Out is needed.
 type Options struct {
@@ -43,6 +46,8 @@ type Options struct {
 	Profile string // CPU profile, see [gauge.Profiles]
 	Runs    int    // of P3; 3 when 0
 	Entries int    // of P3's backlog; 100,000 when 0
+	// Households are those of P9, P10 and FIND, with six entities each; 10,000 when 0.
+	Households int
 	// SlowRuns are those of P5, each of about 15 s; 21 when 0.
 	SlowRuns int
 	Log      *slog.Logger
@@ -75,6 +80,9 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.Entries <= 0 {
 		o.Entries = defaultEntries
 	}
+	if o.Households <= 0 {
+		o.Households = households
+	}
 	if o.SlowRuns <= 0 {
 		o.SlowRuns = defaultSlow
 	}
@@ -99,8 +107,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 	}
 	for _, id := range ids {
-		measure := map[string]func(context.Context) (gauge.Figure, error){"P3": b.drain, "P4": b.wire, "P5": b.slow, "P6": b.nothing}[id]
-		f, err := measure(ctx)
+		figures, err := b.measure(ctx, id)
 		switch {
 		case errors.Is(err, errElsewhere):
 			continue
@@ -110,11 +117,25 @@ func Run(ctx context.Context, o Options) (err error) {
 		case err != nil:
 			return fmt.Errorf("measure %s: %w", id, err)
 		}
-		if err := b.report.Print(f); err != nil {
-			return err
+		for _, f := range figures {
+			if err := b.report.Print(f); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (b *bench) measure(ctx context.Context, id string) ([]gauge.Figure, error) {
+	switch id {
+	case "P10":
+		return b.away(ctx)
+	case "FIND":
+		return b.finds(ctx)
+	}
+	one := map[string]func(context.Context) (gauge.Figure, error){"P3": b.drain, "P4": b.wire, "P5": b.slow, "P6": b.nothing, "P9": b.visible}[id]
+	f, err := one(ctx)
+	return []gauge.Figure{f}, err
 }
 
 // folder makes a fresh folder below Dir; drop removes it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 
 	"otor/hub/demo/bench"
@@ -60,8 +61,23 @@ func TestWire(t *testing.T) {
 	t.Logf("%+v", fs[0])
 }
 
+// Of a small population the figures say little; they must be whole.
+func TestEntities(t *testing.T) {
+	fs := run(t, bench.Options{Only: []string{"P9", "P10", "FIND"}, Households: 30})
+	var ids []string
+	for _, f := range fs {
+		ids = append(ids, f.ID)
+		if f.Value <= 0 || len(f.Against) != 1 || f.Against[0].Value <= 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	if got := strings.Join(ids, " "); got != "P9 P10 P10 FIND FIND" {
+		t.Errorf("figures %s", got)
+	}
+}
+
 func TestUnknownFigure(t *testing.T) {
-	err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Only: []string{"P9"}})
+	err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Only: []string{"P8"}})
 	if !errors.Is(err, gauge.ErrUnknown) {
 		t.Fatal(err)
 	}

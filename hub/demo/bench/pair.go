@@ -78,12 +78,7 @@ func openPairOn(ctx context.Context, host, dir string, with *pack.Pack, log *slo
 		return nil, err
 	}
 	p.running.Go(func() { p.ran = p.hub.Run(hubCtx) })
-	invited, err := p.hub.Office().Invite(ctx, p.id, []string{"team:T1"}, time.Hour, false)
-	if err != nil {
-		return nil, err
-	}
-	p.cfg = device.Config{Dir: filepath.Join(dir, "device"), Forms: with.Forms, Types: with.Domain().Type, Now: p.clock.now, Zone: zone, Demo: true, Log: log}
-	_, err = enrol.Enrol(ctx, enrol.Config{Dir: p.cfg.Dir, Hub: p.hub.PublicURL(), Code: invited.Code, Version: release.Version, Log: log})
+	p.cfg, err = p.enrolled(ctx, p.id, "team:T1", filepath.Join(dir, "device"), with, log)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +87,17 @@ func openPairOn(ctx context.Context, host, dir string, with *pack.Pack, log *slo
 	}
 	p.dev, err = device.Open(p.cfg)
 	return p, err
+}
+
+// enrolled invites a device to a scope and enrols it in a folder.
+func (p *pair) enrolled(ctx context.Context, id dot.Device, scope, dir string, with *pack.Pack, log *slog.Logger) (device.Config, error) {
+	invited, err := p.hub.Office().Invite(ctx, id, []string{scope}, time.Hour, false)
+	if err != nil {
+		return device.Config{}, err
+	}
+	cfg := device.Config{Dir: dir, HTTP: "127.0.0.1:0", Forms: with.Forms, Types: with.Domain().Type, Mask: with.Domain().Mask, Now: p.clock.now, Zone: zone, Demo: true, Log: log}
+	_, err = enrol.Enrol(ctx, enrol.Config{Dir: dir, Hub: p.hub.PublicURL(), Code: invited.Code, Version: release.Version, Log: log})
+	return cfg, err
 }
 
 // restart closes the device and opens it again: it has forgotten its TLS session.
