@@ -154,15 +154,21 @@ func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) e
 		return err
 	}
 	agreed := st.Stays()
+	beyond := st.End != nil && r.Through > agreed // its head says nothing of what lies below the end
 	if found {
 		agreed = parts - 1
-	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 {
+	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 && !beyond {
 		agreed = pruned[0].First - 1 // they part within what is not here to be compared
 	} else if r.Set().Highest() <= agreed {
 		return fmt.Errorf("%s: the heads differ, and every entry that is on both sides is the same", c)
 	}
 	if err := l.rehome(ctx, c, agreed); err != nil {
 		return err
+	}
+	if r.Through >= agreed { // within an epoch the hub's history does not change
+		if err := l.Store.Agree(ctx, c, r.Epoch); err != nil {
+			return err
+		}
 	}
 	l.Outbox.agree(c)
 	return nil

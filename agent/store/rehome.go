@@ -8,6 +8,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/lane"
+	"otor/internal/receipt"
 )
 
 // End says that a chain goes on in another life: from Seq on the hub has
@@ -18,6 +19,9 @@ type End struct {
 	// Done are the later ones that have their new names, or that damage took.
 	Done lane.Set
 	Runs []Move
+	// Shown is the hub's epoch in which it was compared that the hub has all up to Seq
+	// as it is here. The hub's heads do not say so once its history is longer.
+	Shown receipt.Epoch
 }
 
 // Move says where consecutive entries are now: those of Run, from To on.
@@ -52,6 +56,8 @@ type endRow struct {
 	Head entry.Hash   `cbor:"2,keyasint"`
 	Done []lane.Range `cbor:"3,keyasint,omitempty"`
 	Runs []moveRow    `cbor:"4,keyasint,omitempty"`
+
+	Shown receipt.Epoch `cbor:"5,keyasint"`
 }
 
 type moveRow struct {
@@ -64,7 +70,7 @@ type moveRow struct {
 }
 
 func (e *End) row() endRow {
-	r := endRow{Seq: e.Seq, Head: e.Head, Done: e.Done}
+	r := endRow{Seq: e.Seq, Head: e.Head, Done: e.Done, Shown: e.Shown}
 	for _, m := range e.Runs {
 		r.Runs = append(r.Runs, moveRow{Run: m.Run, Device: m.To.Device, Incarnation: m.To.Incarnation, Lane: m.To.Lane, Seq: m.To.Seq})
 	}
@@ -72,7 +78,7 @@ func (e *End) row() endRow {
 }
 
 func (r endRow) end() *End {
-	e := &End{Seq: r.Seq, Head: r.Head, Done: lane.NewSet(r.Done...)}
+	e := &End{Seq: r.Seq, Head: r.Head, Done: lane.NewSet(r.Done...), Shown: r.Shown}
 	for _, m := range r.Runs {
 		c := dot.Chain{Device: m.Device, Incarnation: m.Incarnation, Lane: m.Lane}
 		e.Runs = append(e.Runs, Move{Run: m.Run, To: c.At(m.Seq)})
@@ -201,6 +207,24 @@ func (s *Store) endAt(st ChainState, seq dot.Seq) error {
 		end.Done, end.Runs = st.End.Done, st.End.Runs
 	}
 	return s.saveEnd(st.Chain, &end, nil)
+}
+
+// Agree notes that in epoch e the hub has all of c up to its end as it is here: from
+// now on receipts of that epoch count that reach beyond the end.
+func (s *Store) Agree(ctx context.Context, c dot.Chain, e receipt.Epoch) error {
+	act := func() error {
+		st, ok := s.Chain(c)
+		if !ok || st.End == nil || st.End.Shown == e {
+			return nil
+		}
+		end := *st.End
+		end.Shown = e
+		return s.fatalOnly(s.saveEnd(c, &end, nil))
+	}
+	if err := s.send(ctx, &request{act: act}); err != nil {
+		return fmt.Errorf("note that the hub has %s up to its end: %w", c, err)
+	}
+	return nil
 }
 
 // saveEnd commits a chain's end together with other rows, and shows it.

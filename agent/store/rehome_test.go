@@ -141,6 +141,14 @@ func TestEndedChainTakesReceipts(t *testing.T) {
 	if len(s.Findings()) != 0 {
 		t.Errorf("findings: %v", s.Findings())
 	}
+	// A head beyond the end proves nothing about what lies below: another folder may
+	// have filled a hole there.
+	if got := settle(t, s, ahead); got.Refused == nil || got.Refused.Code != store.CodeHeadMismatch || got.Through != 0 {
+		t.Errorf("ahead, and not compared: %+v", got)
+	}
+	if err := s.Agree(t.Context(), chain, ahead.Epoch); err != nil {
+		t.Fatal(err)
+	}
 	if got := settle(t, s, ahead); got.Refused != nil || got.Through != 3 || got.Waiting != 0 {
 		t.Errorf("ahead: %+v", got)
 	}

@@ -206,13 +206,14 @@ func waiting(st *ChainState) uint64 {
 }
 
 // clipped is a receipt cut to what a chain keeps under its own name. What the hub has
-// above that is another history's.
+// above that is another history's, and its head there proves nothing about what lies
+// below: such a receipt counts once that was compared.
 func clipped(r receipt.Receipt, st *ChainState) receipt.Receipt {
-	if st == nil || st.End == nil {
+	if st == nil || st.End == nil || r.Through > st.End.Seq && st.End.Seq > 0 && st.End.Shown != r.Epoch {
 		return r
 	}
 	end := st.End.Seq
-	if r.Through >= end {
+	if r.Through > end {
 		r.Through, r.Head, r.Extra = end, st.End.Head, nil
 	}
 	var extra []lane.Range
@@ -235,6 +236,12 @@ func (p *plan) refuse(r receipt.Receipt, st *ChainState) *Finding {
 			return &f
 		}
 		highest = x.Last
+	}
+	if st.End != nil && r.Through > st.End.Seq { // not clipped
+		f := chainFinding(CodeHeadMismatch, r.Chain, []lane.Range{lane.Run(max(st.End.Seq, 1), max(st.End.Seq, 1))},
+			fmt.Sprintf("the hub has another history than this device after seq %d, and it was not compared yet whether it is the same up to there", st.End.Seq),
+			"the next contact compares them")
+		return &f
 	}
 	if highest > st.Last {
 		f := chainFinding(CodeReceiptAhead, r.Chain, []lane.Range{lane.Run(st.Last+1, highest)},

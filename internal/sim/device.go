@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"otor/agent/capture"
+	agent "otor/agent/device"
 	"otor/agent/downlink"
+	lifebook "otor/agent/life"
 	"otor/agent/store"
 	"otor/agent/uplink"
 	"otor/internal/dot"
@@ -25,19 +27,23 @@ import (
 type device struct {
 	w     *world
 	id    dot.Device
+	name  string // of this folder: copies have other ones
 	key   identity.SigningKey
 	clock *clock
 	dice  dice // of what is captured
 	net   *network
 
-	lives     int
-	dir       string // its folder now
-	synced    string // what a store that does not sync would find after a crash
-	tails     [][]byte
+	starts    int
+	dir       string   // its folder now
+	mark      string   // what a life is bound to: another one after files were copied
+	older     *image   // of the folder; nil: none was taken
+	synced    string   // what a store that does not sync would find after a crash
+	tails     [][]byte // the tails file of the current life, at moments since the start
+	tailsOf   dot.Incarnation
 	proc      *process // nil: it is down
 	downUntil time.Time
 
-	acked    map[dot.Chain][]saved          // what was acknowledged, by seq
+	acked    map[dot.Chain][]saved          // what was acknowledged, and what it was re-homed to, by seq
 	perhaps  *saved                         // captured while it crashed
 	received map[dot.Chain]store.ChainState // at the last step
 	captures int
@@ -48,12 +54,15 @@ type saved struct {
 	dot    dot.Dot
 	hash   entry.Hash
 	head   entry.Hash
+	fact   entry.Was // its first form
 	expect expectation
 }
 
 // process is a device's program from start to end.
 type process struct {
 	store   *store.Store
+	outbox  *outbox
+	lives   *agent.Lives
 	capture *capture.Capture
 	uplink  *uplink.Uplink
 	down    *downlink.Downlink
@@ -64,18 +73,8 @@ type process struct {
 }
 
 func newDevice(ctx context.Context, w *world, id dot.Device) (*device, error) {
-	d := &device{
-		w: w, id: id, dice: newDice(w.cfg.Seed, "captures of "+string(id)), dir: filepath.Join(w.cfg.Dir, string(id)+"-0"),
-		acked: make(map[dot.Chain][]saved), received: make(map[dot.Chain]store.ChainState),
-	}
-	wrong := time.Duration(0)
-	if w.dice.is(0.5) {
-		wrong = w.dice.within(-tenYears, tenYears)
-	}
-	d.clock = newClock(noon.Add(wrong), (w.dice.Float64()-0.5)*0.02)
-	d.net = &network{dev: d, w: w, dice: newDice(w.cfg.Seed, "network of "+string(id)), weather: newWeather(w.dice)}
-	var err error
-	if d.key, err = keyOf(w.cfg.Seed, string(id)); err != nil {
+	d, err := newFolder(w, id, string(id))
+	if err != nil {
 		return nil, err
 	}
 	if err := w.hub.enrol(ctx, id, d.key.Public()); err != nil {
@@ -84,13 +83,30 @@ func newDevice(ctx context.Context, w *world, id dot.Device) (*device, error) {
 	return d, d.start(ctx)
 }
 
+// newFolder makes what a folder has around it: a clock, a link, people.
+func newFolder(w *world, id dot.Device, name string) (*device, error) {
+	d := &device{
+		w: w, id: id, name: name, mark: name, dice: newDice(w.cfg.Seed, "captures of "+name), dir: filepath.Join(w.cfg.Dir, name+"-0"),
+		acked: make(map[dot.Chain][]saved), received: make(map[dot.Chain]store.ChainState),
+	}
+	wrong := time.Duration(0)
+	if w.dice.is(0.5) {
+		wrong = w.dice.within(-tenYears, tenYears)
+	}
+	d.clock = newClock(noon.Add(wrong), (w.dice.Float64()-0.5)*0.02)
+	d.net = &network{dev: d, w: w, dice: newDice(w.cfg.Seed, "network of "+name), weather: newWeather(w.dice)}
+	var err error
+	d.key, err = keyOf(w.cfg.Seed, string(id))
+	return d, err
+}
+
 const tenYears = 10 * 365 * 24 * time.Hour
 
 // start opens the store and wires the rooms, as agent/device does.
 func (d *device) start(ctx context.Context) error {
-	d.lives++
+	d.starts++
 	if d.w.cfg.Control == NoSync {
-		d.synced = filepath.Join(d.w.cfg.Dir, fmt.Sprintf("%s-synced-%d", d.id, d.lives))
+		d.synced = filepath.Join(d.w.cfg.Dir, fmt.Sprintf("%s-synced-%d", d.name, d.starts))
 		if err := errors.Join(os.MkdirAll(d.dir, 0o700), copyTree(d.synced, d.dir)); err != nil {
 			return err
 		}
@@ -102,32 +118,62 @@ func (d *device) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var book *lifebook.Book
 	st, err := store.Open(d.dir, store.Options{
 		TableSize: smallTables, NoCompaction: len(tables) < fewTables,
-		Key: seedOf(d.w.cfg.Seed, "store of "+string(d.id)), Device: d.id, Incarnation: 1, Origin: entry.Origin{Reason: entry.Installed},
+		Key: seedOf(d.w.cfg.Seed, "store of "+string(d.id)), Device: d.id, Incarnation: 1, Life: d.openBook(&book),
 		Log: d.w.log, Now: d.clock.now, NoSync: d.w.cfg.Control == NoSync,
 	})
 	if err != nil {
-		return fmt.Errorf("%s starts: %w", d.id, err)
+		return fmt.Errorf("%s starts: %w", d.name, err)
 	}
 	p := &process{store: st}
+	p.outbox = &outbox{Outbox: agent.NewOutbox(st, func() {}), dev: d, store: st}
+	p.lives = &agent.Lives{
+		Store: st, Book: book, Device: d.id, Enrolled: 1, Outbox: p.outbox.Outbox, Again: func() { p.uplink.Again() }, Changed: func() {}, Log: d.w.log,
+	}
 	d.proc, d.tails = p, nil
 	p.capture = capture.New(capture.Config{
 		Store: st, Forms: d.w.forms.device, Random: d.dice, Now: d.clock.now, Zone: zone, Offset: d.offset(st),
 	})
 	p.uplink = uplink.New(uplink.Config{
-		Outbox: &outbox{d, st}, Port: d.net, Key: d.key, Hub: d.w.hub.key.Public(), Now: d.clock.now, Log: d.w.log,
-		Greet: func() wire.Hello { return wire.Hello{Version: "sim"} }, Welcomed: d.welcomed(p),
+		Outbox: p.outbox, Port: d.net, Key: d.key, Hub: d.w.hub.key.Public(), Now: d.clock.now, Log: d.w.log,
+		Greet: func() wire.Hello {
+			return wire.Hello{Version: "sim", Lives: book.Claims(d.key), Ended: p.lives.Ended()}
+		},
+		Welcomed: d.welcomed(p), Mend: d.mend(p),
 		Epoch:      func() []byte { return st.Contact().Epoch },
-		Within:     newDice(d.w.cfg.Seed, fmt.Sprintf("moments of %s %d", d.id, d.lives)).upTo,
+		Within:     newDice(d.w.cfg.Seed, fmt.Sprintf("moments of %s %d", d.name, d.starts)).upTo,
 		MaxEntries: 1 + d.dice.IntN(30), MaxInFlight: 1 + d.dice.IntN(16),
 	})
 	p.down = d.downlink(p)
 	ctx, p.stop = context.WithCancel(ctx)
-	p.loops.Go(func() { p.watch(ctx, newDice(d.w.cfg.Seed, fmt.Sprintf("watcher of %s %d", d.id, d.lives))) })
+	p.loops.Go(func() { p.watch(ctx, newDice(d.w.cfg.Seed, fmt.Sprintf("watcher of %s %d", d.name, d.starts))) })
 	d.keepTails()
 	d.checkStart()
 	return nil
+}
+
+// openBook reads which life the folder lives, as agent/device does.
+func (d *device) openBook(book **lifebook.Book) func() (dot.Incarnation, entry.Origin, error) {
+	return func() (i dot.Incarnation, o entry.Origin, err error) {
+		sense := func(string) (lifebook.Binding, error) {
+			return lifebook.Binding{Machine: "one", Mark: d.mark, Path: d.name}, nil
+		}
+		if *book, err = lifebook.Open(d.dir, lifebook.Enrolment{Device: d.id, Incarnation: 1}, d.clock.now, sense); err != nil {
+			return 0, o, err
+		}
+		now := (*book).Current()
+		return now.Incarnation, now.Origin(), nil
+	}
+}
+
+// mend is what becomes of a chain of which the hub has another history.
+func (d *device) mend(p *process) func(context.Context, dot.Chain, uplink.Compare) error {
+	if d.w.cfg.Control == NoRehome {
+		return nil
+	}
+	return p.lives.Mend
 }
 
 // A run opens some twenty stores, and lets minutes of their time pass: they get
@@ -180,7 +226,7 @@ func (d *device) connect(ctx context.Context) {
 	p := d.proc
 	d.net.set(p)
 	ctx, p.hangUp = context.WithCancel(ctx)
-	d.w.did(string(d.id), func(w *Work) { w.Connections++ }, "connect")
+	d.w.did(d.name, func(w *Work) { w.Connections++ }, "connect")
 	p.session.Go(func() { d.pulls(ctx, p) })
 	p.session.Go(func() {
 		for pause := 2 * time.Second; ; pause = min(2*pause, 2*time.Minute) {
@@ -188,8 +234,8 @@ func (d *device) connect(ctx context.Context) {
 			switch {
 			case ctx.Err() != nil:
 				return
-			case errors.Is(err, errContradiction) || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrBehind):
-				d.w.violate("%s: %v", d.id, err)
+			case d.w.isPlain(d.id) && errors.Is(err, uplink.ErrDisputed) || errors.Is(err, uplink.ErrRefused) || errors.Is(err, uplink.ErrBehind):
+				d.w.violate("%s: %v", d.name, err)
 			}
 			if !sleep(ctx, pause) {
 				return
@@ -203,7 +249,7 @@ func (d *device) hangUp() {
 	if d.proc == nil || d.proc.hangUp == nil {
 		return
 	}
-	d.w.did(string(d.id), nil, "hang up")
+	d.w.did(d.name, nil, "hang up")
 	d.net.set(nil)
 	d.proc.hangUp()
 	d.proc.session.Wait()
@@ -246,7 +292,7 @@ func (d *device) crash(ctx context.Context, torn bool, down time.Duration) error
 			return err
 		}
 	}
-	image, from := filepath.Join(d.w.cfg.Dir, fmt.Sprintf("%s-%d", d.id, d.lives)), d.dir
+	image, from := filepath.Join(d.w.cfg.Dir, fmt.Sprintf("%s-%d", d.name, d.starts)), d.dir
 	if d.w.cfg.Control == NoSync {
 		from = d.synced
 	}
@@ -264,7 +310,7 @@ func (d *device) crash(ctx context.Context, torn bool, down time.Duration) error
 	}
 	err = errors.Join(d.proc.store.Close(), os.RemoveAll(d.dir))
 	d.proc, d.dir, d.downUntil = nil, image, time.Now().Add(down)
-	d.w.did(string(d.id), func(w *Work) {
+	d.w.did(d.name, func(w *Work) {
 		w.DeviceCrashes++
 		if cut {
 			w.Torn++
@@ -273,13 +319,16 @@ func (d *device) crash(ctx context.Context, torn bool, down time.Duration) error
 	return err
 }
 
-// tailsFile is the one of the only incarnation.
-const tailsFile = "tails-1"
+// tailsFile is that of the current life.
+func (d *device) tailsFile() string { return fmt.Sprintf("tails-%d", d.tailsOf) }
 
 // keepTails remembers the tails file as it is: until the store is closed it is
 // never synced, and a crash may leave any of these.
 func (d *device) keepTails() {
-	b, err := os.ReadFile(filepath.Join(d.dir, tailsFile))
+	if now := d.proc.store.Current(); now != d.tailsOf {
+		d.tailsOf, d.tails = now, nil // the one of the life before is synced
+	}
+	b, err := os.ReadFile(filepath.Join(d.dir, d.tailsFile()))
 	switch {
 	case err != nil: // the first start has not made it yet
 	case len(d.tails) < 64:
@@ -295,7 +344,7 @@ func (d *device) olderTails(image string, cut bool) error {
 	if len(d.tails) == 0 || !cut && d.w.dice.is(0.3) || d.w.cfg.Control == NoSync {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(image, tailsFile), d.tails[d.w.dice.IntN(len(d.tails))], 0o600)
+	return os.WriteFile(filepath.Join(image, d.tailsFile()), d.tails[d.w.dice.IntN(len(d.tails))], 0o600)
 }
 
 // offset is what the device last learnt of its clock.
@@ -315,7 +364,11 @@ func (d *device) welcomed(p *process) func(wire.Welcome, time.Time, time.Time) e
 	return func(w wire.Welcome, sent, got time.Time) error {
 		epoch, err := receipt.OpenEpoch(w.Epoch, d.w.hub.key.Public())
 		if err != nil {
-			d.w.violate("%s got a welcome with a bad epoch: %v", d.id, err)
+			d.w.violate("%s got a welcome with a bad epoch: %v", d.name, err)
+			return err
+		}
+		if err := p.lives.Hear(w); err != nil {
+			d.w.violate("%s: %v", d.name, err)
 			return err
 		}
 		middle := sent.Add(got.Sub(sent) / 2)

@@ -27,7 +27,7 @@ var scopes = []string{"team", "north", "south"}
 func (l *life) serveFeeds(db *sqlite.Store) {
 	l.feeds = &hubfeed.Desk{
 		Store: l.ledger, Key: l.hub.key, Epoch: l.epochs.Epoch, Rewound: l.epochs.Rewound, Now: l.hub.clock.now, Log: l.hub.w.log,
-		NoMarks: l.hub.w.cfg.Control == NoMarks,
+		NoMarks: l.hub.w.cfg.Control == NoMarks, UplinkOnly: l.uplinkOnly,
 	}
 	l.desk.Heads = l.feeds.Heads
 	db.OnPublish(func(moved []string) {
@@ -62,7 +62,7 @@ func (l *life) news(scope string) {
 		l.hub.w.violate("news cannot be encoded: %v", err)
 		return
 	}
-	for _, d := range l.hub.w.devices {
+	for _, d := range l.hub.w.folders() {
 		d.net.news(scope, b)
 	}
 }
@@ -129,22 +129,23 @@ func (p *puller) Pull(ctx context.Context, q wire.Pull) (wire.FeedPage, error) {
 		return wire.FeedPage{}, err
 	}
 	page, err := wire.Unmarshal[wire.FeedPage](reply)
-	if err == nil && page.Refused != nil && page.Refused.Code != "not_granted" {
-		p.n.w.violate("%s may not pull %s: %v", p.n.dev.id, q.Scope, page.Refused)
+	if err == nil && page.Refused != nil && page.Refused.Code != "not_granted" &&
+		(page.Refused.Code != "uplink_only" || p.n.w.isPlain(p.n.dev.id)) {
+		p.n.w.violate("%s may not pull %s: %v", p.n.dev.name, q.Scope, page.Refused)
 	}
 	return page, err
 }
 
 // downlink wires the room as agent/device does.
 func (d *device) downlink(p *process) *downlink.Downlink {
-	name := fmt.Sprintf("pulls of %s %d", d.id, d.lives)
+	name := fmt.Sprintf("pulls of %s %d", d.name, d.starts)
 	var base downlink.Store = counting{p.store, d}
 	if d.w.cfg.Control == CursorFirst {
 		base = cursorFirst{base}
 	}
 	own := newDice(d.w.cfg.Seed, "budget of "+name)
 	return downlink.New(downlink.Config{
-		Device: d.id, Incarnation: func() dot.Incarnation { return 1 }, Store: base, Port: &puller{n: d.net, dice: newDice(d.w.cfg.Seed, name)},
+		Device: d.id, Incarnation: p.store.Current, Store: base, Port: &puller{n: d.net, dice: newDice(d.w.cfg.Seed, name)},
 		Hub: d.w.hub.key.Public(), Stale: store.ErrStale, Again: p.uplink.Again, Log: d.w.log,
 		Left: func() (uint64, bool) { return uint64(200 + own.IntN(4000)), true }, //nolint:gosec // not negative
 	})
@@ -154,7 +155,7 @@ func (d *device) downlink(p *process) *downlink.Downlink {
 func (d *device) pulls(ctx context.Context, p *process) {
 	for ctx.Err() == nil {
 		if _, err := p.down.Session(ctx, nil); err != nil && ctx.Err() == nil {
-			d.w.violate("%s: pulling gave up: %v", d.id, err)
+			d.w.violate("%s: pulling gave up: %v", d.name, err)
 			return
 		}
 	}
@@ -169,18 +170,18 @@ type counting struct {
 func (c counting) ApplyPage(ctx context.Context, p feed.Page) error {
 	err := c.Store.ApplyPage(ctx, p)
 	if err == nil {
-		c.d.w.did("pulls of "+string(c.d.id), func(w *Work) { w.Pages++ }, "%s %d to %d, %d rows", p.Scope, p.From.N, p.Next.N, len(p.Rows))
+		c.d.w.did("pulls of "+c.d.name, func(w *Work) { w.Pages++ }, "%s %d to %d, %d rows", p.Scope, p.From.N, p.Next.N, len(p.Rows))
 	}
 	return err
 }
 
 func (c counting) ResumeFeed(ctx context.Context, scope string, at feed.Held) error {
-	c.d.w.did("pulls of "+string(c.d.id), func(w *Work) { w.Turns++ }, "%s resumes at %d", scope, at.N)
+	c.d.w.did("pulls of "+c.d.name, func(w *Work) { w.Turns++ }, "%s resumes at %d", scope, at.N)
 	return c.Store.ResumeFeed(ctx, scope, at)
 }
 
 func (c counting) RebaseFeed(ctx context.Context, scope string) error {
-	c.d.w.did("pulls of "+string(c.d.id), func(w *Work) { w.Turns++ }, "%s anew", scope)
+	c.d.w.did("pulls of "+c.d.name, func(w *Work) { w.Turns++ }, "%s anew", scope)
 	return c.Store.RebaseFeed(ctx, scope)
 }
 
@@ -332,7 +333,7 @@ func (w *world) checkBase(ctx context.Context, d *device, l *ledger) error {
 			return a.N == b.N && a.Kind == b.Kind && a.Key == b.Key && a.Rev == b.Rev && bytes.Equal(a.Body, b.Body)
 		}
 		if !slices.EqualFunc(got, want, same) {
-			w.violate("%s shows %d rows of %s and the hub has %d: %s and %s", d.id, len(got), scope, len(want), places(got), places(want))
+			w.violate("%s shows %d rows of %s and the hub has %d: %s and %s", d.name, len(got), scope, len(want), places(got), places(want))
 		}
 	}
 	return nil

@@ -76,7 +76,7 @@ func openHub(ctx context.Context, w *world) (*hub, error) {
 func (h *hub) config(l *life) ingest.Config {
 	return ingest.Config{
 		Store: l.ledger, Forms: h.w.forms.hub, Key: h.key, Epoch: l.epochs.Epoch, Now: h.clock.now, Zone: zone, Log: h.w.log,
-		NoDedup: h.w.cfg.Control == NoDedup,
+		NoDedup: h.w.cfg.Control == NoDedup, NoLink: h.w.cfg.Control == NoLink,
 	}
 }
 
@@ -133,7 +133,7 @@ func (l *life) call(ctx context.Context, run uint64, d dice) {
 			return
 		}
 		err := contact.Call(ctx, l.ledger.Devices, run, func(subject string, b []byte) error {
-			for _, dev := range l.hub.w.devices {
+			for _, dev := range l.hub.w.folders() {
 				if wire.ReceiptFor(dev.id) == subject {
 					dev.net.receipts(b, d)
 				}

@@ -10,6 +10,7 @@ import (
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/lane"
 	"otor/internal/receipt"
 )
@@ -155,6 +156,29 @@ func (l *ledger) NoteContact(ctx context.Context, d dot.Device, c store.Contact,
 		}
 		return err
 	})
+}
+
+// Claim implements ingest.Store and contact.Store.
+func (l *ledger) Claim(ctx context.Context, c store.Life) (known store.Life, taken bool, err error) {
+	err = l.write(func() error {
+		known, taken, err = l.Store.Claim(ctx, c)
+		return err
+	})
+	return known, taken, err
+}
+
+// Speak implements contact.Store.
+func (l *ledger) Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at int64) (twins []store.Life, err error) {
+	err = l.write(func() error {
+		twins, err = l.Store.Speak(ctx, d, i, at)
+		return err
+	})
+	return twins, err
+}
+
+// EndDeclared implements contact.Store.
+func (l *ledger) EndDeclared(ctx context.Context, c dot.Chain, last dot.Seq, head entry.Hash) error {
+	return l.write(func() error { return l.Store.EndDeclared(ctx, c, last, head) })
 }
 
 // SetFinding implements ingest.Store and contact.Store.

@@ -54,7 +54,7 @@ type network struct {
 	weather weather
 	alerts  []*flight // of this connection
 	proc    *process  // whose connection it is; nil while down
-	asked   []lane.Range
+	asked   map[dot.Chain][]lane.Range
 }
 
 // flight is one frame under way.
@@ -81,7 +81,7 @@ func (f *flight) end(err error) {
 func (n *network) Post(l dot.Lane, frame []byte) (func(context.Context) error, error) {
 	opened, err := batch.Open(frame)
 	if err != nil {
-		n.w.violate("%s sent a frame that does not open: %v", n.dev.id, err)
+		n.w.violate("%s sent a frame that does not open: %v", n.dev.name, err)
 		return nil, err
 	}
 	n.mu.Lock()
@@ -98,7 +98,7 @@ func (n *network) Post(l dot.Lane, frame []byte) (func(context.Context) error, e
 	if l == dot.Alert {
 		n.alerts = append(n.alerts, f)
 	}
-	n.w.did(string(n.dev.id), func(w *Work) { w.Frames++ }, "post %s %s lost %t", f.head.Chain, f.head.Run, f.lost)
+	n.w.did(n.dev.name, func(w *Work) { w.Frames++ }, "post %s %s lost %t", f.head.Chain, f.head.Run, f.lost)
 	n.w.keep(taped{l, n.dev.id, frame})
 	there := d.within(wx.least, wx.most)
 	if f.lost {
@@ -130,7 +130,7 @@ func (n *network) wait(ctx context.Context, f *flight) error {
 }
 
 func (n *network) lose(what string) {
-	n.w.did(string(n.dev.id)+" losses", func(w *Work) { w.Losses++ }, "%s", what)
+	n.w.did(n.dev.name+" losses", func(w *Work) { w.Losses++ }, "%s", what)
 }
 
 // arrive brings a frame to the stream.
@@ -169,7 +169,7 @@ func (n *network) Hello(ctx context.Context, h wire.Hello) (wire.Welcome, error)
 	if err != nil {
 		return wire.Welcome{}, err
 	}
-	n.w.did(string(n.dev.id), nil, "hello %d", len(h.Lanes))
+	n.w.did(n.dev.name, nil, "hello %d", len(h.Lanes))
 	if err := n.trip(ctx, "hello"); err != nil {
 		return wire.Welcome{}, err
 	}
@@ -239,22 +239,24 @@ func (n *network) checkOrder(f *flight) {
 	if f.lane == dot.Alert {
 		return
 	}
-	under := lane.NewSet()
+	under := make(map[dot.Chain]lane.Set)
 	for _, a := range n.alerts {
 		if a.failed.IsZero() || a.failed.Equal(time.Now()) {
-			under = under.Add(a.head.Run)
+			under[a.head.Chain] = under[a.head.Chain].Add(a.head.Run)
 		}
 	}
-	for _, due := range n.asked {
-		if !within(lane.NewSet(due), under) {
-			n.w.violate("%s sent %s %s before the alerts %s", n.dev.id, f.head.Chain, f.head.Run, due)
-			return
+	for c, due := range n.asked {
+		for _, r := range due {
+			if !within(lane.NewSet(r), under[c]) {
+				n.w.violate("%s sent %s %s before the alerts %s %s", n.dev.name, f.head.Chain, f.head.Run, c, r)
+				return
+			}
 		}
 	}
 }
 
 // sawDue notes the alerts that the session saw as due.
-func (n *network) sawDue(due []lane.Range) {
+func (n *network) sawDue(due map[dot.Chain][]lane.Range) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.asked = due
@@ -277,7 +279,7 @@ func (n *network) believe(h batch.Header) {
 		Epoch: n.dev.goesBy(n.proc.store), Chain: h.Chain, Through: h.Run.Last, Head: h.After,
 	}})
 	if err != nil {
-		n.w.violate("%s: %v", n.dev.id, err)
+		n.w.violate("%s: %v", n.dev.name, err)
 	}
 }
 

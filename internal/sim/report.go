@@ -30,13 +30,17 @@ const (
 	NoCall Control = "no-call"
 	// CursorFirst: a device stores a page's cursor before its rows.
 	CursorFirst Control = "cursor-first"
+	// NoRehome: a device of which the hub has another history leaves it at that.
+	NoRehome Control = "no-rehome"
+	// NoLink: the hub takes each form of a re-homed fact for a fact of its own.
+	NoLink Control = "no-link"
 	// NoMarks: the hub believes every cursor, whatever became of its database.
 	NoMarks Control = "no-marks"
 )
 
 // Controls lists those that break something.
 func Controls() []Control {
-	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks}
+	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink}
 }
 
 // Config is what a run is made of.
@@ -93,6 +97,10 @@ type Work struct {
 	Published     int `json:"published"` // rows of feeds
 	Pages         int `json:"pages"`     // that devices applied
 	Turns         int `json:"turns"`     // scopes that went back, or were loaded anew
+	PutBacks      int `json:"put_backs"` // of devices' folders, to an older copy
+	Twins         int `json:"twins"`     // folders that were copied and went on twice
+	Rehomed       int `json:"rehomed"`   // entries that got another name
+	Sealed        int `json:"sealed"`    // holes that an operator gave up
 }
 
 // Add adds another run's counts.

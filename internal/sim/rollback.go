@@ -19,6 +19,7 @@ import (
 type backup struct {
 	dir   string
 	notes map[dot.Dot]entry.Hash // confirmed when it was made
+	came  map[entry.Was]bool     // arrived by then
 }
 
 // backUp copies the hub's database, as an office does at night.
@@ -28,7 +29,7 @@ func (w *world) backUp() error {
 		return nil
 	}
 	h.backups++
-	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes)}
+	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes), came: w.arrivedBy()}
 	if err := copyDatabase(b.dir, h.path); err != nil {
 		return err
 	}
@@ -67,6 +68,7 @@ func (w *world) putBack(unplug bool) error {
 	h.path, h.notes = dir, maps.Clone(h.backup.notes)
 	w.mu.Lock()
 	clear(w.committed)
+	w.arrived = maps.Clone(h.backup.came)
 	for _, f := range w.forged {
 		f.aside = false
 	}
@@ -95,7 +97,7 @@ func (w *world) speak(e receipt.Epoch) {
 
 // checkReceived holds what a device believes against what the hub has
 // committed, in the epoch that both go by.
-func (w *world) checkReceived(d dot.Device, st store.ChainState) {
+func (w *world) checkReceived(d string, st store.ChainState) {
 	w.mu.Lock()
 	same := st.Epoch == w.speaks && !st.Epoch.IsZero()
 	w.mu.Unlock()
@@ -111,7 +113,7 @@ func (w *world) checkRegained(ctx context.Context, l *ledger) error {
 		return err
 	}
 	for _, n := range losses {
-		if n.Chain.Device != hostileName {
+		if n.Chain.Device != hostileName && w.isPlain(n.Chain.Device) {
 			w.violate("%s %s was noted as missing and did not come back: %d are left", n.Chain, n.Run, n.Left)
 		}
 	}

@@ -42,6 +42,11 @@ func (w *world) step(ctx context.Context) error {
 		{12, func() error { return w.hub.publish(ctx) }},
 		{3, func() error { return w.hub.regrant(ctx, d.id) }},
 		{1, func() error { return w.hub.collect(ctx) }},
+		{2, func() error { return d.keepImage(ctx) }},
+		{2, func() error { return w.putFolderBack(ctx, d) }},
+		{1, func() error { return w.copyFolder(ctx, d) }},
+		{1, func() error { return w.hub.confirmTwins(ctx) }},
+		{2, func() error { return w.hub.sealSome(ctx) }},
 	})
 	if err := next.do(); err != nil {
 		return err
@@ -86,7 +91,7 @@ func (w *world) jump(d *device) error {
 		by = w.dice.within(-tenYears, tenYears)
 	}
 	d.clock.jump(by)
-	w.did(string(d.id), func(n *Work) { n.Jumps++ }, "clock jumps by %s", by)
+	w.did(d.name, func(n *Work) { n.Jumps++ }, "clock jumps by %s", by)
 	return nil
 }
 
@@ -156,7 +161,7 @@ func (w *world) carry(d *device) error {
 			if err != nil {
 				return err
 			}
-			w.did(string(carrier.id), func(n *Work) { n.Carried++ }, "carries %s %s", st.Chain, h.Run)
+			w.did(carrier.name, func(n *Work) { n.Carried++ }, "carries %s %s", st.Chain, h.Run)
 			w.later(w.dice.about(20*time.Second), func() {
 				w.records.put(message{sender: carrier.id, relayed: true, frame: frame})
 			})

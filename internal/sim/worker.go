@@ -123,13 +123,16 @@ func (l *life) judge(name string, arrivals []ingest.Arrival, results []ingest.Re
 		}
 		w.mu.Unlock()
 		bad := forged != nil
+		if !bad && r.Unattributed == "" && !w.isPlain(r.Chain.Device) {
+			w.arrive(arrivals[i].Frame)
+		}
 		w.did("hub "+name, func(n *Work) { n.Copies += r.Copies }, "%x %s new %d copies %d forked %d aside %s", sum[:4], r.Chain, r.New, r.Copies, r.Forked, r.Unattributed)
 		switch {
 		case bad && r.Unattributed == "" && !forged.harmless(arrivals[i].Frame):
 			w.violate("a frame that nobody vouches for entered %s", r.Chain)
 		case !bad && r.Unattributed != "":
 			w.violate("a genuine frame was set aside: %s", r.Unattributed)
-		case !bad && r.Chain.Device != hostileName && r.Forked+r.Unlinked > 0:
+		case !bad && r.Chain.Device != hostileName && r.Forked+r.Unlinked > 0 && w.isPlain(r.Chain.Device):
 			w.violate("a genuine frame of %s: %d entries forked, %d unlinked", r.Chain, r.Forked, r.Unlinked)
 		case !bad && r.Chain.Device != hostileName && l.ledger.above(r.Chain):
 			w.did("hub "+name, func(n *Work) { n.Held++ }, "above a hole")
@@ -179,7 +182,7 @@ func (l *life) publish(byChain map[dot.Chain][]byte, d dice) {
 		n.Receipts = append(n.Receipts, byChain[c])
 		news[c.Device] = n
 	}
-	for _, dev := range l.hub.w.devices {
+	for _, dev := range l.hub.w.folders() {
 		n, ok := news[dev.id]
 		if !ok {
 			continue

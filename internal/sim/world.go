@@ -37,7 +37,9 @@ type world struct {
 	records *stream
 	devices []*device
 	hostile *hostile
-	over    atomic.Bool // what is still under way does nothing any more
+	all     atomic.Pointer[[]*device] // the devices, for others than the driver
+	sealed  map[dot.Chain]lane.Set    // what operators ever gave up
+	over    atomic.Bool               // what is still under way does nothing any more
 
 	mu         sync.Mutex // guards what follows
 	violations []string
@@ -49,6 +51,9 @@ type world struct {
 	speaks    receipt.Epoch // what the hub speaks from; zero: it was put back and has not noticed
 	// forged are frames that nobody vouches for, by their hash.
 	forged map[[32]byte]*forgery
+	split  map[dot.Device]bool // those of which a folder was copied or put back
+	// arrived is what came of those, by name and hash, into the hub's database.
+	arrived map[entry.Was]bool
 }
 
 // taped is a frame that somebody sealed.
@@ -68,7 +73,8 @@ func Run(t *testing.T, cfg Config) (r Report) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			cfg: cfg, log: cfg.Log, dice: newDice(cfg.Seed, "driver"), start: time.Now(), alerts: newStream(), records: newStream(),
-			actors: make(map[string]hash.Hash), committed: make(map[dot.Chain]lane.Set), forged: make(map[[32]byte]*forgery),
+			actors: make(map[string]hash.Hash), committed: make(map[dot.Chain]lane.Set), forged: make(map[[32]byte]*forgery), split: make(map[dot.Device]bool),
+			arrived: make(map[entry.Was]bool), sealed: make(map[dot.Chain]lane.Set),
 		}
 		if w.log == nil {
 			w.log = slog.New(slog.DiscardHandler)
@@ -142,7 +148,7 @@ func (w *world) open(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		w.devices = append(w.devices, d)
+		w.addFolder(d)
 	}
 	w.hostile, err = newHostile(ctx, w)
 	return err
