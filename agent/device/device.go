@@ -109,6 +109,7 @@ type Device struct {
 	sender   *blob.Sender
 	xforms   xforms
 
+	renewing sync.Mutex             // held by Renew
 	mu       sync.Mutex             // guards the following
 	custody  map[dot.Chain]lane.Set // held by somebody else, not received yet
 	contacts uint64                 // hellos answered since Open

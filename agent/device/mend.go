@@ -62,8 +62,15 @@ func (l *Lives) newLife(ctx context.Context, reason entry.Reason, atLeast dot.In
 }
 
 // Renew goes on in a new life when damage left the current one without a proof of
-// where its chains ended: a seq must not be given out twice. It reports whether it did.
+// where its chains ended: a seq must not be given out twice. It reports whether it
+// did. A capture calls it first, since somebody in the field has to be able to go
+// on at once; that something may be missing stays a finding (docs/adr/0017).
 func (d *Device) Renew(ctx context.Context) (renewed bool, err error) {
+	if !d.store.EndUnknown() {
+		return false, nil
+	}
+	d.renewing.Lock() // of many captures at once one begins it
+	defer d.renewing.Unlock()
 	if !d.store.EndUnknown() {
 		return false, nil
 	}

@@ -215,6 +215,9 @@ func (d *Device) Capture(ctx context.Context, req capture.Request) (web.PutResul
 }
 
 func (d *Device) begin(ctx context.Context, req capture.Request) func() (web.PutResult, error) {
+	if _, err := d.Renew(ctx); err != nil {
+		return func() (web.PutResult, error) { return web.PutResult{}, refuse(err) }
+	}
 	wait := d.capture.Begin(ctx, req)
 	return func() (web.PutResult, error) {
 		saved, err := wait()

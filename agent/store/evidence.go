@@ -181,7 +181,7 @@ func (s *Store) judge(c dot.Chain, ev *evidence) *ChainState {
 		st.endUnknown = true
 		s.note(chainFinding(CodeEndUnknown, c, nil,
 			fmt.Sprintf("files were damaged and nothing proves that seq %d was the last one", st.Last),
-			"continue under a new incarnation"))
+			"what is saved from now on belongs to a new life; run: agent doctor --repair"))
 	}
 	return st
 }

@@ -141,17 +141,18 @@ func clip(text string) string {
 	return strings.ToValidUTF8(text[:maxKeptText], "") + "…"
 }
 
-// recall takes up what earlier openings found. Of an incarnation that is over,
-// nobody asks where it ended.
+// recall takes up what earlier openings found.
 func (s *Store) recall() {
 	unkept := s.unkept // nobody else has the store yet
 	for _, f := range s.kept {
 		st := s.chains[f.Chain]
 		if f.Code == CodeEndUnknown {
-			if st == nil || f.Chain.Incarnation != s.o.Incarnation {
+			if st == nil {
 				unkept = true
 				continue
 			}
+			// Of a life that is over nothing is saved any more; that something may be
+			// missing there is true until the doctor has looked.
 			st.endUnknown = true
 		}
 		s.note(f)
