@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gofrs/flock"
@@ -25,7 +26,10 @@ import (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS
+var embedded embed.FS
+
+// migrations are the steps; a test puts others in their place.
+var migrations fs.FS = embedded
 
 const (
 	// applicationID marks the file as a hub's database: "otor".
@@ -284,7 +288,10 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	}
 	done, err := p.Up(ctx)
 	if err != nil {
-		return fmt.Errorf("migrate %s from version %d to %d: %w", s.path, version, newest, err)
+		return fmt.Errorf("migrate %s from version %d to %d: %w; as it was before it is beside it (%s.before-*)", s.path, version, newest, err, filepath.Base(s.path))
+	}
+	if err := os.Remove(upgradeOf(s.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
 	s.log.InfoContext(ctx, "database migrated", "path", s.path, "from", version, "to", newest, "steps", len(done))
 	return nil
@@ -320,9 +327,20 @@ func appliedVersions(c *conn) ([]int64, error) {
 	return out, err
 }
 
+// upgradeOf names the file that says of which version the copy is that was made
+// before the tables began to change, until they all have.
+func upgradeOf(path string) string { return path + ".upgrade" }
+
 // copyBefore keeps the database as it was before its tables are changed, beside
-// it, so that the older program can be put back. Copies of earlier changes go.
+// it, so that the older program can be put back. Copies of earlier changes go. A
+// change that was cut short or failed half way goes on from where it is, and the
+// copy stays the one from before all of it.
 func (s *Store) copyBefore(ctx context.Context, c *conn, version int64) error {
+	if b, err := os.ReadFile(upgradeOf(s.path)); err == nil {
+		if from, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && from < version {
+			return nil
+		}
+	}
 	name := fmt.Sprintf("%s.before-%d", s.path, version)
 	tmp := name + ".new"
 	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -354,7 +372,7 @@ func (s *Store) copyBefore(ctx context.Context, c *conn, version int64) error {
 		}
 	}
 	s.log.InfoContext(ctx, "database copied before its tables are changed", "path", name)
-	return nil
+	return durable.WriteFile(upgradeOf(s.path), []byte(strconv.FormatInt(version, 10)+"\n"), 0o600)
 }
 
 // scanInt reads a single number. The statement is not kept.
