@@ -13,6 +13,7 @@ import (
 	"otor/agent/web"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/failpoint"
 	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/wire"
@@ -58,6 +59,7 @@ func (l *Lives) newLife(ctx context.Context, reason entry.Reason, atLeast dot.In
 		return err
 	}
 	l.Log.Warn("this device goes on in a new life", "life", uint64(next.Incarnation), "after", uint64(next.Previous), "reason", life.Words(next.Reason))
+	failpoint.At(failpoint.Living)
 	return l.Store.Begin(ctx, next.Incarnation, next.Origin())
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/failpoint"
 	"otor/internal/lane"
 	"otor/internal/receipt"
 )
@@ -233,9 +234,11 @@ func (s *Store) saveEnd(c dot.Chain, end *End, rows []row) error {
 	if err := p.addRow(chainKey(kindEnd, c), end.row()); err != nil {
 		return err
 	}
+	failpoint.At(failpoint.Moving)
 	if err := s.write(p.rows); err != nil {
 		return s.fail(err)
 	}
+	failpoint.At(failpoint.Moved)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := *s.chains[c]

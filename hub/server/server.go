@@ -187,6 +187,9 @@ func (cfg *Config) fill() {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+		if off := control().Now; off != nil {
+			cfg.Now = off
+		}
 	}
 	if cfg.Zone == nil {
 		cfg.Zone = time.Local

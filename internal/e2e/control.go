@@ -48,8 +48,20 @@ type Stream struct {
 // StartPut starts put on a folder. file and env are as in [Hub].
 func StartPut(t testing.TB, file string, env []string, dir, lines string, flags ...string) *Stream {
 	t.Helper()
+	return startStream(t, file, env, lines, append([]string{"put", "--data", dir}, flags...)...)
+}
+
+// StartCommand starts a command of the agent that may be killed. file and env are
+// as in [Hub].
+func StartCommand(t testing.TB, file string, env []string, args ...string) *Stream {
+	t.Helper()
+	return startStream(t, file, env, "", args...)
+}
+
+func startStream(t testing.TB, file string, env []string, lines string, args ...string) *Stream {
+	t.Helper()
 	p := &Stream{run: &process{ended: make(chan struct{})}}
-	cmd := command(context.WithoutCancel(t.Context()), "agent", append([]string{"put", "--data", dir}, flags...)...)
+	cmd := command(context.WithoutCancel(t.Context()), "agent", args...)
 	if file != "" {
 		cmd.Path = file
 	}
@@ -82,7 +94,7 @@ func StartPut(t testing.TB, file string, env []string, dir, lines string, flags 
 	t.Cleanup(func() {
 		p.Kill()
 		if s := p.err.String(); t.Failed() && s != "" {
-			t.Logf("stderr of put: %s", s[max(0, len(s)-2<<10):])
+			t.Logf("stderr of a command: %s", s[max(0, len(s)-2<<10):])
 		}
 	})
 	return p

@@ -14,12 +14,18 @@ const (
 	Planned   Point = "planned"   // agent: the transaction is made, nothing is written
 	Committed Point = "committed" // agent: it is on the disk, and nobody was told
 	Noted     Point = "noted"     // agent: the tail beside the database is written as well
+	Living    Point = "living"    // agent: a new life is written down, and not begun
+	Moving    Point = "moving"    // agent: entries are about to get their new names
+	Moved     Point = "moved"     // agent: some have them, the others not yet
 	Ingested  Point = "ingested"  // hub: frames are committed, no receipt was sent
 	Announced Point = "announced" // hub: receipts are sent, the stream still has the frames
 	Greeted   Point = "greeted"   // hub: a hello is noted and not answered
 )
 
-// Points lists the places of a program.
+// Rehoming lists the places that an agent passes while it goes on in another life.
+func Rehoming() []Point { return []Point{Living, Moving, Moved} }
+
+// Points lists the places of a program that it passes in its daily work.
 func Points(program string) []Point {
 	if program == "hub" {
 		return []Point{Ingested, Announced, Greeted}

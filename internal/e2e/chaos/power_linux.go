@@ -29,6 +29,7 @@ func mountRows() []Row {
 		{Name: "full-agent", Fault: "full disk of the agent", Least: sizes, Root: true, Controls: []string{taken}, Trial: fullAgent},
 		{Name: "full-hub", Fault: "full disk of the hub", Least: hubSizes, Root: true, Controls: []string{noDedup}, Trial: fullHub},
 		{Name: "eio-agent", Fault: "I/O error under the agent", Least: errorsIn, Root: true, Controls: []string{drops}, Trial: eioAgent},
+		{Name: "eio-hub", Fault: "I/O error under the hub", Least: errorsIn, Root: true, Controls: []string{drops}, Trial: eioHub},
 	}
 }
 

@@ -10,6 +10,8 @@ func Rows() []Row {
 		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: []string{noDedup}, Trial: flaps},
 		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []string{lostPieces}, Trial: album},
 		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocks},
+		{Name: "clocks-hub", Fault: "jump of the hub's clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocksHub},
+		{Name: "kill-rehome", Fault: "kill -9 while re-homing", Least: rehomeKills, Controls: []string{taken}, Trial: killRehome},
 		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: []string{noDedup, tame}, Trial: hostile},
 	}
 	return append(rows, mountRows()...)
