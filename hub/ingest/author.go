@@ -52,10 +52,20 @@ type Author struct {
 	forms       FormBook
 	random      io.Reader
 	incarnation dot.Incarnation
+	record      Recorder
 
 	mu    sync.Mutex // owner of clock
 	clock *hlc.Clock
 }
+
+// Recorder runs an act of the hub in a transaction and records the entry that it
+// made, so that a hub which was put back has it again. nil: nothing was to be made,
+// and nothing is recorded.
+type Recorder func(ctx context.Context, act func(tx store.Tx) (*store.Entry, error)) error
+
+// RecordBy has what is authored from now on recorded. Before it is called entries
+// are committed and nothing more.
+func (a *Author) RecordBy(r Recorder) { a.record = r }
 
 // NewAuthor draws the incarnation.
 func NewAuthor(cfg Config, forms FormBook, random io.Reader) (*Author, error) {
@@ -64,7 +74,11 @@ func NewAuthor(cfg Config, forms FormBook, random io.Reader) (*Author, error) {
 		return nil, fmt.Errorf("draw an incarnation: %w", err)
 	}
 	inc := dot.Incarnation(binary.BigEndian.Uint32(b[:])>>1) + 1
-	return &Author{cfg: cfg, forms: forms, random: random, incarnation: inc, clock: hlc.NewClock(hlc.Time{})}, nil
+	a := &Author{cfg: cfg, forms: forms, random: random, incarnation: inc, clock: hlc.NewClock(hlc.Time{})}
+	a.record = func(ctx context.Context, act func(tx store.Tx) (*store.Entry, error)) error {
+		return cfg.Store.Ingest(ctx, func(tx store.Tx) error { _, err := act(tx); return err })
+	}
+	return a, nil
 }
 
 // ErrNotApplied marks an operator's record that would only be quarantined.
@@ -97,21 +111,21 @@ func (a *Author) Add(ctx context.Context, n Note) (store.Entry, error) {
 	}
 	c := dot.Chain{Device: dot.Hub, Incarnation: a.incarnation, Lane: f.Lane}
 	var out store.Entry
-	err = a.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+	err = a.record(ctx, func(tx store.Tx) (*store.Entry, error) {
 		pub, private := pub, private
 		desk := merge.Desk{
 			Type: a.cfg.typeOf, Displayed: func(ref entry.Ref) (*merge.State, error) { return displayed(tx, n, ref) },
 			Settles: func(ref entry.Ref, field string) bool { return slices.Contains(n.Settles, ref.String()+"#"+field) },
 		}
 		if err := desk.Fill(&pub, &private, saved); err != nil {
-			return fmt.Errorf("%w: %w", ErrNotApplied, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotApplied, err)
 		}
 		priv, err := private.Encode()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		out, err = a.mint(tx, c, pub, priv)
-		return err
+		return &out, err
 	})
 	if err != nil {
 		return store.Entry{}, fmt.Errorf("record %s: %w", f.ID, err)

@@ -49,28 +49,28 @@ func (a *Author) importSome(ctx context.Context, actor string, some []Fixture) e
 	}
 	c := dot.Chain{Device: dot.Hub, Incarnation: a.incarnation, Lane: dot.Record}
 	split := false
-	err := a.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
+	err := a.record(ctx, func(tx store.Tx) (*store.Entry, error) {
 		saved, err := a.fixtureValues(tx, some)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		desk := merge.Desk{Type: a.cfg.typeOf, Displayed: func(ref entry.Ref) (*merge.State, error) { return displayed(tx, Note{}, ref) }}
 		if err := desk.Fill(&pub, &private, saved); err != nil {
-			return fmt.Errorf("%w: %w", ErrNotApplied, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotApplied, err)
 		}
 		if len(private.Writes) == 0 {
-			return nil
+			return nil, nil
 		}
 		priv, err := private.Encode()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if size := len(priv) + 64*len(pub.Refs); size > entry.MaxFor(dot.Record)/2 && len(some) > 1 {
 			split = true
-			return nil
+			return nil, nil
 		}
-		_, err = a.mint(tx, c, pub, priv)
-		return err
+		e, err := a.mint(tx, c, pub, priv)
+		return &e, err
 	})
 	if err != nil || !split {
 		return err

@@ -144,6 +144,7 @@ func (s *Server) kinds() []ledger.Kind {
 		}),
 		granted(),
 		kind(kindDecision, s.decideAgain),
+		kind(kindAuthored, s.authorAgain),
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),
 		kind(kindSucceeded, func(tx store.Tx, f ledger.Fact, b succeededFact) error {
 			if !b.Doubt {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +64,49 @@ func phoneOf(t *testing.T, s *server.Server, domain reconcile.Domain) merge.Show
 	state, err := merge.Decode(e.State)
 	check(t, err)
 	return state.Show(domain.Type("household"), "phone")
+}
+
+// What an operator recorded and the reference data that were brought in after the
+// backup come back from the journal, once, under their own names; without the
+// journal they do not.
+func TestAuthoredComesBack(t *testing.T) {
+	root := t.TempDir()
+	story := filepath.Join(root, "journal")
+	cfg := packed(t, filepath.Join(root, "hub"), story)
+	s, err := server.Open(t.Context(), cfg)
+	check(t, err)
+	edit := func(phone string) {
+		t.Helper()
+		_, err := s.Author().Add(t.Context(), ingest.Note{Form: "household_edit", Entity: house, Actor: "U10", Fields: map[string]any{"set": map[string]any{"phone": phone}}})
+		check(t, err)
+	}
+	edit("13904830000")
+	made, err := s.Office().Backup(t.Context(), filepath.Join(root, "backups"), 2)
+	check(t, err)
+	edit("13904830009")
+	list := []ingest.Fixture{{Ref: entry.Ref{Type: "household", ID: "H-NB-99"}, Fields: map[string]any{"phone": "13904830099"}}}
+	for range 2 { // the second time there is nothing to do, and no fact of it
+		check(t, s.Author().Import(t.Context(), "office", list))
+	}
+	want := phoneOf(t, s, cfg.Domain)
+	check(t, s.Close())
+
+	for _, journal := range []string{story, ""} {
+		back := packed(t, filepath.Join(t.TempDir(), "back"), journal)
+		r, err := server.Restore(t.Context(), made.Path, back, false)
+		check(t, err)
+		s, err = server.Open(t.Context(), back)
+		check(t, err)
+		_, missing := s.Store().Entity(t.Context(), list[0].Ref)
+		got := phoneOf(t, s, cfg.Domain)
+		if journal != "" && (r.Replayed["authored"] != 2 || missing != nil || got.Value != want.Value || !slices.Equal(got.Dots, want.Dots)) {
+			t.Errorf("with the journal: replayed %v, %+v, want %+v; the imported one: %v", r.Replayed, got, want, missing)
+		}
+		if journal == "" && (got.Value == want.Value || !errors.Is(missing, store.ErrNotFound)) {
+			t.Errorf("without the journal it is there: %+v, %v", got, missing)
+		}
+		check(t, s.Close())
+	}
 }
 
 // Of two operators who decide at once one is told that the other was faster;

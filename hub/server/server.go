@@ -210,6 +210,7 @@ func (s *Server) wire() error {
 	if s.author, err = ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader); err != nil {
 		return err
 	}
+	s.author.RecordBy(s.authored)
 	decider, err := ingest.NewAuthor(icfg, s.cfg.Forms, rand.Reader)
 	if err != nil {
 		return err

@@ -1,7 +1,9 @@
 package chaos
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -55,17 +57,17 @@ func eioHub(t *T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := filepath.Join(im.Mount, "hub")
+		disk := t.TempDir() // another one, on which is what the failed one still holds
+		err = os.CopyFS(disk, os.DirFS(im.Mount))
+		if err := errors.Join(err, im.Close()); err != nil {
+			t.Fatal(err)
+		}
+		dir := filepath.Join(disk, "hub")
 		t.receiptsOn(dir, fleet)
-		if !t.Failed() {
-			t.refilled(dir, fleet)
-		}
-		if err := im.Close(); err != nil {
-			t.Error(err)
-		}
 		if t.Failed() {
 			return
 		}
+		t.refilled(dir, fleet, "--journal", filepath.Join(disk, "hub-journal"))
 	}
 }
 

@@ -283,9 +283,9 @@ func (t *T) ledgerAfterCut(dir string, known []at, event int) {
 
 // refilled starts a hub on what the power cut left: devices bring back what it
 // lacks, and everything is there once.
-func (t *T) refilled(dir string, fleet []*e2e.Agent) {
+func (t *T) refilled(dir string, fleet []*e2e.Agent, flags ...string) {
 	t.Helper()
-	h := e2e.NewHub(t, dir, "--demo-numbers", "--max-store", "16MiB")
+	h := e2e.NewHub(t, dir, append(flags, "--demo-numbers", "--max-store", "16MiB")...)
 	h.ListenLike(fleet[0].NATS(t))
 	h.Start(t)
 	printed := make(map[dot.Dot]bool)
