@@ -2,11 +2,8 @@ package device
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
 	"otor/agent/store"
 	"otor/agent/web"
@@ -109,34 +106,6 @@ func (d *Device) masked(typ, field string, v any) any {
 	return "****"
 }
 
-// Find lists entities that hold all of the words, those whose id is one of them first.
-func (d *Device) Find(ctx context.Context, words string, limit int) ([]web.Found, error) {
-	parts := strings.Fields(strings.ToLower(words))
-	if len(parts) == 0 {
-		return nil, &web.Refusal{Code: "no_words", What: "there is nothing to look for", Do: "give a name, an id, or a part of one"}
-	}
-	if err := d.finder.fresh(ctx, d); err != nil {
-		return nil, err
-	}
-	return d.finder.look(parts, limit), nil
-}
-
-// finder looks through entities in memory, so that nothing of them stands
-// readable on the disk. It is read from the store when it was never, and again
-// after the store changed what the hub sent.
-type finder struct {
-	mu    sync.Mutex
-	made  string // of which state of the feeds; "" never
-	lines []foundLine
-	index map[string][]entry.Ref // by id in lower case
-}
-
-type foundLine struct {
-	ref  entry.Ref
-	text string // id and values in lower case, separated by newlines
-	show string
-}
-
 // feedState names what the feeds have brought so far.
 func feedState(s *store.Store) string {
 	var b strings.Builder
@@ -144,94 +113,4 @@ func feedState(s *store.Store) string {
 		fmt.Fprintf(&b, "%s %d %v %d\n", f.Scope, f.Position().N, f.Loading, f.Rows)
 	}
 	return b.String() + "."
-}
-
-// fresh reads the entities unless they are as they were.
-func (f *finder) fresh(ctx context.Context, d *Device) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := feedState(d.store)
-	if f.made == now {
-		return nil
-	}
-	f.lines, f.index, f.made = f.lines[:0], make(map[string][]entry.Ref), ""
-	for b, err := range d.store.Bases(ctx, "") {
-		if err != nil {
-			return err
-		}
-		ref, ok := feed.RefOf(b.Key)
-		s, err := merge.Decode(b.Body)
-		if !ok || err != nil {
-			continue // damage is a finding of the store's
-		}
-		f.add(d, ref, s)
-	}
-	own, err := d.store.Overlay(ctx)
-	if err != nil {
-		return err
-	}
-	for _, w := range own { // what nobody but this device knows
-		if slices.Contains(f.index[strings.ToLower(w.Ref.ID)], w.Ref) {
-			continue
-		}
-		if shown, err := d.store.Shown(w.Ref); err == nil {
-			f.add(d, w.Ref, shown.State)
-		} else if errors.Is(err, store.ErrClosed) {
-			return err
-		}
-	}
-	f.made = now
-	return nil
-}
-
-// maxShownText bounds the values of an entity that are looked through, in bytes.
-const maxShownText = 512
-
-func (f *finder) add(d *Device, ref entry.Ref, s *merge.State) {
-	var show, hidden strings.Builder // hidden values are found and not shown
-	for _, name := range s.Registers() {
-		for _, v := range s.Values(name) {
-			text, ok := v.Get().(string)
-			if !ok || text == "" || show.Len()+len(text) > maxShownText {
-				continue
-			}
-			if d.mask(ref.Type, name) != "" {
-				hidden.WriteString("\n" + text)
-				continue
-			}
-			if show.Len() > 0 {
-				show.WriteString(" · ")
-			}
-			show.WriteString(text)
-		}
-	}
-	id := strings.ToLower(ref.ID)
-	f.lines = append(f.lines, foundLine{ref: ref, text: id + "\n" + strings.ToLower(show.String()+hidden.String()), show: show.String()})
-	f.index[id] = append(f.index[id], ref)
-}
-
-func (f *finder) exact(id string) []entry.Ref {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.index[strings.ToLower(id)])
-}
-
-func (f *finder) look(words []string, limit int) []web.Found {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	first, rest := []web.Found{}, []web.Found{}
-	for _, l := range f.lines {
-		if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(l.text, w) }) {
-			continue
-		}
-		hit := web.Found{Type: l.ref.Type, ID: l.ref.ID, Words: l.show}
-		switch {
-		case slices.Contains(words, strings.ToLower(l.ref.ID)):
-			first = append(first, hit)
-		case len(rest) < limit:
-			rest = append(rest, hit)
-		}
-	}
-	all := append(first, rest...)
-	return all[:min(limit, len(all))]
 }

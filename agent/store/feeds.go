@@ -443,6 +443,7 @@ func (p *plan) grant(scopes []string) {
 
 // takeFeeds makes what was committed visible. s.mu is held.
 func (s *Store) takeFeeds(p *plan) {
+	s.noteChanged(p)
 	judged := func(n scopedName) bool { return n.Slot == feed.Verdict }
 	if len(p.switched) > 0 || slices.ContainsFunc(p.changed, judged) {
 		s.returned, s.verdicts = nil, s.verdicts+1

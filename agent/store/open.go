@@ -30,7 +30,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		dir: dir, o: o, log: o.Log, queue: make(chan *request, queueSize),
 		chains: make(map[dot.Chain]*ChainState), watchers: make(map[chan struct{}]struct{}),
 		feeds: make(map[string]*feedState), formDrafts: make(map[string]draftState), blobs: make(map[entry.Hash]BlobRef),
-		jammed: make(chan struct{}), pruneFrom: make(map[dot.Chain]dot.Seq),
+		jammed: make(chan struct{}), pruneFrom: make(map[dot.Chain]dot.Seq), changes: changeLog{floor: 1},
 	}
 	defer func() {
 		if err != nil {

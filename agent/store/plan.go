@@ -25,6 +25,7 @@ type plan struct {
 	feeds    map[string]*feedState  // scopes that changed; nil: forgotten
 	bases    map[string]bool        // base keys that were planned: whether a row stands there
 	changed  []scopedName           // rows that the device will show otherwise
+	written  []entry.Ref            // entities that new entries write to
 	switched []string               // scopes of which everything may be shown otherwise
 	drafts   map[string]*draftState // changed form drafts; nil: dropped
 	blobs    map[entry.Hash]BlobRef // new or changed ones
@@ -164,6 +165,7 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
 	}
 	p.rows = append(p.rows, written...)
+	p.written = append(p.written, r.draft.Written...)
 	if err := p.name(pub.Blobs, pub.Dot); err != nil {
 		return Saved{}, fmt.Errorf("append entry %s: %w", pub.Dot, err)
 	}

@@ -74,6 +74,7 @@ type Store struct {
 	watchers   map[chan struct{}]struct{}
 	returned   *uint64 // see Returned; nil: not counted since verdicts came
 	verdicts   uint64  // counts the commits that brought some
+	changes    changeLog
 }
 
 // ChainState is what the store knows of one chain, without reading it.
