@@ -107,5 +107,6 @@
 // A page's rows and its cursor are one commit. What the commit makes the device
 // show otherwise is listed in plan.changed (rows) and plan.switched (whole
 // scopes): what must never be seen apart from it, such as the overlay, is planned
-// from these lists in plan.finish.
+// from these lists in plan.finish. [Store.Changed] tells them, and which entities own
+// records write to, to whoever keeps something of all entities in memory.
 package store
