@@ -17,12 +17,8 @@ import (
 	"otor/internal/runfile"
 )
 
-// findQueries is how often it is looked for something; entitiesEach is what a
-// household of the population has.
-const (
-	findQueries  = 1000
-	entitiesEach = 1 + personsEach + herdsEach + 1
-)
+// findQueries is how often it is looked for something.
+const findQueries = 1000
 
 // finds measures how long a device takes to find entities: in process, and through
 // its local API.

@@ -19,9 +19,10 @@ const (
 // What a household has, beside a pension or a plot: 10,000 households have 60,000
 // entities. perFixtures is how many are imported at a time.
 const (
-	personsEach = 2
-	herdsEach   = 2
-	perFixtures = 5_000
+	personsEach  = 2
+	herdsEach    = 2
+	entitiesEach = 1 + personsEach + herdsEach + 1
+	perFixtures  = 5_000
 )
 
 // population makes entities as an office's lists have them: households and what
