@@ -67,7 +67,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 		return nil, err
 	}
 	return device.Open(device.Config{
-		Dir: app.Data, HTTP: c.http, Forms: forms.Forms, Types: forms.Domain().Type, Mask: forms.Domain().Mask, Pack: forms, Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
+		Dir: app.Data, HTTP: c.http, Packs: pack.NewShelf(forms), Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
 		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair, Keep: time.Duration(c.keep),
 	})
 }

@@ -32,7 +32,7 @@ func explain(app *cli.App, err error) *cli.Error {
 		return &cli.Error{Exit: exit, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
 	}
 	if _, ok := errors.AsType[*pack.Fault](err); ok {
-		return cli.Say(cli.Refused, "bad_pack", "", "correct the pack, or leave --pack out to use the built-in one", err)
+		return cli.Say(cli.Refused, "bad_pack", "", "correct what is named and try again; without --pack a hub starts with the built-in pack", err)
 	}
 	if e, ok := errors.AsType[*backup.LossError](err); ok {
 		return cli.Say(cli.Refused, "archive_loss", e.Backup, "restore a newer backup, or add --accept-loss", err)

@@ -47,6 +47,9 @@ type office interface {
 	ConfirmLife(ctx context.Context, d dot.Device, i dot.Incarnation) error
 	Seal(ctx context.Context, c dot.Chain, run lane.Range, reason string) error
 	Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[server.FactLine, error]
+	Packs(ctx context.Context) ([]server.PackLine, error)
+	CheckPack(ctx context.Context, zip []byte) (server.PackLine, error)
+	PublishPack(ctx context.Context, zip []byte) (server.Published, error)
 	CheckLedger(ctx context.Context) (server.LedgerCheck, error)
 }
 
@@ -89,9 +92,8 @@ func (c *choices) config(app *cli.App) (server.Config, error) {
 	}
 	return server.Config{
 		Photos: c.photos,
-		Dir:    app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Forms: forms.Forms,
-		Domain: forms.Domain(),
-		Zone:   app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
+		Dir:    app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Packs: pack.NewShelf(forms),
+		Zone: app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
 	}, nil
 }
 

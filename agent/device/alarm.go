@@ -22,7 +22,7 @@ func (d *Device) Raise(ctx context.Context, c web.Call) (web.PutResult, error) {
 	if done, ok := d.completed(c.ID); ok {
 		return done, nil
 	}
-	p := d.cfg.Pack
+	p := d.inForce()
 	if p == nil || p.Pages == nil || p.Pages.Alarm == nil {
 		return web.PutResult{}, &web.Refusal{Code: "no_alarm", What: "this device's pack has no call for help", Do: "call by radio or telephone"}
 	}
@@ -122,9 +122,9 @@ func (d *Device) Raised(_ context.Context, at dot.Dot) (web.Raised, error) {
 		return web.Raised{}, err
 	}
 	out := web.Raised{Row: d.row(it)}
-	if d.cfg.Pack != nil && d.cfg.Pack.Pages != nil && d.cfg.Pack.Pages.Alarm != nil {
-		out.What, _ = fields[d.cfg.Pack.Pages.Alarm.Question].(string)
-		out.Household, _ = fields[d.cfg.Pack.Pages.Alarm.Household].(string)
+	if d.inForce() != nil && d.inForce().Pages != nil && d.inForce().Pages.Alarm != nil {
+		out.What, _ = fields[d.inForce().Pages.Alarm.Question].(string)
+		out.Household, _ = fields[d.inForce().Pages.Alarm.Household].(string)
 	}
 	if p := e.Position; p != nil {
 		out.Place = &web.SeenAt{

@@ -44,8 +44,8 @@ func (d *Device) Book(ctx context.Context) (web.Book, error) {
 	if err := b.read(ctx); err != nil {
 		return nil, fmt.Errorf("read what the device knows: %w", err)
 	}
-	if d.cfg.Pack != nil {
-		b.work = d.cfg.Pack.Rules.Sit(b, today)
+	if d.inForce() != nil {
+		b.work = d.inForce().Rules.Sit(b, today)
 	}
 	d.shelf.book, d.shelf.made = b, now
 	return b, nil

@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,12 +33,12 @@ import (
 	"otor/agent/enrol"
 	"otor/agent/life"
 	"otor/agent/link"
+	"otor/agent/packs"
 	"otor/agent/store"
 	"otor/agent/uplink"
 	"otor/agent/web"
 	"otor/internal/dot"
 	"otor/internal/entry"
-	"otor/internal/form"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/merge"
@@ -46,11 +47,14 @@ import (
 	"otor/internal/webui"
 )
 
-// Config says how to open a device. Dir, Forms and Log are needed.
+// Config says how to open a device. Dir, Log, and Packs or Forms are needed.
 type Config struct {
-	Dir   string
-	HTTP  string // host:port of the page, default 127.0.0.1:8470
-	Forms *form.Registry
+	Dir  string
+	HTTP string // host:port of the page, default 127.0.0.1:8470
+	// Packs are the form packs that the device works with; those that the hub published
+	// come to it. nil: Forms, Mask and Types stay as they are.
+	Packs *pack.Shelf
+	Forms capture.Forms
 	// Mask says how a field of an entity is masked, as packs do; nil: none is.
 	Mask func(typ, field string) string
 	// Types gives the rules of entity types; nil: none are known.
@@ -122,6 +126,9 @@ type Device struct {
 	shelf  shelf
 	// recheck holds at most one wish for another check of the whole store.
 	recheck chan struct{}
+	packs   *packs.Room // nil without a shelf
+	// newPack: a form pack came that the hub has not been told of.
+	newPack atomic.Bool
 }
 
 // Open reads the identity in cfg.Dir and opens the store. Errors wrap
@@ -150,6 +157,9 @@ func Open(cfg Config) (_ *Device, err error) {
 			err = errors.Join(err, d.store.Close())
 		}
 	}()
+	if err := d.openPacks(); err != nil {
+		return nil, err
+	}
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
 		Types: cfg.Types, Displayed: d.displayed, File: func(name string) (entry.Blob, bool) { return d.blobs.Find(name) },
@@ -182,7 +192,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	})
 	d.down = downlink.New(downlink.Config{
 		Device: id.Device, Incarnation: d.store.Current, Store: d.store, Port: &puller{d.link, id.Device},
-		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Left: d.left, Log: cfg.Log,
+		Hub: id.HubKey, Stale: store.ErrStale, Again: d.uplink.Again, Left: d.left, Applied: d.pageCame, Log: cfg.Log,
 	})
 	d.sender = d.newSender()
 	d.link.OnReceipt(d.uplink.TakeReceipts)
@@ -191,6 +201,9 @@ func Open(cfg Config) (_ *Device, err error) {
 }
 
 func (cfg *Config) fill() {
+	if cfg.Packs != nil {
+		cfg.Forms, cfg.Types, cfg.Mask = cfg.Packs, cfg.Packs.Type, cfg.Packs.Mask
+	}
 	if cfg.HTTP == "" {
 		cfg.HTTP = DefaultHTTP
 	}
@@ -238,7 +251,7 @@ func (d *Device) Run(ctx context.Context) error {
 // run is Run behind what can fail at the start.
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
-		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Books: d, Prefs: d, Alarms: d, Pack: func() *pack.Pack { return d.cfg.Pack }, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Books: d, Prefs: d, Alarms: d, Pack: d.inForce, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
 		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {
@@ -462,8 +475,8 @@ func (d *Device) formTitle(lang, id string) string {
 	if !ok {
 		return ""
 	}
-	if d.cfg.Pack != nil {
-		return d.cfg.Pack.FormTitle(f, lang)
+	if d.inForce() != nil {
+		return d.inForce().FormTitle(f, lang)
 	}
 	return f.Title.In(lang)
 }

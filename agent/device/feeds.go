@@ -63,6 +63,9 @@ func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error)
 		err = p.err
 	}
 	if err == nil && once {
+		r, err = d.sayPack(ctx, r)
+	}
+	if err == nil && once {
 		_, err = d.sender.Drain(ctx)
 	}
 	cancel()

@@ -27,6 +27,10 @@ func (d *Device) greet() wire.Hello {
 		at := f.Position()
 		h.Feeds = append(h.Feeds, wire.ScopeAt{Scope: f.Scope, N: at.N, Mark: at.Mark})
 	}
+	if d.cfg.Packs != nil {
+		p := d.cfg.Packs.Current()
+		h.Pack = &wire.PackAt{ID: p.ID, Version: p.Version}
+	}
 	return h
 }
 

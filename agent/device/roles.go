@@ -46,7 +46,7 @@ func (d *Device) judged(ctx context.Context, f *form.Form, fields map[string]any
 // nobody's role, so nothing is denied.
 func (d *Device) denied(ctx context.Context, user string) (denied func(role string) bool, unknown bool, err error) {
 	nothing := func(string) bool { return false }
-	p := d.cfg.Pack
+	p := d.inForce()
 	if p == nil || p.Pages == nil || p.Pages.Users == nil {
 		return nothing, true, nil
 	}

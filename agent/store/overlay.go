@@ -76,7 +76,8 @@ type Shown struct {
 // until the base row has seen its entry, or the hub has said what became of the
 // entry: that it is set aside, or that it touches what no feed shows here. Of an
 // entity that has left the device's scopes no base row comes any more: there the
-// hub's receipt ends it.
+// hub's receipt ends it. An entry that is set aside until its form is published at
+// the hub is shown: it is as good as before.
 func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 	out := Shown{State: merge.New(ref)}
 	prefix, err := overlayPrefix(ref)
@@ -139,7 +140,7 @@ func (s *Store) taken(d dot.Dot) bool {
 // when it is not to be shown any more, or cannot be read.
 func (s *Store) unsettled(w OwnWrite, inBase bool) (c merge.Change, ok bool, err error) {
 	o, told, err := s.Outcome(w.Dot)
-	if err != nil || told && (o.Returned() || !inBase) {
+	if err != nil || told && (o.Returned() && !o.LacksForm() || !inBase) {
 		return c, false, err
 	}
 	e, err := s.stored(w.Dot.Chain, w.Dot.Seq)

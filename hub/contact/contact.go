@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -186,6 +187,7 @@ func (k *Desk) heads(ctx context.Context, dev store.Device, h wire.Hello) ([]wir
 const (
 	maxSkew    = int64(100 * 365 * 24 * time.Hour / time.Millisecond) // a clock further off is shown as this far off
 	maxVersion = 64                                                   // bytes
+	maxPackID  = 64                                                   // bytes
 )
 
 // said is what a hello tells of the device. A clock can show anything: what is
@@ -197,6 +199,9 @@ func said(h wire.Hello, now int64) store.Contact {
 	}
 	if len(c.Version) > maxVersion {
 		c.Version = strings.ToValidUTF8(c.Version[:maxVersion], "")
+	}
+	if p := h.Pack; p != nil && len(p.ID) <= maxPackID && utf8.ValidString(p.ID) {
+		c.Pack, c.PackVersion = p.ID, p.Version
 	}
 	if h.Battery != nil {
 		c.Battery = int(min(*h.Battery, 100))

@@ -166,6 +166,9 @@ func (a *applier) insert() error {
 	for _, r := range a.fresh {
 		for s := r.First; s <= r.Last; s++ {
 			e := a.p.entries[s-a.p.header.Run.First]
+			if lacksForm(e.Judgement) {
+				e = a.again(e) // the form may have come since the frame was read
+			}
 			if s > reached {
 				e.Judgement = store.Judgement{Verdict: store.Held}
 			} else if err := a.link(&e); err != nil {
@@ -217,6 +220,13 @@ func (a *applier) insert() error {
 		}
 	}
 	return a.tell(told)
+}
+
+// again judges an entry anew by the forms of this moment.
+func (a *applier) again(was store.Entry) store.Entry {
+	e := Describe(was.Dot, was.Raw, was.DeviceTime-was.CorrectedTime, a.ingest.cfg)
+	e.ReceivedAt, e.Via = was.ReceivedAt, was.Via
+	return e
 }
 
 // tell publishes first judgements to the device's own scope, where they are

@@ -75,8 +75,8 @@ type Config struct {
 	Begin func(tx store.Tx, at int64) Round
 	// Types gives the rules of entity types, for what operators write. nil: none are known.
 	Types func(name string) *merge.Type
-	// Rules are what the pack notices about records. nil: nothing is.
-	Rules func() *rules.Set
+	// Rules are what the pack notices about records of a version of a form. nil: nothing is.
+	Rules func(form string, version uint32) *rules.Set
 	// NoDedup switches the check for copies off. Only a negative control of the
 	// tests sets it: with it a resent entry is no longer recognised.
 	NoDedup bool

@@ -63,6 +63,11 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	return e
 }
 
+// lacksForm reports whether an entry waits for its form to be published.
+func lacksForm(j store.Judgement) bool {
+	return j.Verdict == store.Quarantined && (j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown))
+}
+
 func quarantine(code, words string) store.Judgement {
 	return store.Judgement{Verdict: store.Quarantined, Code: code, Words: words}
 }
@@ -125,9 +130,10 @@ func judgeSystem(d dot.Dot, pub entry.Public, raw entry.Raw) (store.Judgement, e
 }
 
 // touches reads what an entry does to entities. One that is set aside does
-// nothing to those that it names; they note it all the same.
+// nothing to those that it names; they note it all the same, but for one whose
+// form is yet to come: it is not disposed of, and nobody has seen it.
 func touches(j store.Judgement, pub entry.Public, priv entry.Private) (store.Judgement, []merge.Touch) {
-	if len(pub.Refs) == 0 {
+	if len(pub.Refs) == 0 || lacksForm(j) {
 		return j, nil
 	}
 	if j.Verdict == store.Applied {

@@ -15,7 +15,7 @@ const FixturesKind = "fixtures"
 
 // noted is an applied entry as the pack's rules see it; nil when none looks at it.
 func noted(e *store.Entry, pub entry.Public, priv entry.Private, cfg Config) *rules.Record {
-	if cfg.Rules == nil || e.Judgement.Verdict != store.Applied || pub.System != "" || !cfg.Rules().Looks(e.Form) {
+	if cfg.Rules == nil || e.Judgement.Verdict != store.Applied || pub.System != "" || !cfg.Rules(e.Form, e.FormVersion).Looks(e.Form) {
 		return nil
 	}
 	f, err := cfg.Forms.Form(e.Form, e.FormVersion)

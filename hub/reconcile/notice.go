@@ -14,7 +14,9 @@ import (
 
 // Noticing is what packs say of what is to be noticed; a [Domain] may have it.
 type Noticing interface {
-	// Rules are the pack's; nil when it has none.
+	// RulesFor are those that look at records of a version of a form; nil for none.
+	RulesFor(form string, version uint32) *rules.Set
+	// Rules are those of the newest version; nil when it has none.
 	Rules() *rules.Set
 	// RuleWords is what people are told when a rule noticed something.
 	RuleWords(rule, lang string) string
@@ -34,18 +36,28 @@ type Notice struct {
 // wordsLang is the language of what is kept with verdicts; pages translate by the code.
 const wordsLang = "en"
 
-func (o *Round) noticing() (Noticing, *rules.Set) {
+func (o *Round) noticing(e *store.Entry) (Noticing, *rules.Set) {
 	n, ok := o.r.cfg.Domain.(Noticing)
 	if !ok {
 		return nil, nil
 	}
-	return n, n.Rules()
+	return n, n.RulesFor(e.Form, e.FormVersion)
+}
+
+// ruleOf is a key rule as the newest version has it, so that all who have a key
+// are compared in one way, whichever version they are of.
+func ruleOf(n Noticing, set *rules.Set, id string) rules.KeyRule {
+	if r, ok := n.Rules().Rule(id); ok {
+		return r
+	}
+	r, _ := set.Rule(id)
+	return r
 }
 
 // notice looks at an applied entry by the pack's rules, before it takes effect. It
 // returns the entities on which its movements are suspended.
 func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error) {
-	n, set := o.noticing()
+	n, set := o.noticing(e)
 	if set == nil || e.Noted == nil {
 		return nil, nil
 	}
@@ -75,7 +87,7 @@ func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error)
 		if err != nil {
 			return nil, err
 		}
-		if rule, _ := set.Rule(m.Rule); twin && rule.Suspends != "" {
+		if rule := ruleOf(n, set, m.Rule); twin && rule.Suspends != "" {
 			if suspended == nil {
 				suspended = make(map[entry.Ref]bool)
 			}
@@ -102,7 +114,7 @@ func (o *Round) mark(n Noticing, set *rules.Set, e *store.Entry, m rules.Mark) (
 	if err != nil {
 		return false, err
 	}
-	rule, _ := set.Rule(m.Rule)
+	rule := ruleOf(n, set, m.Rule)
 	seen := make([]rules.Seen, len(all))
 	for i, x := range all {
 		seen[i] = rules.Seen{Dot: x.Dot, Time: x.Time, Arrived: x.Arrived}

@@ -101,7 +101,7 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 				continue // it is about the entity and writes nothing
 			}
 			h := o.entities[t.Ref]
-			t.Linked = linked
+			t.Linked, t.Late = linked, e.Late && h.state.Seen.Covers(e.Dot)
 			if suspended[t.Ref] {
 				t.Change = withoutMoves(t.Change)
 			}

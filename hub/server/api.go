@@ -101,6 +101,7 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 	o.rulings(mux, bell)
 	o.statements(mux)
 	o.photos(mux)
+	o.packages(mux, bell)
 	get("ledger/check", func(r *http.Request) (any, error) { return o.CheckLedger(r.Context()) })
 	mux.HandleFunc("GET "+officePath+"ledger", o.serveFacts)
 	mux.HandleFunc("POST "+officePath+"devices/{device}/scopes", func(w http.ResponseWriter, r *http.Request) {

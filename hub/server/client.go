@@ -69,6 +69,11 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, body
 		}
 		r = bytes.NewReader(b)
 	}
+	return c.send(ctx, method, path, q, r)
+}
+
+// send sends a body as it is.
+func (c *Client) send(ctx context.Context, method, path string, q url.Values, r io.Reader) (*http.Response, error) {
 	u := c.base + officePath + path
 	if len(q) > 0 {
 		u += "?" + q.Encode()
@@ -89,7 +94,7 @@ func (c *Client) do(ctx context.Context, method, path string, q url.Values, body
 	var no struct {
 		Error webui.Refusal `json:"error"`
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&no); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&no); err != nil {
 		return nil, fmt.Errorf("ask the running hub: it answered %s", resp.Status)
 	}
 	return nil, &no.Error

@@ -26,6 +26,8 @@ const (
 	kindOpened    = "opened"         // the hub was started
 	kindBackedUp  = "backed_up"      // a verified backup was made
 	kindRestored  = "restored"       // a backup was put into the hub's folder
+	kindPiece     = "pack_piece"     // pieces of a form pack that is about to be published
+	kindPack      = "pack"           // a form pack was published
 	kindReplayed  = "replayed"       // the journal brought back what the database lacked
 	kindSucceeded = "succeeded"      // devices proved that the database was put back; an epoch began
 )
@@ -145,6 +147,8 @@ func (s *Server) kinds() []ledger.Kind {
 		granted(),
 		kind(kindDecision, s.decideAgain),
 		kind(kindAuthored, s.authorAgain),
+		kind(kindPiece, keepPieces),
+		kind(kindPack, s.publishAgain),
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),
 		kind(kindSucceeded, func(tx store.Tx, f ledger.Fact, b succeededFact) error {
 			if !b.Doubt {

@@ -22,6 +22,7 @@ import (
 	"otor/internal/entry"
 	"otor/internal/identity"
 	"otor/internal/lane"
+	"otor/internal/pack"
 	"otor/internal/webui"
 )
 
@@ -44,6 +45,9 @@ type Office struct {
 	// reconciler and decider follow operators' rulings; reconciler is nil without a Domain.
 	reconciler *reconcile.Reconciler
 	decider    *ingest.Author
+	// packs are the form packs; nil: none can be published. replay judges anew what waits for a form.
+	packs  *pack.Shelf
+	replay func(ctx context.Context, w ingest.Waiting) (int, error)
 }
 
 // Invited is the answer to adding a device.
@@ -413,6 +417,9 @@ func (f *fleetSource) Changes() (<-chan struct{}, func()) { return f.bell.Listen
 func asRefusal(err error) (*webui.Refusal, bool) {
 	var r *webui.Refusal
 	var ruled *reconcile.Refused
+	if r, ok := refusedPack(err); ok {
+		return r, true
+	}
 	switch {
 	case errors.As(err, &r):
 		return r, true

@@ -39,14 +39,14 @@ import (
 	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/failpoint"
-	"otor/internal/form"
 	"otor/internal/identity"
+	"otor/internal/pack"
 	"otor/internal/receipt"
 	"otor/internal/webui"
 	"otor/internal/wire"
 )
 
-// Config says how to open a hub. Dir, Forms and Log are needed.
+// Config says how to open a hub. Dir, Log, and Packs or Forms are needed.
 type Config struct {
 	Dir        string
 	NatsListen string   // host:port, default 127.0.0.1:4222
@@ -55,7 +55,10 @@ type Config struct {
 	MaxStore   int64    // bytes of both streams
 	// Journal is the folder of the journal; empty: where it was, else beside Dir.
 	Journal string
-	Forms   *form.Registry
+	// Packs are the form packs that the hub works with; it adds those that were
+	// published. nil: Forms and Domain stay as they are, and nothing is published.
+	Packs *pack.Shelf
+	Forms ingest.FormBook
 	// Domain is what packs say of entities; nil: entries are kept and no entities.
 	Domain   reconcile.Domain
 	Now      func() time.Time
@@ -138,6 +141,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.openPacks(ctx, key.Public()); err != nil {
+		return nil, err
+	}
 	if err := s.openLedger(ctx, key); err != nil {
 		return nil, err
 	}
@@ -165,6 +171,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := s.wire(); err != nil {
 		return nil, err
 	}
+	if _, err := s.ingest.Replay(ctx, s.store); err != nil { // the journal may have brought a pack back
+		cfg.Log.Error("entries that wait for their form stay set aside until the hub starts again", "err", err)
+	}
 	return s, s.openHTTP(ctx)
 }
 
@@ -179,6 +188,9 @@ func (s *Server) openStore(ctx context.Context) error {
 }
 
 func (cfg *Config) fill() {
+	if cfg.Packs != nil {
+		cfg.Forms, cfg.Domain = cfg.Packs, cfg.Packs
+	}
 	if cfg.NatsListen == "" {
 		cfg.NatsListen = DefaultNats
 	}
@@ -243,7 +255,7 @@ func (s *Server) wire() error {
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Photos: photosOf(s.blobs), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
-		address: s.PublicURL, reconciler: s.reconciler, decider: decider,
+		address: s.PublicURL, reconciler: s.reconciler, decider: decider, packs: s.cfg.Packs, replay: s.ingest.Replay,
 	}
 	return nil
 }
@@ -258,7 +270,7 @@ func (s *Server) ingestConfig() ingest.Config {
 	if s.cfg.Domain != nil {
 		icfg.Types = s.cfg.Domain.Type
 		if n, ok := s.cfg.Domain.(reconcile.Noticing); ok {
-			icfg.Rules = n.Rules
+			icfg.Rules = n.RulesFor
 		}
 		icfg.Begin = func(tx store.Tx, at int64) ingest.Round { return s.reconciler.Begin(tx, at) }
 	}

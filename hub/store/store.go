@@ -165,6 +165,9 @@ type Entry struct {
 	// Touches is what it does to entities, as long as it is being taken in. It is
 	// read from Raw and not stored.
 	Touches []merge.Touch
+	// Late says that it takes its effect after later entries of its chain did. It is
+	// not stored.
+	Late bool
 	// Noted is the record as rules see it, for as long; nil when no rule looks at it.
 	Noted *rules.Record
 
@@ -260,6 +263,9 @@ type Contact struct {
 	Battery  int // percent, -1 when unknown
 	DiskFree int64
 	Blobs    int
+	// Pack and PackVersion are the form pack by which it captures; empty: it did not say.
+	Pack        string
+	PackVersion uint32
 }
 
 // Finding is something that the hub noticed about a device.
@@ -320,6 +326,7 @@ type Totals struct {
 // Store is the hub's database. All methods are safe for concurrent use.
 type Store interface {
 	BlobStore
+	PackStore
 
 	// Epoch returns the database's certificate; mint is called once, to make
 	// it, when the database has none yet.
@@ -484,6 +491,7 @@ type Store interface {
 // answer and spoils nothing.
 type Tx interface {
 	BlobTx
+	PackTx
 	NoticeTx
 	EntityTx
 

@@ -51,6 +51,12 @@ func DecodeOutcome(b []byte) (Outcome, error) {
 // has the entry and will not apply it as it is.
 func (o Outcome) Returned() bool { return o.Verdict == "quarantined" || o.Verdict == "refused" }
 
+// LacksForm reports whether the entry waits at the hub for its form: the hub has
+// not published that version yet, and judges the entry once it has.
+func (o Outcome) LacksForm() bool {
+	return o.Verdict == "quarantined" && (o.Code == "form_newer" || o.Code == "form_unknown")
+}
+
 // EncodeGrant gives the body of a row of kind [Grant]: the scopes granted now.
 func EncodeGrant(scopes []string) ([]byte, error) {
 	if scopes == nil {

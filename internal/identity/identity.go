@@ -32,6 +32,8 @@ const (
 	// ForStatement is what operators hand out.
 	ForStatement Domain = "otor/1/statement"
 	ForLife      Domain = "otor/1/life"
+	// ForPack is a version of a form pack, as it travels to devices.
+	ForPack Domain = "otor/1/pack"
 )
 
 // SignatureSize is the length of a signature in bytes.

@@ -19,6 +19,10 @@ type Change struct {
 	// Linked says that the fact had its effect already, under another dot: a value
 	// that still stands goes by this one as well, and nothing is written.
 	Linked bool
+	// Late says that the entry takes its effect after later ones of its chain did, so
+	// that seen covered its dot while nobody had its writes in view: contexts that name
+	// it do not supersede it, but for those of its own author's later writes.
+	Late   bool
 	HLC    hlc.Time
 	Writes []Write // at most one for each register
 }
@@ -49,7 +53,7 @@ func (s *State) Apply(c Change) {
 		if !v.Add {
 			v.Context = w.Context
 		}
-		s.write(w.Register, v, c.Linked)
+		s.write(w.Register, v, c)
 	}
 	s.see(c.Dot)
 }
@@ -58,18 +62,18 @@ func (s *State) Apply(c Change) {
 // was quarantined, refused, or its place was sealed.
 func (s *State) Dispose(d dot.Dot) { s.see(d) }
 
-func (s *State) write(register string, v Value, linked bool) {
+func (s *State) write(register string, v Value, c Change) {
 	old := slices.Clone(s.values[register])
 	i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) })
 	switch {
 	case i >= 0: // judged anew: others may have seen the fact by this dot
 		v = same(old[i], v)
 		old = slices.Delete(old, i, i+1)
-	case linked:
+	case c.Linked:
 		return // superseded long ago
 	}
 	for _, x := range old {
-		if named(x.Context, v.Dots) {
+		if named(x.Context, v.Dots) && (!c.Late || after(x.Dots, c.Dot)) {
 			s.put(register, old) // superseded
 			return
 		}
@@ -81,6 +85,11 @@ func (s *State) write(register string, v Value, linked bool) {
 		}
 	}
 	s.put(register, append(kept, v))
+}
+
+// after reports whether one of the dots is a later one of d's chain.
+func after(dots []dot.Dot, d dot.Dot) bool {
+	return slices.ContainsFunc(dots, func(x dot.Dot) bool { return x.Chain == d.Chain && x.Seq > d.Seq })
 }
 
 // same makes one value of two forms of the same fact: it goes by the dots of

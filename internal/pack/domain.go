@@ -100,5 +100,8 @@ func (d *Domain) Edits(id string, version uint32, typ string) bool {
 // Rules are what is to be noticed about records, and what follows from values.
 func (d *Domain) Rules() *rules.Set { return d.rules }
 
+// RulesFor are the rules that look at records of a version of a form.
+func (d *Domain) RulesFor(string, uint32) *rules.Set { return d.rules }
+
 // RuleWords is what people are told when a rule noticed something.
 func (d *Domain) RuleWords(rule, lang string) string { return d.words[rule].In(lang) }

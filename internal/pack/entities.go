@@ -88,6 +88,7 @@ func (l *loader) entities() {
 		l.types[typ] = true
 	}
 	lines := tomlLines(src)
+	l.pack.entityLines = lines
 	for _, typ := range sortedKeys(m) {
 		l.entity(typ, m[typ], lines)
 	}

@@ -49,6 +49,7 @@ func (l *loader) manifest() {
 		return
 	}
 	at := func(key string) int { return keyLine(src, key) }
+	l.pack.manifestLines = map[string]int{"id": at("id"), "version": at("version")}
 	if !idPattern.MatchString(m.ID) {
 		l.fault(manifestFile, at("id"), "id %q: %s", clip(m.ID), idRule)
 	}

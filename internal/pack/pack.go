@@ -41,6 +41,9 @@
 //
 //   - [Pack] is a loaded pack, [Scope] and [Entity] what it declares.
 //   - [Domain] is what a pack says to those who merge.
+//   - [Edition] is a version as it travels: parts that are made of pieces, which
+//     are named by their content; [Publish] takes a folder apart into one.
+//   - [Shelf] holds the versions side by side that a program works with.
 //   - [Fault] is one thing that is wrong with one.
 //   - [Load] reads a folder, [Transhumance] the first pack, which is built in.
 package pack
@@ -90,6 +93,9 @@ type Pack struct {
 
 	domain     *Domain
 	valueWords map[string]form.Labels // by type.field.value
+
+	// Where things stand, for what is found out later.
+	manifestLines, entityLines map[string]int
 }
 
 // Scope is a kind of scope that devices are granted, such as gacha or team.
@@ -125,6 +131,7 @@ func (f *Fault) Error() string {
 // thing that is wrong, by file and line, the first 100 of them.
 func Load(dir fs.FS) (*Pack, error) {
 	l := &loader{dir: dir, pack: &Pack{}}
+	l.strangers()
 	l.manifest()
 	l.entities()
 	forms := l.forms()
@@ -173,6 +180,21 @@ func (l *loader) err() error {
 		errs = append(errs, f)
 	}
 	return errors.Join(errs...)
+}
+
+// strangers reports what lies in the pack's folder and is no part of a pack.
+func (l *loader) strangers() {
+	files, err := fs.ReadDir(l.dir, ".")
+	if err != nil {
+		l.fault(".", 0, "cannot be read: %v", err)
+		return
+	}
+	known := []string{manifestFile, entitiesFile, rulesFile, pagesFile, wordsDir, fixturesDir, formsDir}
+	for _, f := range files {
+		if name := f.Name(); !slices.Contains(known, name) && !hidden(name) && !strings.HasPrefix(name, "README") {
+			l.fault(name, 0, "unknown file: a pack has %s", strings.Join(known, ", "))
+		}
+	}
 }
 
 // read returns a file's bytes without a byte order mark. nil: it could not be

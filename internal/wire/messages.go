@@ -41,10 +41,19 @@ type Hello struct {
 	Shown []byte `cbor:"11,keyasint,omitempty"`
 	// Feeds says how far the device is with the scopes that it holds.
 	Feeds []ScopeAt `cbor:"12,keyasint,omitempty"`
+	// Pack is the version of the form pack by which the device captures.
+	Pack *PackAt `cbor:"13,keyasint,omitempty"`
 
 	Lives   []LifeClaim  `cbor:"16,keyasint,omitempty"` // of this folder, the one that it lives now last
 	Ended   []Ended      `cbor:"17,keyasint,omitempty"` // chains of which the device's own history ends below what it declared
 	Compare []Comparison `cbor:"18,keyasint,omitempty"`
+}
+
+// PackAt names a version of a form pack.
+type PackAt struct {
+	_       struct{} `cbor:",toarray"`
+	ID      string
+	Version uint32
 }
 
 // Welcome is the hub's answer to a hello.

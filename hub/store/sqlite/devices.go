@@ -13,7 +13,7 @@ import (
 )
 
 const deviceColumns = "d.name, d.scopes, d.added_at, d.enrolled_at, d.revoked_at, d.incarnation," +
-	" d.contact_at, d.skew, d.version, d.battery, d.disk_free, d.blobs, coalesce(o.expires_at, 0)" +
+	" d.contact_at, d.skew, d.version, d.battery, d.disk_free, d.blobs, coalesce(o.expires_at, 0), d.pack, d.pack_version" +
 	" FROM devices d LEFT JOIN codes o ON o.device = d.name AND o.used_at = 0 AND o.replaced_at = 0"
 
 func scanDevice(s *sqlite3.Stmt) (store.Device, error) {
@@ -23,6 +23,7 @@ func scanDevice(s *sqlite3.Stmt) (store.Device, error) {
 		Contact: store.Contact{
 			At: s.ColumnInt64(6), Skew: s.ColumnInt64(7), Version: s.ColumnText(8),
 			Battery: s.ColumnInt(9), DiskFree: s.ColumnInt64(10), Blobs: s.ColumnInt(11),
+			Pack: s.ColumnText(13), PackVersion: uint32(s.ColumnInt64(14)), //nolint:gosec // was one when it was stored
 		},
 		CodeExpiresAt: s.ColumnInt64(12),
 	}
@@ -303,8 +304,8 @@ func (s *Store) Keys(ctx context.Context, d dot.Device) (ks []store.Key, err err
 // NoteContact stores a hello.
 func (s *Store) NoteContact(ctx context.Context, d dot.Device, c store.Contact, declared []store.Lane) error {
 	return s.write(ctx, "note contact with "+string(d), func(w *writer) error {
-		err := w.exec("UPDATE devices SET contact_at = ?, skew = ?, version = ?, battery = ?, disk_free = ?, blobs = ? WHERE name = ?",
-			c.At, c.Skew, c.Version, int64(c.Battery), c.DiskFree, int64(c.Blobs), string(d))
+		err := w.exec("UPDATE devices SET contact_at = ?, skew = ?, version = ?, battery = ?, disk_free = ?, blobs = ?, pack = ?, pack_version = ? WHERE name = ?",
+			c.At, c.Skew, c.Version, int64(c.Battery), c.DiskFree, int64(c.Blobs), c.Pack, int64(c.PackVersion), string(d))
 		if err != nil {
 			return err
 		}

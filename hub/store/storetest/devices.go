@@ -155,7 +155,7 @@ func checkReenrol(t T, w *world) {
 
 func checkContact(t T, w *world) {
 	enrolled(t, w, "D-101")
-	c := store.Contact{At: noon + 7, Skew: -47 * 60_000, Version: "1.2", Battery: -1, DiskFree: 5 << 40, Blobs: 3}
+	c := store.Contact{At: noon + 7, Skew: -47 * 60_000, Version: "1.2", Battery: -1, DiskFree: 5 << 40, Blobs: 3, Pack: "transhumance", PackVersion: 2}
 	declared := []store.Lane{{Chain: chainA, Declared: 11, DeclaredHead: headOf("r11"), DeclaredAt: noon + 7}}
 	ok(t, "note contact", w.NoteContact(t.Context(), "D-101", c, declared))
 	w.again(t)

@@ -67,6 +67,7 @@ func checks() []check {
 	all = append(all, feedChecks...)
 	all = append(all, noticeChecks...)
 	all = append(all, blobChecks...)
+	all = append(all, packChecks...)
 	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
 	return append(all, noteChecks...)
