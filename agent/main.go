@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Name: "agent", Short: "Otor on the device: captures, keeps, and carries to the hub", Zone: "Local",
 		Explain: explain,
 		Commands: []func(*cli.App) *cobra.Command{
-			newEnrol, newHub, newRun, newPut, newStatus, newLog, newShow, newFind, newPhoto, newSync, newDoctor, newInstall, newBundle, newBench,
+			newEnrol, newHub, newRun, newPut, newStatus, newLog, newShow, newFind, newDue, newDone, newPhoto, newSync, newDoctor, newInstall, newBundle, newBench,
 		},
 	}
 	return p.Run(ctx, args, in, out, errOut)

@@ -251,7 +251,7 @@ func (d *Device) Run(ctx context.Context) error {
 // run is Run behind what can fail at the start.
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
-		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Books: d, Prefs: d, Alarms: d, Pack: d.inForce, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
+		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Agenda: d, Books: d, Prefs: d, Alarms: d, Pack: d.inForce, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
 		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle,
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {

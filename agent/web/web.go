@@ -264,6 +264,7 @@ type Config struct {
 	Photos Photos
 	// Entities serves what the device knows of long-lived things; nil: nothing.
 	Entities Entities
+	Agenda   Agenda // what is due, and was done; nil: not told
 	// Books, with Pack, is what the team's pages tell of; nil: they are not offered.
 	Books Books
 	Pack  func() *pack.Pack // the one in force; nil, or giving nil: none
@@ -317,6 +318,10 @@ func New(cfg Config) http.Handler {
 	if cfg.Entities != nil {
 		mux.HandleFunc("GET /api/v1/show", s.apiShow)
 		mux.HandleFunc("GET /api/v1/find", s.apiFind)
+	}
+	if s.Agenda != nil {
+		mux.HandleFunc("GET /api/v1/due", s.apiDue)
+		mux.HandleFunc("GET /api/v1/done", s.apiDone)
 	}
 	mux.HandleFunc("POST /api/v1/put", s.apiPut)
 	mux.HandleFunc("POST /api/v1/sync", s.apiSync)

@@ -82,6 +82,9 @@ type Pack struct {
 	Derived    []Derived // in the order of rules.toml
 	Rules      *rules.Set
 	RuleWords  RuleWords
+	// Dues are what has to be done by when, Dones how it shows that it was done.
+	Dues  []Due
+	Dones []Done
 	// Escalations say who must know of an incident, and how soon.
 	Escalations []Escalation
 	// Pages say what plays which part on the team's pages; nil: nothing does.

@@ -70,6 +70,8 @@ type rulesTable struct {
 	} `toml:"key"`
 	Flag       []remarkTable `toml:"flag"`
 	Review     []remarkTable `toml:"review"`
+	Due        []dueTable    `toml:"due"`
+	Done       []doneTable   `toml:"done"`
 	Escalation []struct {
 		ID    string            `toml:"id"`
 		Label map[string]string `toml:"label"`
@@ -125,6 +127,8 @@ func (l *loader) rules(forms []*form.Form) {
 	r.remarks("flag", r.table.Flag, false)
 	r.remarks("review", r.table.Review, true)
 	r.escalations()
+	r.dues()
+	r.dones()
 	if l.types == nil {
 		return // every expression would be reported for it
 	}
