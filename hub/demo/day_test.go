@@ -264,6 +264,7 @@ func TestTheReportForPeople(t *testing.T) {
 	for _, line := range []string{
 		"6 devices, 48 records", "D-201", "{5} 10:31 to 14:05", "r5+a1", "form_newer 1, id_checksum 1; from unknown signers: 1",
 		"4 planned, 0 accidental", "47 min fast", "carried: 1 of D-401 came by", "all as expected",
+		"pensions in the morning: later 6, ok 9, overdue 8, soon 11; in the evening: later 5, ok 16, overdue 5, soon 8", "stock at day's end: IT-BAND at S1: 10",
 	} {
 		if !strings.Contains(out.String(), line) {
 			t.Errorf("the report does not say %q:\n%s", line, out.String())

@@ -157,6 +157,7 @@ func (r *Report) print(out io.Writer, p *player) error {
 			fmt.Fprintf(out, "corrected: %s says %s, was %s\n", c.Dot, c.DeviceTime.In(zone).Format("15:04:05"), c.CorrectedTime.In(zone).Format("15:04:05"))
 		}
 	}
+	printPictures(out, r)
 	if r.Expected != nil {
 		fmt.Fprintf(out, "expected by the file: %s: %s\n", strings.Join(r.Expected.Compared, ", "),
 			map[bool]string{true: "all as expected", false: "NOT as expected"}[len(r.Mismatches) == 0])
@@ -168,6 +169,22 @@ func (r *Report) print(out io.Writer, p *player) error {
 		fmt.Fprintln(out, "MISMATCH", m.Words())
 	}
 	return nil
+}
+
+// printPictures says what the hub's entities came to, in the morning and in the evening.
+func printPictures(out io.Writer, r *Report) {
+	if r.Morning == nil || r.Evening == nil {
+		return
+	}
+	for _, x := range []struct {
+		what     string
+		from, to map[string]int
+	}{{"pensions", r.Morning.Pensions, r.Evening.Pensions}, {"balance", r.Morning.Balance, r.Evening.Balance}} {
+		fmt.Fprintf(out, "%s in the morning: %s; in the evening: %s\n", x.what, mapWords(x.from), mapWords(x.to))
+	}
+	for _, s := range r.StockChanged {
+		fmt.Fprintf(out, "stock at day's end: %s at %s: %d\n", s.Item, s.Station, s.Qty)
+	}
 }
 
 func lastWords(last map[string]dot.Seq) string {
