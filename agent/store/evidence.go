@@ -105,18 +105,14 @@ func (s *Store) loadRow(item *badger.Item, key []byte, found map[dot.Chain]*evid
 			}
 		}
 	case kindPruned:
-		if c, _, err := parseChain(key); err == nil {
-			var r prunedRow
-			if open(&r) {
-				at(found, c).pruned = &r
-			}
+		var r prunedRow
+		if c, _, err := parseChain(key); err == nil && open(&r) {
+			at(found, c).pruned = &r
 		}
 	case kindReceipt:
-		if c, _, err := parseChain(key); err == nil {
-			var r receiptRow
-			if open(&r) {
-				at(found, c).receipt = &r
-			}
+		var r receiptRow
+		if c, _, err := parseChain(key); err == nil && open(&r) {
+			at(found, c).receipt = &r
 		}
 	case kindFeed:
 		// One that does not open is a scope that was never pulled.

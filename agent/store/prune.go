@@ -119,10 +119,10 @@ func (p *pruning) add(seq dot.Seq, before, after entry.Hash) (ok bool) {
 // headAt is the head after seq where that is the edge of a cut.
 func (p pruning) headAt(seq dot.Seq) (head entry.Hash, known bool) {
 	for _, c := range p.cuts {
-		switch seq {
-		case c.Run.Last:
+		if seq == c.Run.Last {
 			return c.After, true
-		case c.Run.First - 1:
+		}
+		if seq == c.Run.First-1 {
 			return c.Before, true
 		}
 	}

@@ -55,7 +55,7 @@ func turned(want wire.Turn) func([]byte) error {
 	return func(answer []byte) error {
 		p, err := wire.Unmarshal[wire.FeedPage](answer)
 		if err == nil && (p.Refused != nil || p.Turn != want || len(p.Body) > 0) {
-			err = fmt.Errorf("turn %d with %d bytes of rows (%v), and turn %d was due", p.Turn, len(p.Body), p.Refused, want)
+			err = fmt.Errorf("turn %d with %d bytes of rows (refused: %t), and turn %d was due", p.Turn, len(p.Body), p.Refused != nil, want)
 		}
 		return err
 	}
@@ -203,7 +203,7 @@ func noDoor(a wire.DoorAnswer) *wire.Refusal { return a.Refused }
 func challenged(answer []byte) error {
 	a, err := wire.Unmarshal[wire.DoorAnswer](answer)
 	if err == nil && (a.Credentials != nil || a.Refused != nil || len(a.Challenge) == 0) {
-		err = fmt.Errorf("a challenge was due, and no credentials (given: %t, refused: %v)", a.Credentials != nil, a.Refused)
+		err = fmt.Errorf("a challenge was due, and no credentials (given: %t, refused: %t)", a.Credentials != nil, a.Refused != nil)
 	}
 	return err
 }
