@@ -16,8 +16,10 @@ import (
 func newItemsDecide(app *cli.App) *cobra.Command {
 	var choice, value, reason string
 	cmd := &cobra.Command{
-		Use: "decide ID", Short: "Decide a conflict: one of its sides, another value, or ask who wrote them",
-		Long: "Decides an item that hub items lists. --choice A takes its first side, B the second, and so on; other takes\n" +
+		Use: "decide ID", Short: "Decide an item: a conflict, a duplicate, a twin, a review or a flag",
+		Long: "Decides an item that hub items lists. Of a duplicate or a twin (perhaps the same movement) link says that it is the same and\n" +
+			"does not count, keep that it is another and counts; of a review accept or return (its author is told --reason); of a\n" +
+			"flag clear. Of a conflict --choice A takes its first side, B the second, and so on; other takes\n" +
 			"--value; ask sends --reason to the devices of the sides as a question, and the item stays open. The value goes\n" +
 			"to all devices. If somebody wrote the field meanwhile nothing is decided (exit code 3).",
 		Args: oneItem,
@@ -29,7 +31,7 @@ func newItemsDecide(app *cli.App) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&choice, "choice", "", "`side`: A, B, ..., other or ask")
+	f.StringVar(&choice, "choice", "", "link or keep, accept or return, clear; of a conflict the `side`: A, B, ..., other or ask")
 	f.StringVar(&value, "value", "", "the other `value`; a group as a JSON object")
 	f.StringVar(&reason, "reason", "", "`why`, for the ledger; with ask, the question; needed")
 	return cmd
@@ -76,7 +78,11 @@ func ruleOn(cmd *cobra.Command, app *cli.App, arg, choice, value, reason string)
 			return err
 		}
 		for _, it := range items {
-			if it.ID != id || it.Kind != store.Conflicts || choice == reconcile.ChooseUndo {
+			if it.ID != id || choice == reconcile.ChooseUndo {
+				continue
+			}
+			if it.Kind != store.Conflicts {
+				ru.Seen = it.Entries
 				continue
 			}
 			var e reconcile.Dispute

@@ -83,15 +83,19 @@ type Asked struct {
 // Draft is what a ruling comes to: the writes of one entry or of several that
 // do not know of each other, and the sides as they were.
 type Draft struct {
+	Ref    entry.Ref // what is written to; zero: the item's entity
 	Writes [][]merge.Write
 	Former []Former
 }
 
-// Rule works out what a ruling on a conflict writes. It is a compare-and-set
+// Rule works out what a ruling on an item writes. On a conflict it is a compare-and-set
 // (law L13): what is in conflict now must be what the operator had in view.
 func (r *Reconciler) Rule(tx store.Tx, it store.Item, ru Ruling) (Draft, error) {
 	if err := checkReason(ru.Reason); err != nil {
 		return Draft{}, err
+	}
+	if choices[it.Kind] != nil {
+		return r.ruleNotice(tx, it, ru)
 	}
 	state, shown, err := r.shown(tx, it)
 	if err != nil {

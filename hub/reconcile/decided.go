@@ -11,7 +11,7 @@ import (
 
 // Decided is a ruling that was followed.
 type Decided struct {
-	Item     store.Item // as it was found; of it kind, entity and field count
+	Item     store.Item // as it was found; of a conflict kind, entity and field count
 	Choice   string
 	Reason   string
 	By       string
@@ -25,6 +25,9 @@ type Decided struct {
 // sides come in again only later) is passed over: the decision has superseded
 // them all the same.
 func (r *Reconciler) Settle(tx store.Tx, d Decided) error {
+	if choices[d.Item.Kind] != nil {
+		return r.settleNotice(tx, d)
+	}
 	it, ok, err := tx.ItemOf(d.Item.Kind, d.Item.Entity, d.Item.Field)
 	if err != nil || !ok {
 		return err

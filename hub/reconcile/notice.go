@@ -31,6 +31,8 @@ type Notice struct {
 	Key   string   `json:"key,omitempty"`
 	// Suspended is the entity on which a twin's movement is not counted.
 	Suspended string `json:"suspended,omitempty"`
+	// Choice is what an operator chose; empty: nothing yet.
+	Choice string `json:"choice,omitempty"`
 }
 
 // wordsLang is the language of what is kept with verdicts; pages translate by the code.
@@ -74,6 +76,13 @@ func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error)
 		kind := store.Flags
 		if m.Review {
 			j.Verdict, kind = store.Review, store.Reviews
+		}
+		choice, err := o.ruled(kind, e, m.Rule, []dot.Dot{e.Dot})
+		if err != nil {
+			return nil, err
+		}
+		if ends(choice) {
+			continue
 		}
 		if err := o.because(e.Dot, j); err != nil {
 			return nil, err
@@ -154,6 +163,10 @@ func (o *Round) repeats(n Noticing, rule rules.KeyRule, x store.Mark, m rules.Ma
 	}
 	words := n.RuleWords(rule.ID, wordsLang)
 	j.Words = fmt.Sprintf("%s: %s counts", words, x.Of)
+	choice, err := o.ruled(kind, &e, rule.ID, []dot.Dot{x.Of, x.Dot})
+	if err != nil || ends(choice) {
+		return err
+	}
 	if err := o.because(x.Dot, j); err != nil {
 		return err
 	}

@@ -31,6 +31,10 @@ type decisionFact struct {
 	At      int64              `json:"at"`
 	Entries []decisionEntry    `json:"entries,omitempty"`
 	Former  []reconcile.Former `json:"former,omitempty"`
+	// About and Evidence are those of an item that a rule opened: a hub that was put
+	// back hears of the decision before it has the entries.
+	About    []dot.Dot       `json:"about,omitempty"`
+	Evidence json.RawMessage `json:"evidence,omitempty"`
 }
 
 // decisionEntry is an entry of the hub's own, as it was made.
@@ -42,7 +46,8 @@ type decisionEntry struct {
 
 // Ruling is what an operator decides about an item: the body of POST items/{id}/decide.
 type Ruling struct {
-	// Choice is a side by its letter, other, ask (Reason is then the question that
+	// Choice about what a rule noticed: link or keep (a duplicate, a twin), accept or
+	// return (a review), clear (a flag). About a conflict it is a side by its letter, other, ask (Reason is then the question that
 	// goes to the authors), or undo within 24 hours.
 	Choice string          `json:"choice"`
 	Value  json.RawMessage `json:"value,omitempty"`
@@ -92,8 +97,12 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 	if err != nil {
 		return body, err
 	}
+	ref := it.Entity
+	if draft.Ref != (entry.Ref{}) {
+		ref = draft.Ref
+	}
 	es, err := o.decider.Decide(tx, ingest.Decision{
-		Ref: it.Entity, Actor: byOperator, Writes: draft.Writes,
+		Ref: ref, Actor: byOperator, Writes: draft.Writes,
 		Fields: map[string]any{"item": it.ID, "field": it.Field, "choice": ru.Choice, "reason": ru.Reason},
 	})
 	if err != nil {
@@ -101,6 +110,9 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 	}
 	body = decisionFact{
 		Kind: it.Kind, Type: it.Entity.Type, Entity: it.Entity.ID, Field: it.Field, Choice: ru.Choice, Reason: ru.Reason, At: at, Former: draft.Former,
+	}
+	if it.Kind != store.Conflicts {
+		body.About, body.Evidence = it.Entries, it.Evidence
 	}
 	for i := range es {
 		body.Entries = append(body.Entries, decisionEntry{es[i].Dot, es[i].Raw.Public, es[i].Raw.Private})
@@ -110,7 +122,7 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 
 func (b decisionFact) decided(by string) reconcile.Decided {
 	d := reconcile.Decided{
-		Item:   store.Item{Kind: b.Kind, Entity: entry.Ref{Type: b.Type, ID: b.Entity}, Field: b.Field},
+		Item:   store.Item{Kind: b.Kind, Entity: entry.Ref{Type: b.Type, ID: b.Entity}, Field: b.Field, Entries: b.About, Evidence: b.Evidence},
 		Choice: b.Choice, Reason: b.Reason, By: by, At: b.At, Former: b.Former,
 	}
 	if len(b.Entries) > 0 {
