@@ -333,9 +333,7 @@ func (c *pagesCheck) questions(table, id string, names ...string) {
 func (p *Pack) says(forms []*form.Form) {
 	p.valueWords = map[string]form.Labels{}
 	if p.Pages != nil {
-		for k, v := range p.Pages.Says {
-			p.valueWords[k] = v
-		}
+		maps.Copy(p.valueWords, p.Pages.Says)
 	}
 	for _, f := range forms {
 		if f != nil {
