@@ -99,6 +99,7 @@ func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 	base := out.State.Seen.Clone()
 	left := !out.InBase && len(own) > 0 && s.left(ref)
 	for _, w := range own {
+		w.Dot = s.nameOf(w.Dot)
 		if base.Covers(w.Dot) || left && s.taken(w.Dot) {
 			continue
 		}
@@ -112,6 +113,25 @@ func (s *Store) Shown(ref entry.Ref) (Shown, error) {
 		}
 	}
 	return out, nil
+}
+
+// nameOf is the name by which the hub knows the fact of an entry: another one than
+// its first where it was re-homed. The hub has seen that one, and may have seen
+// another folder's entry under the first.
+func (s *Store) nameOf(d dot.Dot) dot.Dot {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for {
+		st := s.chains[d.Chain]
+		if st == nil || st.End == nil || d.Seq <= st.End.Seq {
+			return d
+		}
+		next := st.End.place(d.Seq).Exact
+		if next.IsZero() {
+			return d
+		}
+		d = next
+	}
 }
 
 // left reports whether a scope says that the entity went out of it, or was taken

@@ -34,13 +34,21 @@ type Domain interface {
 type Config struct {
 	Domain Domain
 	Log    *slog.Logger
+	// Apply takes a change into a state; nil: [merge.State.Apply]. Only a negative
+	// control of the tests sets it.
+	Apply func(*merge.State, merge.Change)
 }
 
 // Reconciler is safe for concurrent use.
 type Reconciler struct{ cfg Config }
 
 // New returns a Reconciler.
-func New(cfg Config) *Reconciler { return &Reconciler{cfg} }
+func New(cfg Config) *Reconciler {
+	if cfg.Apply == nil {
+		cfg.Apply = (*merge.State).Apply
+	}
+	return &Reconciler{cfg}
+}
 
 // Round is the part of one transaction. It is used by one goroutine.
 type Round struct {
@@ -113,7 +121,7 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 			if aside {
 				h.state.Dispose(e.Dot)
 			} else {
-				h.state.Apply(t.Change)
+				o.r.cfg.Apply(h.state, t.Change)
 			}
 			refs = append(refs, t.Ref)
 			h.dirty, h.fields = true, nil

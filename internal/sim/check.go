@@ -179,6 +179,9 @@ func (w *world) left(ctx context.Context) string {
 		if scope := w.behind(ctx, d); scope != "" {
 			return fmt.Sprintf("%s does not have all of %s", d.name, scope)
 		}
+		if own := w.overlay(ctx, d); own != "" {
+			return fmt.Sprintf("%s shows %s", d.name, own)
+		}
 		for _, st := range d.proc.store.Chains() {
 			if !w.has(st.Chain, st.Received) {
 				return fmt.Sprintf("%s takes %s %s for received, and the hub has less", d.name, st.Chain, st.Received)
@@ -223,6 +226,9 @@ func (w *world) account(ctx context.Context) error {
 		}
 	}
 	w.checkFacts(ledger)
+	if err := w.checkEntities(ctx, l, ledger); err != nil {
+		return err
+	}
 	for at, hash := range w.hub.notes {
 		if e, ok := ledger[at]; !ok || e.Hash != hash {
 			w.violate("I1: the operator's entry %s was confirmed and is not in the ledger", at)
@@ -258,7 +264,7 @@ func (w *world) readLedger(ctx context.Context, l *life) (map[dot.Dot]hubstore.E
 			w.violate("%s has other bytes than its hash says", e.Dot)
 		}
 		again := ingest.Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, cfg).Judgement
-		if j := e.Judgement; j != again && j.Verdict != hubstore.Held && !circumstances[j.Code] {
+		if j := e.Judgement; j != again && j.Verdict != hubstore.Merged && j.Verdict != hubstore.Conflict && j.Verdict != hubstore.Held && !circumstances[j.Code] {
 			w.violate("%s was judged %v, and is judged %v when asked again", e.Dot, j, again)
 		}
 	}

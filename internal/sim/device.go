@@ -47,6 +47,7 @@ type device struct {
 	perhaps  *saved                         // captured while it crashed
 	received map[dot.Chain]store.ChainState // at the last step
 	captures int
+	drafts   []draft // what stands on its screen
 }
 
 // saved is an entry as it was captured.
@@ -134,7 +135,7 @@ func (d *device) start(ctx context.Context) error {
 	}
 	d.proc, d.tails = p, nil
 	p.capture = capture.New(capture.Config{
-		Store: st, Forms: d.w.forms.device, Random: d.dice, Now: d.clock.now, Zone: zone, Offset: d.offset(st),
+		Store: st, Forms: d.w.forms.device, Types: d.w.domain.Type, Displayed: displayed(st), Random: d.dice, Now: d.clock.now, Zone: zone, Offset: d.offset(st),
 	})
 	p.uplink = uplink.New(uplink.Config{
 		Outbox: p.outbox, Port: d.net, Key: d.key, Hub: d.w.hub.key.Public(), Now: d.clock.now, Log: d.w.log,

@@ -212,7 +212,7 @@ func (h *hub) publish(ctx context.Context) error {
 	for i := range changes {
 		h.rev++
 		changes[i] = hubstore.FeedChange{
-			Scope: scope, Kind: feed.Entity, Key: fmt.Sprintf("household/H-%d", d.IntN(12)), Rev: h.rev,
+			Scope: scope, Kind: feed.Entity, Key: fmt.Sprintf("%s/H-%d", madeUp, d.IntN(12)), Rev: h.rev,
 			Body: []byte(strings.Repeat(fmt.Sprintf("state %d ", h.rev), 1+d.IntN(40))),
 		}
 		if d.is(0.25) {
@@ -256,6 +256,7 @@ func (h *hub) collect(ctx context.Context) error {
 	if l == nil || h.w.quietFeeds() {
 		return nil
 	}
+	h.w.collected = true
 	if _, err := l.ledger.CollectFeeds(ctx, h.clock.now().Add(-time.Minute).UnixMilli()); err != nil && l.ledger.alive() {
 		return fmt.Errorf("collect feeds: %w", err)
 	}

@@ -33,11 +33,15 @@ func newForms() (forms, error) {
 		made = append(made, n)
 	}
 	visit, sos, sketch := made[0], made[1], made[2]
-	device, err := form.NewRegistry(visit.At(1), visit, visit.At(3), sos, sketch)
+	writes, err := writing()
 	if err != nil {
 		return forms{}, err
 	}
-	hub, err := form.NewRegistry(visit.At(1), visit, sos)
+	device, err := form.NewRegistry(append(writes, visit.At(1), visit, visit.At(3), sos, sketch)...)
+	if err != nil {
+		return forms{}, err
+	}
+	hub, err := form.NewRegistry(append(writes, visit.At(1), visit, sos)...)
 	return forms{device, hub}, err
 }
 
@@ -45,6 +49,15 @@ func newForms() (forms, error) {
 type expectation struct {
 	verdict store.Verdict
 	code    string
+	entity  bool // what others wrote decides it
+}
+
+// meets reports whether a judgement is as expected.
+func (x expectation) meets(j store.Judgement) bool {
+	if x.entity {
+		return j.Verdict == store.Applied || j.Verdict == store.Merged || j.Verdict == store.Conflict
+	}
+	return j.Verdict == x.verdict && j.Code == x.code
 }
 
 // filled draws a filled form and says what the hub must make of it.
@@ -62,16 +75,16 @@ func filled(d dice, n int) (capture.Request, expectation) {
 		return capture.Request{Form: "sos", Actor: "u-naran", Fields: map[string]any{"words": fmt.Sprintf("%d %s", n, words(d, 120))}}, ok
 	case kind == 8:
 		r.Fields["card"] = "11010519491231002Y"
-		return r, expectation{store.Quarantined, string(form.IDShape)}
+		return r, expectation{verdict: store.Quarantined, code: string(form.IDShape)}
 	case kind == 9:
 		r.Fields["card"] = "110105194912310021"
-		return r, expectation{store.Quarantined, string(form.IDChecksum)}
+		return r, expectation{verdict: store.Quarantined, code: string(form.IDChecksum)}
 	case kind == 10:
 		r.Version = 3
-		return r, expectation{store.Quarantined, string(form.FormNewer)}
+		return r, expectation{verdict: store.Quarantined, code: string(form.FormNewer)}
 	case kind == 11:
 		r = capture.Request{Form: "sketch", Fields: map[string]any{"words": words(d, 50)}}
-		return r, expectation{store.Quarantined, string(form.FormUnknown)}
+		return r, expectation{verdict: store.Quarantined, code: string(form.FormUnknown)}
 	case kind == 12:
 		r.Fields["note"] = words(d, 9000) // one that fills frames
 	}

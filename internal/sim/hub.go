@@ -13,6 +13,7 @@ import (
 	"otor/hub/contact"
 	"otor/hub/feed"
 	"otor/hub/ingest"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
@@ -40,29 +41,35 @@ type hub struct {
 	backup    *backup                // the newest; nil: none yet
 	backups   int
 
+	reconciler *reconcile.Reconciler
+	pages      []page // what operators have on their screens
+	sight      sight  // what who writes just now has in view
+
 	mu   sync.Mutex
 	live *life // owner: mu; the same as life
 }
 
 // life is a hub from one start to the next crash.
 type life struct {
-	hub    *hub
-	ledger *ledger
-	ingest *ingest.Ingest
-	author *ingest.Author
-	desk   *contact.Desk
-	feeds  *feed.Desk
-	epochs *contact.Epochs
-	cancel context.CancelFunc
-	loops  sync.WaitGroup
+	hub     *hub
+	ledger  *ledger
+	ingest  *ingest.Ingest
+	author  *ingest.Author
+	decider *ingest.Author
+	desk    *contact.Desk
+	feeds   *feed.Desk
+	epochs  *contact.Epochs
+	cancel  context.CancelFunc
+	loops   sync.WaitGroup
 }
 
 func openHub(ctx context.Context, w *world) (*hub, error) {
 	h := &hub{
 		w: w, clock: newClock(noon, 0), path: filepath.Join(w.cfg.Dir, "hub-0"), notes: make(map[dot.Dot]entry.Hash),
-		dice: map[string]dice{"alert": newDice(w.cfg.Seed, "hub alert"), "record": newDice(w.cfg.Seed, "hub record"), "author": newDice(w.cfg.Seed, "author")},
+		dice: map[string]dice{"alert": newDice(w.cfg.Seed, "hub alert"), "record": newDice(w.cfg.Seed, "hub record"), "author": newDice(w.cfg.Seed, "author"), "decider": newDice(w.cfg.Seed, "decider")},
 	}
 	w.hub = h
+	h.reconciler = reconcile.New(reconcile.Config{Domain: w.domain, Log: w.log, Apply: law(w.cfg.Control)})
 	var err error
 	if h.key, err = keyOf(w.cfg.Seed, "hub"); err != nil {
 		return nil, err
@@ -76,7 +83,7 @@ func openHub(ctx context.Context, w *world) (*hub, error) {
 func (h *hub) config(l *life) ingest.Config {
 	return ingest.Config{
 		Store: l.ledger, Forms: h.w.forms.hub, Key: h.key, Epoch: l.epochs.Epoch, Now: h.clock.now, Zone: zone, Log: h.w.log,
-		NoDedup: h.w.cfg.Control == NoDedup, NoLink: h.w.cfg.Control == NoLink,
+		Begin: h.begin, Types: h.w.domain.Type, NoDedup: h.w.cfg.Control == NoDedup, NoLink: h.w.cfg.Control == NoLink,
 	}
 }
 
@@ -108,6 +115,14 @@ func (h *hub) start(ctx context.Context) error {
 	l.ingest = ingest.New(cfg)
 	if l.author, err = ingest.NewAuthor(cfg, h.w.forms.hub, h.dice["author"]); err != nil {
 		return err
+	}
+	if l.decider, err = ingest.NewAuthor(cfg, h.w.forms.hub, h.dice["decider"]); err != nil {
+		return err
+	}
+	if h.lives == 1 {
+		if err := h.furnish(ctx); err != nil {
+			return err
+		}
 	}
 	l.desk = &contact.Desk{
 		Store: l.ledger, Epochs: l.epochs, Now: h.clock.now, SkewFlag: 5 * time.Minute, Log: h.w.log,

@@ -34,13 +34,17 @@ const (
 	NoRehome Control = "no-rehome"
 	// NoLink: the hub takes each form of a re-homed fact for a fact of its own.
 	NoLink Control = "no-link"
+	// Absorb: the hub takes contexts into what an entity has seen.
+	Absorb Control = "absorb"
+	// Ignore: the hub takes no notice of contexts.
+	Ignore Control = "ignore"
 	// NoMarks: the hub believes every cursor, whatever became of its database.
 	NoMarks Control = "no-marks"
 )
 
 // Controls lists those that break something.
 func Controls() []Control {
-	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink}
+	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink, Absorb, Ignore}
 }
 
 // Config is what a run is made of.
@@ -101,6 +105,10 @@ type Work struct {
 	Twins         int `json:"twins"`     // folders that were copied and went on twice
 	Rehomed       int `json:"rehomed"`   // entries that got another name
 	Sealed        int `json:"sealed"`    // holes that an operator gave up
+	Edits         int `json:"edits"`     // captures that write into entities
+	Decisions     int `json:"decisions"` // of operators, about conflicts
+	Writes        int `json:"writes"`    // into registers, that came to stand in the ledger
+	Conflicts     int `json:"conflicts"` // that were open when all was calm
 }
 
 // Add adds another run's counts.

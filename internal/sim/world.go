@@ -27,19 +27,22 @@ import (
 // world is one run. Its driver goroutine does one step after the other; only
 // what is said to be guarded is touched by others.
 type world struct {
-	cfg     Config
-	log     *slog.Logger
-	forms   forms
-	dice    dice // the driver's
-	start   time.Time
-	hub     *hub
-	alerts  *stream
-	records *stream
-	devices []*device
-	hostile *hostile
-	all     atomic.Pointer[[]*device] // the devices, for others than the driver
-	sealed  map[dot.Chain]lane.Set    // what operators ever gave up
-	over    atomic.Bool               // what is still under way does nothing any more
+	cfg       Config
+	log       *slog.Logger
+	forms     forms
+	domain    domain
+	oracle    *oracle
+	collected bool // the hub has forgotten what went away
+	dice      dice // the driver's
+	start     time.Time
+	hub       *hub
+	alerts    *stream
+	records   *stream
+	devices   []*device
+	hostile   *hostile
+	all       atomic.Pointer[[]*device] // the devices, for others than the driver
+	sealed    map[dot.Chain]lane.Set    // what operators ever gave up
+	over      atomic.Bool               // what is still under way does nothing any more
 
 	mu         sync.Mutex // guards what follows
 	violations []string
@@ -121,6 +124,10 @@ var warm = sync.OnceFunc(func() {
 // run is a run's whole life.
 func (w *world) run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, w.close()) }()
+	if w.domain, err = newDomain(); err != nil {
+		return err
+	}
+	w.oracle = newOracle()
 	if w.forms, err = newForms(); err != nil {
 		return err
 	}
