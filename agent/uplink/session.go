@@ -99,6 +99,7 @@ func (s *session) run(ctx context.Context, once bool) error {
 			}
 			continue // the hub hears of the new life before anything of it is sent
 		}
+		s.heed()
 		more, err := s.fill(ctx)
 		if err != nil {
 			return err
@@ -319,6 +320,19 @@ func (s *session) published(o outcome) {
 	}
 	f.taken = time.Now()
 	s.tell()
+}
+
+// heed notes how publishes ended while the session was busy: an alert that failed
+// is due again before any record.
+func (s *session) heed() {
+	for {
+		select {
+		case o := <-s.outcomes:
+			s.published(o)
+		default:
+			return
+		}
+	}
 }
 
 func (s *session) drop(f *frame) {

@@ -256,7 +256,6 @@ func (h *hub) collect(ctx context.Context) error {
 	if l == nil || h.w.quietFeeds() {
 		return nil
 	}
-	h.w.collected = true
 	if _, err := l.ledger.CollectFeeds(ctx, h.clock.now().Add(-time.Minute).UnixMilli()); err != nil && l.ledger.alive() {
 		return fmt.Errorf("collect feeds: %w", err)
 	}

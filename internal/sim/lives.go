@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"otor/agent/store"
@@ -199,17 +200,18 @@ func (w *world) checkFacts(ledger map[dot.Dot]hubstore.Entry) {
 	}
 	held := w.held()
 	for f, all := range forms {
-		n := 0
+		var names []string
 		for _, e := range all {
 			if takesEffect(e.Judgement) {
-				n++
+				names = append(names, fmt.Sprintf("%s %s %s", e.Dot, e.Judgement.Verdict, e.Judgement.Code))
 			}
 			if e.Raw.PrivateHash != all[0].Raw.PrivateHash {
 				w.violate("%s and %s say that they are one fact, and are not", e.Dot, all[0].Dot)
 			}
 		}
-		if n > 1 {
-			w.violate("I2: what was captured as %s took effect %d times", f.Dot, n)
+		if len(names) > 1 {
+			slices.Sort(names)
+			w.violate("I2: what was captured as %s took effect as %s", f.Dot, strings.Join(names, " and as "))
 		}
 	}
 	for f, s := range held {

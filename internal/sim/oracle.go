@@ -360,8 +360,8 @@ func (w *world) checkScopes(ctx context.Context, l *ledger, rows map[entry.Ref]h
 }
 
 // overlay says which writes a device still shows over what the hub has; "" when there
-// are none. Where feeds forget within a minute a device may miss that an entity left
-// that it never held: what it wrote there it then goes on showing.
+// are none. Of an entity that the device does not hold nobody asks: where it left a
+// scope before that was loaded anew, no mark says so (docs/reliability.md).
 func (w *world) overlay(ctx context.Context, d *device) string {
 	own, err := d.proc.store.Overlay(ctx)
 	if err != nil {
@@ -372,7 +372,7 @@ func (w *world) overlay(ctx context.Context, d *device) string {
 		if err != nil {
 			return err.Error()
 		}
-		if shown.InBase || !w.collected {
+		if shown.InBase {
 			return fmt.Sprintf("%d writes over the base, one of them %s in %s", len(own), o.Dot, o.Ref)
 		}
 	}

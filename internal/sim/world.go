@@ -27,22 +27,21 @@ import (
 // world is one run. Its driver goroutine does one step after the other; only
 // what is said to be guarded is touched by others.
 type world struct {
-	cfg       Config
-	log       *slog.Logger
-	forms     forms
-	domain    domain
-	oracle    *oracle
-	collected bool // the hub has forgotten what went away
-	dice      dice // the driver's
-	start     time.Time
-	hub       *hub
-	alerts    *stream
-	records   *stream
-	devices   []*device
-	hostile   *hostile
-	all       atomic.Pointer[[]*device] // the devices, for others than the driver
-	sealed    map[dot.Chain]lane.Set    // what operators ever gave up
-	over      atomic.Bool               // what is still under way does nothing any more
+	cfg     Config
+	log     *slog.Logger
+	forms   forms
+	domain  domain
+	oracle  *oracle
+	dice    dice // the driver's
+	start   time.Time
+	hub     *hub
+	alerts  *stream
+	records *stream
+	devices []*device
+	hostile *hostile
+	all     atomic.Pointer[[]*device] // the devices, for others than the driver
+	sealed  map[dot.Chain]lane.Set    // what operators ever gave up
+	over    atomic.Bool               // what is still under way does nothing any more
 
 	mu         sync.Mutex // guards what follows
 	violations []string
