@@ -89,8 +89,12 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 	}
 	var sides []dot.Dot
 	for _, v := range shown.Values {
-		sides = append(sides, v.Dots[0])
-		err := o.because(v.Dots[0], store.Judgement{
+		side, err := o.named(v)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, side)
+		err = o.because(side, store.Judgement{
 			Verdict: store.Conflict, Code: "conflict",
 			Words: fmt.Sprintf("%s of %s has another value by somebody who did not know of this one; a person decides", shown.Name, h.row.Ref),
 		})
@@ -98,6 +102,7 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 			return err
 		}
 	}
+	slices.SortFunc(sides, dot.Dot.Compare)
 	if known && it.State == store.Open && slices.Equal(it.Entries, sides) {
 		return nil
 	}
@@ -121,7 +126,11 @@ func (o *Round) evidence(shown merge.Shown, asked *Asked) (json.RawMessage, erro
 	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots, Asked: asked}
 	for _, v := range shown.Values {
 		side := Side{Dot: v.Dots[0], Value: v.Get()}
-		if x, ok, err := o.entry(v.Dots[0]); err != nil {
+		named, err := o.named(v)
+		if err != nil {
+			return nil, err
+		}
+		if x, ok, err := o.entry(named); err != nil {
 			return nil, err
 		} else if ok {
 			side.Form, side.Actor, side.Via = x.Form, x.Actor, string(x.Via)
@@ -147,6 +156,38 @@ func (o *Round) answered(h *held, name string) error {
 	}
 	_, err = o.tx.PutItem(it)
 	return err
+}
+
+// named is the name in the ledger of the fact that wrote a value: the form of it that
+// took effect. Where it was re-homed, its first name may be another fact's by now.
+func (o *Round) named(v merge.Value) (dot.Dot, error) {
+	if len(v.Dots) == 1 {
+		return v.Dots[0], nil
+	}
+	for _, d := range v.Dots {
+		forms, err := o.tx.Forms(d.Chain, lane.Run(d.Seq, d.Seq))
+		if err != nil {
+			return d, err
+		}
+		for _, f := range forms {
+			if slices.Contains(v.Dots, f.Now) {
+				return f.Now, nil
+			}
+		}
+	}
+	return v.Dots[0], nil
+}
+
+// writer is the name in the ledger of what wrote the value that goes by d.
+func (o *Round) writer(h *held, d dot.Dot) (dot.Dot, error) {
+	for _, name := range h.state.Registers() {
+		for _, v := range h.state.Values(name) {
+			if v.Dots[0] == d {
+				return o.named(v)
+			}
+		}
+	}
+	return d, nil
 }
 
 // entry reads an entry of the ledger, without what it touches.

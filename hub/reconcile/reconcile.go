@@ -288,6 +288,10 @@ func (o *Round) beside(e *store.Entry, h *held, c merge.Change) error {
 		return nil
 	}
 	for _, d := range h.state.Beside(c) {
+		d, err := o.writer(h, d)
+		if err != nil {
+			return err
+		}
 		other, ok, err := o.entry(d)
 		if err != nil {
 			return err

@@ -226,10 +226,7 @@ func (w *world) checkFact(f entry.Was, s saved, forms []hubstore.Entry) {
 		}
 		j := e.Judgement
 		late := j.Code == "late" && (w.gaveUp(e.Dot) || w.gaveUp(f.Dot))
-		// A conflict is told to the name that a side's fact had first, which may be
-		// another fact's by now: see docs/reliability.md.
-		misled := !w.isPlain(e.Dot.Device) && (j.Verdict == hubstore.Conflict || j.Verdict == hubstore.Merged)
-		if !late && !misled && !s.expect.meets(j) {
+		if !late && !s.expect.meets(j) {
 			w.violate("%s was judged %s %s (%s), expected %s %s", e.Dot, j.Verdict, j.Code, j.Words, s.expect.verdict, s.expect.code)
 		}
 		return
