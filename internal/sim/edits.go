@@ -17,6 +17,7 @@ import (
 type draft struct {
 	ref   entry.Ref
 	state []byte
+	away  bool // the device does not hold it
 }
 
 // maxDrafts bounds what is open on one screen.
@@ -40,7 +41,7 @@ func (d *device) look() error {
 	if err != nil {
 		return err
 	}
-	d.drafts = append(d.drafts, draft{ref, shown.State.Encode()})
+	d.drafts = append(d.drafts, draft{ref, shown.State.Encode(), !shown.InBase})
 	return nil
 }
 
@@ -74,6 +75,9 @@ func (d *device) write(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
 	d.w.oracle.saw[out.Dot] = sight{page.ref: state}
+	if page.away {
+		d.w.oracle.away[out.Dot] = true
+	}
 	d.acknowledge(saved{dot: out.Dot, hash: out.Hash, fact: entry.Was{Dot: out.Dot, Hash: out.Hash}, expect: expectation{entity: true}})
 	d.w.did(d.name, func(w *Work) { w.Edits++ }, "%s about %s", name, page.ref)
 	d.keepTails()

@@ -23,13 +23,17 @@ type sight map[entry.Ref]*merge.State
 // and knows nothing of contexts.
 type oracle struct {
 	saw map[dot.Dot]sight
+	// away are those who wrote about what their device did not hold. They count as
+	// knowing what the device itself wrote there before, though it is not displayed
+	// any more: a context names one's own entries up to the last one displayed.
+	away map[dot.Dot]bool
 	// own are the hub's entries, also those that a rollback lost for good: somebody
 	// may have had them in view.
 	own map[dot.Dot][]merge.Touch
 }
 
 func newOracle() *oracle {
-	return &oracle{saw: make(map[dot.Dot]sight), own: make(map[dot.Dot][]merge.Touch)}
+	return &oracle{saw: make(map[dot.Dot]sight), away: make(map[dot.Dot]bool), own: make(map[dot.Dot][]merge.Touch)}
 }
 
 // place is a register of an entity.
@@ -117,6 +121,12 @@ func (a *account) replaced(p place, d dot.Dot) map[dot.Dot]bool {
 	}
 	for _, v := range seen.Values(p.register) {
 		for _, x := range v.Dots {
+			out[x] = true
+			maps.Copy(out, a.replaced(p, x))
+		}
+	}
+	for x := range a.writes[p] {
+		if a.o.away[d] && x.Chain == d.Chain && x.Seq < d.Seq && seen.Seen.Covers(x) {
 			out[x] = true
 			maps.Copy(out, a.replaced(p, x))
 		}
