@@ -47,7 +47,8 @@ type device struct {
 	perhaps  *saved                         // captured while it crashed
 	received map[dot.Chain]store.ChainState // at the last step
 	captures int
-	drafts   []draft // what stands on its screen
+	drafts   []draft   // what stands on its screen
+	last     entry.Ref // what was written about last
 }
 
 // saved is an entry as it was captured.

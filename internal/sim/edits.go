@@ -37,6 +37,9 @@ func (d *device) look() error {
 		return nil
 	}
 	ref := someEntity(d.dice)
+	if d.last != (entry.Ref{}) && d.dice.is(0.4) { // one thing leads to another
+		ref = d.last
+	}
 	shown, err := d.proc.store.Shown(ref)
 	if err != nil {
 		return err
@@ -75,6 +78,7 @@ func (d *device) write(ctx context.Context) error {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}
 	d.w.oracle.saw[out.Dot] = sight{page.ref: state}
+	d.last = page.ref
 	if page.away {
 		d.w.oracle.away[out.Dot] = true
 	}
@@ -106,7 +110,7 @@ func answers(d dice, ref entry.Ref, view merge.View) (name string, fields map[st
 	}
 	name = "edit"
 	may := []string{"area", "name", "phone", "last", "first", "tags", "method", "head", "stock"}
-	if d.is(0.25) {
+	if d.is(0.35) {
 		name, may = "urge", []string{"phone", "last", "name", "stock"}
 	}
 	fields = make(map[string]any)

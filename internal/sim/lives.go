@@ -85,7 +85,7 @@ func (d *device) remark(of string) {
 // putFolderBack puts an older image in place of a device's folder. What was
 // captured since is lost where nobody else has it.
 func (w *world) putFolderBack(_ context.Context, d *device) error {
-	if d.older == nil {
+	if d.older == nil || w.oneFolder() {
 		return nil
 	}
 	dir := filepath.Join(w.cfg.Dir, fmt.Sprintf("%s-back-%d", d.name, d.starts))
@@ -101,9 +101,13 @@ func (w *world) putFolderBack(_ context.Context, d *device) error {
 	return nil
 }
 
+// oneFolder says that folders stay what they are: where one device has two nobody
+// knows who had seen what, and that is what these controls are about.
+func (w *world) oneFolder() bool { return w.cfg.Control == Absorb || w.cfg.Control == Ignore }
+
 // copyFolder copies a device's folder to another machine, where it goes on as well.
 func (w *world) copyFolder(ctx context.Context, d *device) error {
-	if d.proc == nil || len(w.devices) >= mostFolders {
+	if d.proc == nil || len(w.devices) >= mostFolders || w.oneFolder() {
 		return nil
 	}
 	name := fmt.Sprintf("%s copy %d", d.id, len(w.devices))

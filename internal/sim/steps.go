@@ -43,7 +43,7 @@ func (w *world) step(ctx context.Context) error {
 		{3, func() error { return w.hub.regrant(ctx, d.id) }},
 		{1, func() error { return w.hub.collect(ctx) }},
 		{10, d.look},
-		{16, func() error { return d.write(ctx) }},
+		{24, func() error { return d.write(ctx) }},
 		{5, func() error { return w.hub.open(ctx) }},
 		{4, func() error { return w.hub.decide(ctx) }},
 		{2, func() error { return d.keepImage(ctx) }},
