@@ -13,6 +13,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/feed"
+	"otor/internal/form"
 	"otor/internal/merge"
 )
 
@@ -422,8 +423,9 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 
 // arrives takes one entry in.
 func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State) error {
-	if e.Judgement.Verdict == hubstore.Held || e.Dot.Device == hostileName {
-		return nil
+	j := e.Judgement
+	if j.Verdict == hubstore.Held || e.Dot.Device == hostileName || j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown) {
+		return nil // what waits for its form is not disposed of
 	}
 	pub, err := entry.DecodePublic(e.Raw.Public)
 	if err != nil {
