@@ -45,6 +45,32 @@ func (d *Device) prefill(f *form.Form, st *web.Start) error {
 	return nil
 }
 
+// prefillNamed answers the questions that ask for an entity which the record's
+// own entity names: of a person, the household.
+func (d *Device) prefillNamed(f *form.Form, st *web.Start) error {
+	if st.Entity == "" || d.cfg.Pack == nil {
+		return nil
+	}
+	state, ok, err := d.known(entry.Ref{Type: f.Entity, ID: st.Entity})
+	if err != nil || !ok {
+		return err
+	}
+	e, _ := d.cfg.Pack.Entity(f.Entity)
+	view := state.View(d.typeOf(f.Entity))
+	for _, x := range f.Fields {
+		if x.Entity == "" || x.Many || x.Kind != form.Text || st.Fields[x.Name] != nil {
+			continue
+		}
+		for _, p := range e.Fields {
+			if v, known := view.Field(p.Name); p.Ref == x.Entity && known && v != nil && v != "" {
+				st.Fields[x.Name] = v
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // Known answers the questions of one level, and of the groups in it, by what an
 // entity shows. Answers that are there already stay.
 func Known(f *form.Form, fields []form.Field, view merge.View, into map[string]any) {

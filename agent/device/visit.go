@@ -61,6 +61,9 @@ func (d *Device) Start(ctx context.Context, q web.StartQuery) (web.Start, error)
 		if err := d.prefill(f, &st); err != nil {
 			return st, err
 		}
+		if err := d.prefillNamed(f, &st); err != nil {
+			return st, err
+		}
 	}
 	if slices.ContainsFunc(f.Fields, func(x form.Field) bool { return x.Kind == form.Geopoint }) {
 		if st.Places, err = d.places(ctx, q.Lang); err != nil {

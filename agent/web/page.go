@@ -74,9 +74,8 @@ var homePage = webui.NewTemplate(files, "home.html", "parts.html")
 func (s *site) home(w http.ResponseWriter, r *http.Request) {
 	now := s.Clock()
 	v := homeView{Frame: webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, now)}
-	langs := v.Switch
 	s.around(&v.Frame)
-	v.Home, v.Switch = "", langs
+	v.Home = ""
 	words := v.Words
 	st, err := s.Device.Status(r.Context())
 	var rows []EntryRow

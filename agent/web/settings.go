@@ -76,7 +76,6 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request) { s.showSettings
 
 func (s *site) showSettings(w http.ResponseWriter, r *http.Request, wrong *Refusal) {
 	v := settingsView{Frame: s.frame(r, "nav.settings"), Wrong: wrong}
-	v.Switch = webui.NewFrame(r, texts(), s.assets, "home.css", s.DefaultLang, s.Clock()).Switch
 	words, now := v.Words, s.Clock()
 	st, err := s.Device.Status(r.Context())
 	if err != nil {

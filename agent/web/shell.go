@@ -22,7 +22,7 @@ func (s *site) frame(r *http.Request, heading string) webui.Frame {
 // around adds the ways to the start page and to the call for help. The switch of
 // languages stands on the start page and among the settings.
 func (s *site) around(f *webui.Frame) {
-	f.Home, f.Switch = f.Words.T("nav.home"), nil
+	f.Home, f.Switch = f.Words.T("nav.home"), false
 	if s.hasAlarm() {
 		f.Alarm, f.AlarmURL = f.Words.T("nav.alarm"), "/sos"
 	}
@@ -45,6 +45,7 @@ func (s *site) refusePage(w http.ResponseWriter, r *http.Request, err error) {
 		status = http.StatusInternalServerError
 	}
 	f := s.frame(r, "page.refused")
+	f.Events = "" // it would be refused again
 	webui.Render(w, refusedPage, status, struct {
 		webui.Frame
 		Refusal *Refusal

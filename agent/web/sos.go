@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"otor/internal/dot"
@@ -248,7 +249,11 @@ func (t *teller) choice(f *form.Form, question, value string) string {
 			if x.Name != question || c.Name != value {
 				continue
 			}
-			if w := t.pack.ValueLabel(f.Entity, x.SaveTo, value, t.Lang); w != "" {
+			_, property, split := strings.Cut(x.SaveTo, "#")
+			if !split {
+				property = x.SaveTo
+			}
+			if w := t.pack.ValueLabel(f.Entity, property, value, t.Lang); w != "" {
 				return w
 			}
 			return t.in(c.Label)
@@ -269,6 +274,9 @@ func (t *teller) radio(c Raised, what, at string) []string {
 	return append(out, t.placeWords(*c.Place))
 }
 
+// atStop is within how many metres something counts as being at a stop.
+const atStop = 250
+
 // placeWords says where and when something was: near which stop of the route,
 // and in degrees.
 func (t *teller) placeWords(p SeenAt) string {
@@ -284,6 +292,9 @@ func (t *teller) placeWords(p SeenAt) string {
 	}
 	if near == "" || best > 50_000 {
 		return t.T("place.plain", "where", deg, "ago", ago)
+	}
+	if best < atStop {
+		return t.T("place.at", "stop", near, "where", deg, "ago", ago)
 	}
 	return t.T("place.near", "stop", near, "km", t.Decimal(best/1000, 1), "where", deg, "ago", ago)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -133,6 +134,15 @@ type visitView struct {
 	Drafts []Draft // unfinished ones of this form about this entity
 	Draft  *Draft  // the one to go on with
 	Lang   string
+	Onward *onward // where to go once it is saved; nil: the start page
+	Who    string  // in whose name it is saved, and about whom
+	Nobody bool    // nobody was chosen
+}
+
+// onward leads back to what a form was about.
+type onward struct {
+	URL  string `json:"url"`
+	Name string `json:"name"`
 }
 
 // visit shows a form, one question at a time.
@@ -167,7 +177,47 @@ func (s *site) visit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Texts = visitTexts(v.Words)
+	s.visitAround(r, &v)
 	webui.Render(w, visitPage, http.StatusOK, v, s.Log)
+}
+
+// visitAround says in whose name a form is filled in, about whom, and where to go
+// once it is saved.
+func (s *site) visitAround(r *http.Request, v *visitView) {
+	t, err := s.tell(r, v.Words)
+	if err != nil {
+		return
+	}
+	about := ""
+	if vis := t.pages().Visited; vis != nil && v.Start.Entity != "" {
+		if th, ok := t.visitedOf(vis, v.Start.Entity); ok {
+			v.Onward = &onward{"/household/" + url.PathEscape(th.ID), t.name(th.Type, th.ID)}
+			about = s.called(t, vis, v.Start.Entity)
+		}
+	}
+	if r := t.pages().Route; r != nil && v.Onward == nil {
+		if _, ok := t.book.Thing(r.Type, v.Start.Entity); ok {
+			v.Onward = &onward{"/route", v.Words.T("nav.route")}
+			about = t.name(r.Type, v.Start.Entity)
+		}
+	}
+	if d := t.pages().Depots; d != nil && v.Onward == nil {
+		if _, ok := t.book.Thing(d.Type, v.Start.Entity); ok {
+			about = t.name(d.Type, v.Start.Entity)
+			v.Onward = &onward{"/station/" + url.PathEscape(v.Start.Entity), about}
+		}
+	}
+	if u := t.pages().Users; u != nil && s.Prefs != nil {
+		user := s.whoUses()
+		v.Nobody = user == ""
+		v.Who = t.T("visit_who.user", "who", t.name(u.Type, user))
+		if v.Nobody {
+			v.Who = t.T("visit_who.nobody")
+		}
+	}
+	if about != "" {
+		v.Who = strings.TrimSuffix(about+" · "+v.Who, " · ")
+	}
 }
 
 func (s *site) refuseVisit(w http.ResponseWriter, v visitView, refusal *Refusal) {

@@ -19,9 +19,10 @@ type Frame struct {
 	Words               *Words
 	Title, Heading      string
 	Style, Script, Icon string
-	Events              string // address of the page's [Stream]
-	Back                string // where the language switch goes back to
-	Switch              []Choice
+	Events              string   // address of the page's [Stream]
+	Back                string   // where the language switch goes back to
+	Choices             []Choice // of the language switch
+	Switch              bool     // it stands in the header; else where the page puts {{template "langs" .}}
 	Now                 time.Time
 	AsOf                string // Now as a time of day, for people
 	// Home is what the way to the start page is called; "": no such way is shown.
@@ -42,10 +43,10 @@ func NewFrame(r *http.Request, texts *Catalogues, a *Assets, style, defaultLang 
 	w := texts.Pick(r, defaultLang)
 	f := Frame{
 		Words: w, Style: a.URL(style), Script: a.URL("live.js"), Icon: a.URL("icon.svg"),
-		Events: "/api/v1/events", Back: LocalPath(r.URL.RequestURI()), Now: now, AsOf: now.Format("15:04:05"),
+		Switch: true, Events: "/api/v1/events", Back: LocalPath(r.URL.RequestURI()), Now: now, AsOf: now.Format("15:04:05"),
 	}
 	for _, l := range langs {
-		f.Switch = append(f.Switch, Choice{Lang: l, Short: shorts[l], Name: texts.Words(l).T("lang.name"), On: l == w.Lang})
+		f.Choices = append(f.Choices, Choice{Lang: l, Short: shorts[l], Name: texts.Words(l).T("lang.name"), On: l == w.Lang})
 	}
 	return f
 }

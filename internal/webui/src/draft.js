@@ -29,7 +29,7 @@ export class Draft {
 	}
 
 	async write() {
-		if (this.busy || !this.dirty || this.ended) {
+		if (this.busy || !this.dirty || this.ended || this.held) {
 			return;
 		}
 		this.busy = true;
@@ -55,6 +55,21 @@ export class Draft {
 			this.write();
 		}
 		this.waiters.splice(0).forEach((f) => f());
+	}
+
+	// hold lets no further write begin, and waits for the one that is on its way: a
+	// form that is being submitted is not written as a draft beside it.
+	async hold() {
+		this.held = true;
+		if (this.busy) {
+			await new Promise((done) => this.waiters.push(done));
+		}
+	}
+
+	// release goes on writing.
+	release() {
+		this.held = false;
+		this.write();
 	}
 
 	// stop ends the writing, once what is on its way has arrived.

@@ -292,3 +292,26 @@ func (b *Browser) Forget() {
 		b.t.Fatalf("browser: %v", err)
 	}
 }
+
+// Press presses keys, as "\t" for Tab, "\r" for Enter, " " for the space bar.
+func (b *Browser) Press(keys string) {
+	b.t.Helper()
+	b.Do(chromedp.KeyEvent(keys))
+}
+
+// TabTo presses Tab until the element that the CSS selector finds has the focus,
+// and fails when it cannot be reached so.
+func (b *Browser) TabTo(selector string) {
+	b.t.Helper()
+	const most = 250
+	at := "!!document.activeElement?.matches(" + quote(selector) + ")"
+	for range most {
+		if Eval[bool](b, at) {
+			return
+		}
+		b.Press("\t")
+	}
+	b.t.Fatalf("%s cannot be reached by the keyboard", selector)
+}
+
+func quote(s string) string { q, _ := json.Marshal(s); return string(q) } // a string

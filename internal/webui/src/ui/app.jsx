@@ -12,7 +12,7 @@ export function App({ given, words }) {
 	const [picked, pick] = useState(given.draft ?? (given.drafts?.length ? undefined : null));
 	const [done, setDone] = useState(null);
 	if (done) {
-		return <Done done={done} words={words} title={given.start.title} />;
+		return <Done done={done} words={words} title={given.start.title} back={given.back} />;
 	}
 	if (picked === undefined) {
 		const drop = async (draft) => {

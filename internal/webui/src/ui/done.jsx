@@ -1,12 +1,13 @@
 // "Saved" is said only after the agent said so.
-export function Done({ done, words, title }) {
+export function Done({ done, words, title, back }) {
 	return (
 		<section class="card done" role="status">
 			<p class="chip ok"><Tick /><strong>{words.t('done.saved')}</strong></p>
 			<p>{title}</p>
 			<p class="soft">{words.t('done.as', { dot: done.dot })}</p>
 			{(done.warnings ?? []).map((w) => <p class="warn">{w.what}</p>)}
-			<a class="button big" href="/">{words.t('home')}</a>
+			{back && <a class="button big" id="onward" href={back.url}>{words.t('onward', { name: back.name })}</a>}
+			<a class={back ? 'button plain big' : 'button big'} href="/">{words.t('home')}</a>
 		</section>
 	);
 }

@@ -43,6 +43,7 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 		}
 		setBusy(true);
 		try {
+			await keeper.hold();
 			const res = await submit({
 				form: given.start.form, version: given.start.version, entity: given.start.entity, corrects: given.start.corrects ?? '',
 				user: form.user, draft: keeper.id, sources: form.sources, context: form.context, xml: await xmlOf(form.root),
@@ -50,6 +51,7 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 			await keeper.stop();
 			onDone(res);
 		} catch (e) {
+			keeper.release();
 			const where = whereIs(steps, e.which);
 			if (where >= 0) {
 				go(where);
