@@ -37,16 +37,16 @@ func (s *site) teamRoutes(mux *http.ServeMux) {
 func (s *site) buttons(r *http.Request, w *webui.Words) (main, more []button) {
 	if t, err := s.tell(r, w); err == nil {
 		if t.pages().Visited != nil {
-			main = append(main, button{ID: "households", URL: "/households", Text: w.T("nav.households"), Shape: "ger"})
+			main = append(main, button{ID: "households", URL: "/households", Text: w.T("nav.households"), Tall: w.Tall("nav.households"), Shape: "ger"})
 		}
 		if t.pages().Route != nil {
-			main = append(main, button{ID: "route", URL: "/route", Text: w.T("nav.route"), Shape: "route"})
+			main = append(main, button{ID: "route", URL: "/route", Text: w.T("nav.route"), Tall: w.Tall("nav.route"), Shape: "route"})
 		}
 		if t.pages().Notices != nil {
-			main = append(main, button{ID: "bulletins", URL: "/bulletins", Text: w.T("nav.bulletins"), Shape: "horn", Count: t.unreadCount()})
+			main = append(main, button{ID: "bulletins", URL: "/bulletins", Text: w.T("nav.bulletins"), Tall: w.Tall("nav.bulletins"), Shape: "horn", Count: t.unreadCount()})
 		}
 		if t.pages().Depots != nil {
-			main = append(main, button{ID: "stations", URL: "/stations", Text: w.T("nav.stations"), Shape: "station"})
+			main = append(main, button{ID: "stations", URL: "/stations", Text: w.T("nav.stations"), Tall: w.Tall("nav.stations"), Shape: "station"})
 		}
 	}
 	more = append(more, button{ID: "records", URL: "/records", Text: w.T("nav.lists"), Shape: "list"})

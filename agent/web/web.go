@@ -303,10 +303,11 @@ func New(cfg Config) http.Handler {
 	}
 	s := &site{
 		Config: cfg,
-		assets: webui.NewAssets().Add("home.css", webui.Base(), webui.Part(files, "home.css")).Add("sos.js", webui.Part(files, "sos.js")),
+		assets: webui.NewAssets().Add("sos.js", webui.Part(files, "sos.js")),
 		stream: &webui.Stream{Listen: cfg.Device.Changes, Log: cfg.Log},
 		pages:  &webui.Refuser{Texts: texts(), DefaultLang: cfg.DefaultLang},
 	}
+	s.assets.Add("home.css", webui.Base(), webui.Part(files, "home.css"), s.assets.AddMongolian())
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.home)
 	s.teamRoutes(mux)

@@ -59,6 +59,7 @@ func LoadCatalogues(from ...fs.FS) (*Catalogues, error) {
 		}
 		c.byLang[lang] = w
 	}
+	errs = append(errs, c.readTall(from)...)
 	if err := errors.Join(append(errs, c.compare())...); err != nil {
 		return nil, err
 	}
@@ -76,6 +77,30 @@ func MustLoadCatalogues(from ...fs.FS) *Catalogues {
 
 // Shared holds this package's own strings only.
 var Shared = sync.OnceValue(func() *Catalogues { return MustLoadCatalogues() })
+
+// tallOf is the language whose labels stand in a second script as well, and tall
+// the catalogue with these. It says some keys only.
+const (
+	tallOf = "mn"
+	tall   = "mn-Mong"
+)
+
+// readTall reads the labels in the second script, where there are some.
+func (c *Catalogues) readTall(from []fs.FS) (errs []error) {
+	w := &Words{Lang: tall, texts: make(map[string]text)}
+	for _, f := range from {
+		if err := w.read(f, "text/"+tall+".toml"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	for key := range w.texts {
+		if !c.byLang[tallOf].Has(key) {
+			errs = append(errs, fmt.Errorf("catalogue %s: %q stands in no other catalogue", tall, key))
+		}
+	}
+	c.byLang[tallOf].tall = w.texts
+	return errs
+}
 
 func (w *Words) read(from fs.FS, name string) error {
 	b, err := fs.ReadFile(from, name)

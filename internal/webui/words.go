@@ -20,6 +20,7 @@ type Words struct {
 
 	tag     language.Tag
 	texts   map[string]text
+	tall    map[string]text // labels in the language's other script
 	printer *message.Printer
 }
 
@@ -50,6 +51,10 @@ func (w *Words) T(key string, args ...any) string {
 // Raw returns the wording of key with its {slots} as they are, for a program
 // that fills them on the page. Of a plural it is the general form.
 func (w *Words) Raw(key string) string { return w.texts[key].other }
+
+// Tall returns the label of key in the language's traditional script, to be set
+// downwards; "" when there is none.
+func (w *Words) Tall(key string) string { return w.tall[key].other }
 
 // Has reports whether key stands in the catalogue.
 func (w *Words) Has(key string) bool { _, ok := w.texts[key]; return ok }
