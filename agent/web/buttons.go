@@ -25,6 +25,7 @@ func (s *site) teamRoutes(mux *http.ServeMux) {
 	}
 	mux.HandleFunc("GET /household/{id}", s.household)
 	mux.HandleFunc("GET /route", s.route)
+	mux.HandleFunc("GET /due", s.agenda)
 	mux.HandleFunc("GET /bulletins", s.bulletins)
 	mux.HandleFunc("GET /bulletin/{id}", s.bulletin)
 	mux.HandleFunc("POST /bulletin/{id}", s.heard)
@@ -37,10 +38,11 @@ func (s *site) teamRoutes(mux *http.ServeMux) {
 func (s *site) buttons(r *http.Request, w *webui.Words) (main, more []button) {
 	if t, err := s.tell(r, w); err == nil {
 		if t.pages().Visited != nil {
+			main = append(main, button{ID: "visit", URL: "/due", Text: w.T("nav.visit"), Tall: w.Tall("nav.visit"), Shape: "check", Count: t.dueCount()})
 			main = append(main, button{ID: "households", URL: "/households", Text: w.T("nav.households"), Tall: w.Tall("nav.households"), Shape: "ger"})
 		}
 		if t.pages().Route != nil {
-			main = append(main, button{ID: "route", URL: "/route", Text: w.T("nav.route"), Tall: w.Tall("nav.route"), Shape: "route"})
+			more = append(more, button{ID: "route", URL: "/route", Text: w.T("nav.route"), Shape: "route"})
 		}
 		if t.pages().Notices != nil {
 			main = append(main, button{ID: "bulletins", URL: "/bulletins", Text: w.T("nav.bulletins"), Tall: w.Tall("nav.bulletins"), Shape: "horn", Count: t.unreadCount()})

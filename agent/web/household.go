@@ -31,6 +31,7 @@ type householdView struct {
 	Balance *balanceView
 	Parts   []partView
 	Drafts  []draftRow
+	Due     []dueRow
 	Last    string // who was here last
 	History []historyRow
 	Age     string
@@ -80,6 +81,7 @@ func (s *site) household(w http.ResponseWriter, r *http.Request) {
 	v.Main = s.card(t, thing, vis.Facts, vis.Forms)
 	v.Stop, v.Age = t.name(t.stopType(), thing.text(vis.Stop)), t.age(thing)
 	v.Balance = t.balance(thing)
+	v.Due = t.dueFor(thing.ID)
 	for _, p := range vis.Parts {
 		if pv := s.part(t, p, thing.ID); len(pv.Cards) > 0 {
 			v.Parts = append(v.Parts, pv)

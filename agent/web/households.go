@@ -120,7 +120,7 @@ func (s *site) byRoute(r *http.Request, t *teller, v *householdsView, ids []stri
 		}
 	}
 	rest := &stopOf{Name: t.T("households.elsewhere")}
-	latest := s.latest(r)
+	latest, due := s.latest(r), t.dueCounts()
 	vis := t.pages().Visited
 	for _, id := range ids {
 		thing, ok := t.book.Thing(vis.Type, id)
@@ -131,7 +131,7 @@ func (s *site) byRoute(r *http.Request, t *teller, v *householdsView, ids []stri
 		if st := at[thing.text(vis.Stop)]; st != nil {
 			to = st
 		}
-		to.Rows = append(to.Rows, s.householdRow(t, thing, latest))
+		to.Rows = append(to.Rows, s.householdRow(t, thing, latest, due[thing.ID]))
 		if v.Age == "" {
 			v.Age = t.age(thing)
 		}
@@ -155,10 +155,17 @@ func (s *site) byRoute(r *http.Request, t *teller, v *householdsView, ids []stri
 	}
 }
 
-func (s *site) householdRow(t *teller, thing Thing, latest map[string]EntryRow) householdRow {
+func (s *site) householdRow(t *teller, thing Thing, latest map[string]EntryRow, due []DueLine) householdRow {
 	row := householdRow{URL: "/household/" + thing.ID, Name: t.name(thing.Type, thing.ID), ID: thing.ID}
 	if e, ok := latest[thing.ID]; ok {
 		row.Last = t.T("households.last", "what", s.title(t.Words, e.Form), "at", t.Clock(t.now, e.DeviceTime))
+	}
+	if len(due) > 0 {
+		m := mark{"wait", "clock", t.T("due.n", "n", len(due))}
+		if slices.ContainsFunc(due, func(l DueLine) bool { return l.Days < 0 }) {
+			m.Tone, m.Shape = "danger", "danger"
+		}
+		row.Marks = append(row.Marks, m)
 	}
 	if m, ok := t.balanceMark(thing); ok {
 		row.Marks = append(row.Marks, m)

@@ -18,8 +18,8 @@ func TestTallLabels(t *testing.T) {
 		cfg.DefaultLang = lang
 		srv := httptest.NewServer(web.New(cfg))
 		t.Cleanup(srv.Close)
-		if _, body := page(t, reader(t, srv), srv.URL+"/"); strings.Contains(body, "ᠵᠠᠮ") != want {
-			t.Errorf("%s: the route in the traditional script: want %v", lang, want)
+		if _, body := page(t, reader(t, srv), srv.URL+"/"); strings.Contains(body, "ᠥᠷᠲᠡᠭᠡ") != want {
+			t.Errorf("%s: the stations in the traditional script: want %v", lang, want)
 		}
 	}
 	b := webuitest.Start(t)

@@ -127,16 +127,17 @@ const visitCSP = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-
 // visitView is what visit.html shows.
 type visitView struct {
 	webui.Frame
-	Code   string // address of the page's program
-	Look   string
-	Start  Start
-	Texts  map[string]string
-	Drafts []Draft // unfinished ones of this form about this entity
-	Draft  *Draft  // the one to go on with
-	Lang   string
-	Onward *onward // where to go once it is saved; nil: the start page
-	Who    string  // in whose name it is saved, and about whom
-	Nobody bool    // nobody was chosen
+	Code    string // address of the page's program
+	Look    string
+	Start   Start
+	Texts   map[string]string
+	Drafts  []Draft // unfinished ones of this form about this entity
+	Draft   *Draft  // the one to go on with
+	Lang    string
+	Onward  *onward  // where to go once it is saved; nil: the start page
+	Who     string   // in whose name it is saved, and about whom
+	Nobody  bool     // nobody was chosen
+	Already *warning // it was done already; nil: it was not
 }
 
 // onward leads back to what a form was about.
@@ -187,6 +188,9 @@ func (s *site) visitAround(r *http.Request, v *visitView) {
 	t, err := s.tell(r, v.Words)
 	if err != nil {
 		return
+	}
+	if v.Start.Corrects == "" && v.Start.Entity != "" {
+		v.Already = t.already(v.Start.Form, v.Start.Entity)
 	}
 	about := ""
 	if vis := t.pages().Visited; vis != nil && v.Start.Entity != "" {

@@ -25,6 +25,8 @@ var teamPages = []struct{ name, path string }{
 	{"received", "/records?list=received"},
 	{"returned", "/records?list=returned"},
 	{"settings", "/settings"},
+	{"due", "/due"},
+	{"already", "/visit/pension_auth?entity=P007"},
 	{"route", "/route"},
 	{"bulletins", "/bulletins"},
 	{"bulletin", "/bulletin/B-03"},

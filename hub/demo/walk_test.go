@@ -183,7 +183,10 @@ func (w walker) who() {
 func (w walker) pension() {
 	w.t.Helper()
 	w.Open(w.base + "/")
-	w.Follow("#go-households")
+	w.Follow("#go-visit")
+	w.says("Overdue since 2025-09-15", "H-NB-03")
+	w.fits("due")
+	w.Follow("#all-households")
 	w.write("#q", "P008")
 	w.Follow("#find")
 	w.says("1 household", "H-NB-03")
@@ -213,6 +216,11 @@ func (w walker) pension() {
 	w.fits("saved")
 	w.Follow("#onward")
 	w.says("Not due", "this phone")
+	// Whoever is about to do it a second time is told so before the work.
+	w.Open(w.base + "/household/H-NB-02")
+	w.Follow(`a[href="/visit/pension_auth?entity=P007"]`)
+	w.says("This was done already", " · D-101", "As of ")
+	w.fits("already")
 }
 
 // herd counts goats until the household has more than it may have.
