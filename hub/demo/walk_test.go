@@ -319,6 +319,7 @@ func TestKeyboard(t *testing.T) {
 		b.TabTo("#next")
 		b.Press("\r")
 		w.asked(question)
+		b.Await(`document.activeElement.tagName === "H2"`) // where each step begins
 		if question == "Duration" {
 			b.TabTo("#q")
 			b.Press("15")
@@ -327,6 +328,7 @@ func TestKeyboard(t *testing.T) {
 	b.TabTo("#next")
 	b.Press("\r")
 	w.says("Check before saving", "15")
+	b.Await(`document.activeElement.tagName === "H2"`)
 	enter("#save", `document.querySelector("#onward")`)
 	enter("#onward", `location.pathname === "/household/H-NB-03" && document.body.innerText.includes("this phone, Household visit")`)
 	// Help by keys alone: Escape takes a call back, and the way out has the focus.
