@@ -1,8 +1,11 @@
 package feed
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
@@ -42,8 +45,8 @@ func newUnpacker() *zstd.Decoder {
 }
 
 // Pack writes rows, in rising order of N and all above after, as they travel:
-// zstd of their number and of one column after the other, so that like stands
-// beside like. docs/protocol.md has the bytes.
+// zstd of their number and of one column after the other, bodies by what they are
+// of, so that like stands beside like. docs/protocol.md has the bytes.
 func Pack(after uint64, rows []Row) ([]byte, error) {
 	b := binary.AppendUvarint(nil, uint64(len(rows)))
 	for _, r := range rows {
@@ -72,10 +75,23 @@ func Pack(after uint64, rows []Row) ([]byte, error) {
 	for _, r := range rows {
 		b = append(b, r.Key...)
 	}
-	for _, r := range rows {
-		b = append(b, r.Body...)
+	for _, i := range alike(rows) {
+		b = append(b, rows[i].Body...)
 	}
 	return packer.EncodeAll(b, nil), nil
+}
+
+// alike lists rows in the order in which their bodies stand: by kind, then by key,
+// so that an entity's stands beside those of its type.
+func alike(rows []Row) []int {
+	order := make([]int, len(rows))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		return cmp.Or(cmp.Compare(rows[i].Kind, rows[j].Kind), strings.Compare(rows[i].Key, rows[j].Key))
+	})
+	return order
 }
 
 // Unpack reads what [Pack] wrote. Errors wrap [ErrInvalid].
@@ -118,7 +134,7 @@ func Unpack(after uint64, packed []byte) ([]Row, error) {
 		u.bad = u.bad || !utf8.Valid(key)
 		rows[i].Key = string(key)
 	}
-	for i := range rows {
+	for _, i := range alike(rows) {
 		rows[i].Body = u.take(bodies[i])
 	}
 	if u.bad || len(u.b) > 0 {

@@ -47,6 +47,17 @@ func sampleRows() []feed.Row {
 	}
 }
 
+// mixedRows are rows whose bodies stand in another order than they: herd, household,
+// household, verdict.
+func mixedRows() []feed.Row {
+	return []feed.Row{
+		{N: 1, Kind: feed.Entity, Key: "household/H-2", Rev: 5, Body: []byte("house 2")},
+		{N: 2, Kind: feed.Verdict, Key: "D-101/1/record/1", Body: []byte{0xa0}},
+		{N: 5, Kind: feed.Entity, Key: "herd/H-2-sheep", Rev: 4, Body: []byte("sheep")},
+		{N: 6, Kind: feed.Entity, Key: "household/H-1", Rev: 9, Body: []byte("house 1")},
+	}
+}
+
 func outcomes() []feed.Outcome {
 	return []feed.Outcome{
 		{Verdict: "quarantined", Code: "id_checksum", Words: "a digit of the resident number is mistyped", At: 1758157200000},
@@ -76,6 +87,8 @@ func vectors(t testing.TB) (out []vector) {
 	// what this version writes.
 	b, err = feed.Pack(7, sampleRows())
 	put("rows after 7", b, err)
+	b, err = feed.Pack(0, mixedRows())
+	put("rows after 0", b, err)
 	return out
 }
 
@@ -87,10 +100,13 @@ func TestVectors(t *testing.T) {
 	}
 	for _, v := range want {
 		b := golden.Unhex(t, v.Bytes)
-		if v.Name == "rows after 7" {
-			rows, err := feed.Unpack(7, b)
-			if err != nil || !sameRows(rows, sampleRows()) {
-				t.Errorf("%v %v", rows, err)
+		for name, want := range map[string][]feed.Row{"rows after 7": sampleRows(), "rows after 0": mixedRows()} {
+			if v.Name != name {
+				continue
+			}
+			rows, err := feed.Unpack(want[0].N-1, b)
+			if err != nil || !sameRows(rows, want) {
+				t.Errorf("%s: %v %v", name, rows, err)
 			}
 		}
 	}

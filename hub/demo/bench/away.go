@@ -15,9 +15,6 @@ import (
 	"otor/internal/gauge"
 )
 
-// seasonStep: in a season every third household is visited, and what is known of it changes.
-const seasonStep = 3
-
 // away measures P10: the first load of a scope, and what a device gets that was
 // away for a season.
 func (b *bench) away(ctx context.Context) (_ []gauge.Figure, err error) {
@@ -60,7 +57,8 @@ func (b *bench) away(ctx context.Context) (_ []gauge.Figure, err error) {
 	return []gauge.Figure{first, later}, err
 }
 
-// season changes entities as another device's records do that came in meanwhile.
+// season changes entities as another device's records do that came in meanwhile:
+// in a season every household is visited once.
 func (b *bench) season(ctx context.Context, p *pair, dir string) (err error) {
 	cfg, err := p.enrolled(ctx, "D-102", bannerScope, dir, b.pack, b.Log)
 	if err != nil {
@@ -75,7 +73,7 @@ func (b *bench) season(ctx context.Context, p *pair, dir string) (err error) {
 		return err
 	}
 	source := corpus.New(11, b.forms, 0, p.clock.now())
-	for i := 0; i < b.Households; i += seasonStep {
+	for i := range b.Households {
 		r := source.Next()
 		for r.Form.Entity != "household" {
 			r = source.Next()
