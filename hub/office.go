@@ -51,6 +51,11 @@ type office interface {
 	CheckPack(ctx context.Context, zip []byte) (server.PackLine, error)
 	PublishPack(ctx context.Context, zip []byte) (server.Published, error)
 	CheckLedger(ctx context.Context) (server.LedgerCheck, error)
+	Operators(ctx context.Context) ([]server.OperatorLine, error)
+	AddOperator(ctx context.Context, n server.NewOperator) (server.Linked, error)
+	DisableOperator(ctx context.Context, name string) error
+	EnableOperator(ctx context.Context, name string) (server.Linked, error)
+	ResetOperator(ctx context.Context, name string) (server.Linked, error)
 }
 
 var (

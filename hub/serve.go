@@ -18,7 +18,7 @@ func newServe(app *cli.App) *cobra.Command {
 	var horizon time.Duration
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the hub", Args: cli.NoArgs,
-		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nPrints the address that opens the pages in a browser on this machine.",
+		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nAs long as nobody can sign in to the pages, it prints a link for the first administrator, good once.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			for _, f := range [][2]string{{"--nats", natsURL}, {"--db", dsn}} {
 				if f[1] != "" {
@@ -37,7 +37,7 @@ func newServe(app *cli.App) *cobra.Command {
 				return cli.Misuse("--feed-horizon", "%s is too short: every device that was away for longer would load everything anew", "write it like 4320h, at least 24h", horizon)
 			}
 			cfg.FeedHorizon = horizon
-			cfg.Ready = func() { announce(app, s) }
+			cfg.Ready = func() { announce(cmd.Context(), app, s) }
 			if s, err = openPatiently(cmd.Context(), app, cfg); err != nil {
 				return err
 			}
@@ -77,18 +77,26 @@ func openPatiently(ctx context.Context, app *cli.App, cfg server.Config) (*serve
 	}
 }
 
-// announce says where the hub is, once it answers.
-func announce(app *cli.App, s *server.Server) {
-	var err error
+// announce says where the hub is, once it answers, and how the first
+// administrator comes in.
+func announce(ctx context.Context, app *cli.App, s *server.Server) {
+	first, err := s.FirstLink(ctx)
+	if err != nil {
+		app.Log.Error("no link for the first administrator could be made; hub operator reset admin makes one", "err", err)
+	}
 	if app.JSON {
 		err = app.PrintJSON(struct {
 			Console string `json:"console"`
+			First   string `json:"first_link,omitempty"` // lets the first administrator in, once
 			HTTP    string `json:"http"`
 			NATS    string `json:"nats"`
 			Enrol   string `json:"enrol"`
-		}{s.EnterURL(), s.HTTPAddr(), s.NatsAddr(), s.PublicURL()})
+		}{s.ConsoleURL(), first, s.HTTPAddr(), s.NatsAddr(), s.PublicURL()})
 	} else {
-		err = app.Printf("The operators' pages: %s\nDevices enrol at:     %s\nDevices connect to:   %s\n", s.EnterURL(), s.PublicURL(), s.NatsAddr())
+		err = app.Printf("The operators' pages: %s\nDevices enrol at:     %s\nDevices connect to:   %s\n", s.ConsoleURL(), s.PublicURL(), s.NatsAddr())
+		if first != "" && err == nil {
+			err = app.Printf("\nNobody can sign in yet. The first administrator, admin, sets a password here (once, within 24 h):\n  %s\n", first)
+		}
 	}
 	if err != nil {
 		app.Log.Warn("the hub's addresses could not be said", "err", err)

@@ -7,6 +7,12 @@
 // captured more meanwhile; and the page itself greys, and says from when it
 // is, when its own server stops answering.
 //
+// The queue is all that waits for a person: by kind, oldest first. An item shows
+// the values that stand against each other, who wrote each, when by the hub's clock,
+// and what else becomes of each choice; a decision names what it had in view, so
+// that of two who decide at once one is told.
+//
+//   - [Door], [Account], [Queue], [Holes] are the hub's other sides.
 //   - [Source] is what this package needs; [Fleet], [DeviceRow] and [LaneRow]
 //     are what it shows.
 //   - *Waiting* is declared minus received; a *gap* is a seq below the highest
@@ -104,12 +110,20 @@ func (s *Skew) UnmarshalJSON(b []byte) error {
 
 // Config is what New needs.
 type Config struct {
-	Fleet  Source
-	Token  string   // for programs, see webui.Guard
-	Secret string   // for the browser, see webui.Guard
-	Hosts  []string // names besides loopback, see webui.Guard
-	Log    *slog.Logger
-	Clock  func() time.Time // in the zone in which times are shown; nil: time.Now
+	Fleet   Source
+	Door    Door
+	Account Account
+	Tokens  Tokens
+	Queue   Queue
+	Holes   Holes
+	Devices Devices
+	Ledger  Ledger
+	// Visitor is who looks at a page, out of its request's context.
+	Visitor func(context.Context) Visitor
+	// QR draws a QR code: its width in modules, and the dark ones as an SVG path.
+	QR    func(text string) (size int, path string, err error)
+	Log   *slog.Logger
+	Clock func() time.Time // in the zone in which times are shown; nil: time.Now
 	// DefaultLang is "zh", "mn" or "en"; "" goes by what the browser asks for.
 	DefaultLang string
 	// SilentAfter is when a device counts as silent; 0: 15 minutes.
@@ -118,7 +132,7 @@ type Config struct {
 	SkewNoted time.Duration
 }
 
-//go:embed fleet.html fleet.css text
+//go:embed *.html *.css console.js text
 var files embed.FS
 
 var texts = sync.OnceValue(func() *webui.Catalogues { return webui.MustLoadCatalogues(files) })
@@ -131,8 +145,19 @@ type site struct {
 	pages  *webui.Refuser
 }
 
-// New returns the pages and the API behind the guard of package webui.
-func New(cfg Config) http.Handler {
+// Site are the pages and their API. Nobody is kept out: whoever serves them does
+// so behind a guard that asks for each route's act.
+type Site struct {
+	Mux *http.ServeMux
+	// Acts says what each route takes: "open" for whoever comes, "own" for whoever
+	// is signed in, else an act that a role may do or not.
+	Acts map[string]string
+	// Pages renders refusals.
+	Pages *webui.Refuser
+}
+
+// New returns the pages.
+func New(cfg Config) Site {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -147,21 +172,56 @@ func New(cfg Config) http.Handler {
 	}
 	s := &site{
 		Config: cfg,
-		assets: webui.NewAssets().Add("fleet.css", webui.Base(), webui.Part(files, "fleet.css")),
+		assets: webui.NewAssets().Add("fleet.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "fleet.css")).
+			Add("console.css", webui.Base(), webui.Part(files, "console.css")).
+			Add("console.js", webui.Live(), webui.Part(files, "console.js")),
 		stream: &webui.Stream{Listen: cfg.Fleet.Changes, Log: cfg.Log},
 		pages:  &webui.Refuser{Texts: texts(), DefaultLang: cfg.DefaultLang},
 	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.fleet)
-	mux.HandleFunc("POST /lang", webui.SwitchLang)
-	mux.Handle("GET /static/", s.assets)
-	mux.HandleFunc("GET /api/v1/fleet", s.apiFleet)
-	mux.Handle("GET /api/v1/events", s.stream)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
-	})
-	guard := &webui.Guard{Secret: cfg.Secret, Token: cfg.Token, Hosts: cfg.Hosts, Log: cfg.Log, Pages: s.pages}
-	return guard.Wrap(mux)
+	out := Site{Mux: http.NewServeMux(), Acts: make(map[string]string), Pages: s.pages}
+	for _, r := range s.routes() {
+		out.Mux.Handle(r.pattern, r.serve)
+		out.Acts[r.pattern] = r.act
+	}
+	return out
+}
+
+// route is an address with the act that it takes.
+type route struct {
+	pattern, act string
+	serve        http.Handler
+}
+
+func (s *site) routes() []route {
+	page := func(pattern, act string, h http.HandlerFunc) route { return route{pattern, act, h} }
+	return []route{
+		{"GET /static/", "open", s.assets},
+		page("GET /signin", "open", s.secured(s.signInPage)),
+		page("POST /signin", "open", s.secured(s.signIn)),
+		page("GET /join", "open", s.secured(s.joinPage)),
+		page("POST /join", "open", s.secured(s.join)),
+		page("POST /lang", "open", webui.SwitchLang),
+		page("POST /signout", "own", s.signOut),
+		page("GET /account", "own", s.account),
+		page("POST /account/password", "own", s.secured(s.password)),
+		page("POST /account/factor", "own", s.secured(s.factor)),
+		page("POST /account/tokens", "own", s.makeToken),
+		page("POST /account/tokens/revoke", "own", s.revokeToken),
+		page("GET /{$}", "view", s.fleet),
+		page("GET /devices", "devices", s.devices),
+		page("POST /devices/invite", "devices", s.invite),
+		page("POST /devices/revoke", "devices", s.revoke),
+		page("GET /ledger", "audit", s.ledger),
+		page("GET /queue", "view", s.queue),
+		page("GET /queue/{id}", "view", s.item),
+		page("POST /queue/{id}/decide", "decide", s.decide),
+		page("POST /queue/gaps/seal", "decide", s.seal),
+		page("GET /api/v1/fleet", "view", s.apiFleet),
+		{"GET /api/v1/events", "view", s.stream},
+		page("/", "own", func(w http.ResponseWriter, r *http.Request) {
+			s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
+		}),
+	}
 }
 
 func (s *site) apiFleet(w http.ResponseWriter, r *http.Request) {

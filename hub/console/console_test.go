@@ -80,9 +80,14 @@ func serve(t *testing.T, h *hub, lang string) (url string, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = webui.NewServer(ctx, console.New(console.Config{
-		Fleet: h, Token: "token", Secret: "secret", Clock: func() time.Time { return now }, DefaultLang: lang,
-	}), slog.New(slog.DiscardHandler))
+	site := console.New(console.Config{
+		Fleet: h, Clock: func() time.Time { return now }, DefaultLang: lang,
+		Visitor: func(context.Context) console.Visitor {
+			return console.Visitor{Name: "dorji", Title: "Dorji", Role: "reconciler", Scopes: []string{"*"}, Own: true, May: func(string) bool { return true }}
+		},
+	})
+	guard := &webui.Guard{Secret: "secret", Token: "token", Pages: site.Pages}
+	srv.Config = webui.NewServer(ctx, guard.Wrap(site.Mux), slog.New(slog.DiscardHandler))
 	srv.Start()
 	stop = func() {
 		cancel()
@@ -210,11 +215,38 @@ func TestCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	shared := webui.Shared().Keys()
-	webuitest.CheckKeys(t, ".", all, slices.DeleteFunc(all.Keys(), func(k string) bool { return slices.Contains(shared, k) }))
+	webuitest.CheckKeys(t, ".", all, slices.DeleteFunc(all.Keys(), func(k string) bool { return slices.Contains(shared, k) || strings.HasPrefix(k, "refused.") }))
+	for _, code := range []string{"act", "plain", "broken"} { // used by whoever guards the pages, by code
+		for _, part := range []string{".what", ".do"} {
+			if !all.Words("en").Has("refused." + code + part) {
+				t.Errorf("refusal %s has no words", code)
+			}
+		}
+	}
 	for _, l := range dot.Lanes() {
 		if !all.Words("en").Has("lane." + l.String()) {
 			t.Errorf("lane %s has no words", l)
 		}
+	}
+}
+
+// Passwords do not go over a network in the clear.
+func TestPasswordsOverTheNetwork(t *testing.T) {
+	site := console.New(console.Config{Fleet: day(), Visitor: func(context.Context) console.Visitor { return console.Visitor{} }})
+	for from, want := range map[string]int{"192.0.2.7:1": http.StatusSeeOther, "127.0.0.1:1": http.StatusOK, "[::1]:1": http.StatusOK} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/signin", nil)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		site.Mux.ServeHTTP(w, r)
+		if w.Code != want || want == http.StatusSeeOther && !strings.HasPrefix(w.Header().Get("Location"), "https://") {
+			t.Errorf("from %s: %d %s", from, w.Code, w.Header().Get("Location"))
+		}
+	}
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/signin", strings.NewReader("name=a&password=b"))
+	w := httptest.NewRecorder()
+	site.Mux.ServeHTTP(w, r) // httptest comes from 192.0.2.1
+	if w.Code != http.StatusUpgradeRequired {
+		t.Errorf("a password in the clear: %d", w.Code)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // fleetView is what fleet.html shows.
 type fleetView struct {
-	webui.Frame
+	Frame
 	Strip  chip   // the fleet in one sentence
 	Seen   string // the account's time
 	Tiles  []tile
@@ -46,14 +46,14 @@ type gapView struct{ Lane, Missing string }
 
 type laneView struct{ Name, Account, Missing string }
 
-var fleetPage = webui.NewTemplate(files, "fleet.html")
+var fleetPage = webui.NewTemplate(files, "fleet.html", "nav.html")
 
 func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 	now := s.Clock()
-	v := fleetView{Frame: webui.NewFrame(r, texts(), s.assets, "fleet.css", s.DefaultLang, now)}
+	v := fleetView{Frame: s.frame(r, "/")}
+	v.Style = s.assets.URL("fleet.css")
 	words := v.Words
-	v.Heading = words.T("fleet.heading")
-	v.Title = words.T("fleet.title") + " · Otor"
+	v.title(words.T("fleet.title"))
 	f, err := s.Fleet.Fleet(r.Context())
 	if err != nil {
 		if errors.Is(err, context.Canceled) {

@@ -119,3 +119,21 @@ func QR(text string) (string, error) {
 	}
 	return b.String(), nil
 }
+
+// QRPath draws a QR code for a page: its width in modules with the quiet zone, and
+// the dark modules as an SVG path.
+func QRPath(text string) (size int, path string, err error) {
+	code, err := qr.Encode(text, qr.M)
+	if err != nil {
+		return 0, "", fmt.Errorf("draw a QR code: %w", err)
+	}
+	var b strings.Builder
+	for y := range code.Size {
+		for x := range code.Size {
+			if code.Black(x, y) {
+				fmt.Fprintf(&b, "M%d %dh1v1h-1z", x+quietZone, y+quietZone)
+			}
+		}
+	}
+	return code.Size + 2*quietZone, b.String(), nil
+}

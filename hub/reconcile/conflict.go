@@ -21,6 +21,9 @@ type Side struct {
 	CorrectedTime int64   `json:"corrected_time,omitempty"` // the same moment by the hub's clock
 	ReceivedAt    int64   `json:"received_at,omitempty"`
 	Via           string  `json:"via,omitempty"`
+	// Prior is what was displayed when it was written; PriorKnown says that this is known.
+	Prior      any  `json:"prior,omitempty"`
+	PriorKnown bool `json:"prior_known,omitempty"`
 }
 
 // Dispute is the evidence of an item of kind conflict.
@@ -126,6 +129,10 @@ func (o *Round) evidence(shown merge.Shown, asked *Asked) (json.RawMessage, erro
 	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots, Asked: asked}
 	for _, v := range shown.Values {
 		side := Side{Dot: v.Dots[0], Value: v.Get()}
+		if v.Prior != nil {
+			prior := merge.Value{Raw: v.Prior.Raw}
+			side.Prior, side.PriorKnown = prior.Get(), true
+		}
 		named, err := o.named(v)
 		if err != nil {
 			return nil, err

@@ -31,6 +31,9 @@ var choices = map[string][]string{
 	store.Flags:      {ChooseClear},
 }
 
+// Choices lists what may be chosen about items of a kind that rules open.
+func Choices(kind string) []string { return slices.Clone(choices[kind]) }
+
 // ends reports whether a choice takes the rule's reason away from the entry.
 func ends(choice string) bool {
 	return choice == ChooseKeep || choice == ChooseAccept || choice == ChooseReturn || choice == ChooseClear

@@ -1,14 +1,12 @@
 package server
 
 import (
-	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"os"
 	"strconv"
-	"strings"
 	"time"
 
 	"otor/hub/store"
@@ -28,21 +26,6 @@ func (s *Server) writeRunFile() error {
 
 func (s *Server) removeRunFile() { runfile.Remove(s.cfg.Dir) }
 
-// guarded lets only holders of the token pass. A browser cannot send the
-// header across origins, so no page of elsewhere gets in.
-func guarded(token string, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if !ok || subtle.ConstantTimeCompare([]byte(given), []byte(token)) != 1 {
-			webui.WriteRefusal(w, http.StatusForbidden, &webui.Refusal{
-				Code: "forbidden", What: "the hub's API token is missing or wrong", Do: "use the token in the file token of the hub's folder",
-			})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
 // invitation is the body of POST devices.
 type invitation struct {
 	Device string   `json:"device"`
@@ -56,8 +39,9 @@ type confirmation struct {
 	Devices []dot.Device `json:"devices"` // none: all that are in doubt
 }
 
-// Handler serves the office under /api/v1/office/. It does not check who asks.
-func (o *Office) Handler(bell *webui.Bell) http.Handler {
+// Handler serves the office under /api/v1/office/. It does not check what
+// who asks may do, see [gate], and shows of the data what they see.
+func (o *Office) Handler(bell *webui.Bell) *http.ServeMux {
 	mux := http.NewServeMux()
 	get := func(name string, f func(r *http.Request) (any, error)) {
 		mux.HandleFunc("GET "+officePath+name, func(w http.ResponseWriter, r *http.Request) {
@@ -102,6 +86,7 @@ func (o *Office) Handler(bell *webui.Bell) http.Handler {
 	o.statements(mux)
 	o.photos(mux)
 	o.packages(mux, bell)
+	o.people(mux)
 	get("ledger/check", func(r *http.Request) (any, error) { return o.CheckLedger(r.Context()) })
 	mux.HandleFunc("GET "+officePath+"ledger", o.serveFacts)
 	mux.HandleFunc("POST "+officePath+"devices/{device}/scopes", func(w http.ResponseWriter, r *http.Request) {

@@ -23,7 +23,7 @@ var errNothing = errors.New("nothing was to be done")
 // authored records the entries that the hub makes: devices do not have them, so
 // nobody else brings them back (L14).
 func (s *Server) authored(ctx context.Context, act func(tx store.Tx) (*store.Entry, error)) error {
-	_, err := s.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindAuthored}, func(tx store.Tx, a *ledger.Act) error {
+	_, err := s.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindAuthored}, func(tx store.Tx, a *ledger.Act) error {
 		e, err := act(tx)
 		if err != nil {
 			return err

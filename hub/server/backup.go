@@ -49,7 +49,7 @@ func (o *Office) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 	}
 	// A journal that has this fact is newer than the backup: by it a restore knows
 	// that the journal was not put back together with the database.
-	_, err = o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindBackedUp, Subject: filepath.Base(made.Path), Body: backedUpFact{
+	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindBackedUp, Subject: filepath.Base(made.Path), Body: backedUpFact{
 		Path: made.Path, Number: made.Number, Entries: made.Entries, Epoch: o.epochs.Epoch().String(),
 	}}, nil)
 	if err != nil {

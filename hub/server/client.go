@@ -83,6 +83,7 @@ func (c *Client) send(ctx context.Context, method, path string, q url.Values, r 
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set(asHeader, systemUser())
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("ask the running hub: %w", err)

@@ -24,6 +24,9 @@ func (o *Office) Seal(ctx context.Context, c dot.Chain, run lane.Range, reason s
 		return &webui.Refusal{Code: "reason_missing", What: "sealing needs a reason, which stays in the ledger", Do: "say why: --reason \"the phone drowned\""}
 	}
 	gaps, err := o.store.Gaps(ctx, false)
+	if err == nil {
+		gaps, err = o.gapsSeen(ctx, gaps)
+	}
 	if err != nil {
 		return err
 	}
@@ -41,7 +44,7 @@ func (o *Office) Seal(ctx context.Context, c dot.Chain, run lane.Range, reason s
 		return &webui.Refusal{Code: "no_gap", What: fmt.Sprintf("not all of it is a hole: %s lacks %s", c, missing), Which: run.String(), Do: "see what is missing: hub gaps"}
 	}
 	_, err = o.ledger.Record(ctx, ledger.Act{
-		By: byOperator, Kind: kindSealed, Subject: c.String() + " " + run.String(),
+		By: actor(ctx), Kind: kindSealed, Subject: c.String() + " " + run.String(),
 		Body: sealedFact{c.Device, c.Incarnation, c.Lane, run.First, run.Last, reason, o.now().UnixMilli()},
 	}, nil)
 	if err != nil {
@@ -63,7 +66,7 @@ func (o *Office) ConfirmLife(ctx context.Context, d dot.Device, i dot.Incarnatio
 		return &webui.Refusal{Code: "no_twin", What: fmt.Sprintf("life %d of %s is no live copy that waits for it", i, d), Which: string(d), Do: "see the finding: hub findings"}
 	}
 	_, err = o.ledger.Record(ctx, ledger.Act{
-		By: byOperator, Kind: kindTwin, Subject: fmt.Sprintf("%s/%d", d, i), Body: twinFact{d, i, at},
+		By: actor(ctx), Kind: kindTwin, Subject: fmt.Sprintf("%s/%d", d, i), Body: twinFact{d, i, at},
 	}, nil)
 	if err != nil {
 		return fmt.Errorf("confirm life %s/%d: %w", d, i, err)

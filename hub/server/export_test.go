@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"net/http"
 
+	"otor/hub/access"
 	"otor/hub/broker"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/webui"
 	"otor/internal/wire"
 )
 
@@ -28,4 +31,20 @@ func (s *Server) Redeem(ctx context.Context, e store.Enrolment) (store.Key, erro
 // Issue gives credentials as the enrolment does.
 func (s *Server) Issue(d dot.Device, natsKey string) (wire.Credentials, error) {
 	return s.broker.Issue(d, natsKey, nil)
+}
+
+// OfficeActs and SiteActs say what each route takes.
+func OfficeActs() map[string]access.Act { return officeActs }
+
+// SiteActs says what each route of the pages takes.
+func (s *Server) SiteActs() map[string]access.Act {
+	_, acts := s.site()
+	return acts
+}
+
+// Guarded puts the gate before routes.
+func (s *Server) Guarded(mux *http.ServeMux, acts map[string]access.Act) http.Handler {
+	guard := &webui.Guard{Behind: true}
+	pages := &webui.Refuser{Texts: webui.Shared(), DefaultLang: "en"}
+	return guard.Wrap((&gate{desk: s.operators, token: s.token, guard: guard, pages: pages, log: s.cfg.Log}).wrap(mux, acts))
 }

@@ -32,11 +32,8 @@ const (
 	kindSucceeded = "succeeded"      // devices proved that the database was put back; an epoch began
 )
 
-// Who does things as long as operators have no names of their own.
-const (
-	byOperator = "operator"
-	byHub      = "hub"
-)
+// byHub is who does what nobody asked for.
+const byHub = "hub"
 
 // The bodies of facts. What stands in a journal is read by later programs: a
 // field is never given another meaning.
@@ -145,6 +142,7 @@ func (s *Server) kinds() []ledger.Kind {
 			return err
 		}),
 		granted(),
+		kind(kindAccess, func(store.Tx, ledger.Fact, accessFact) error { return nil }),
 		kind(kindDecision, s.decideAgain),
 		kind(kindAuthored, s.authorAgain),
 		kind(kindPiece, keepPieces),
@@ -218,7 +216,7 @@ type registry struct {
 
 // Invite records an invitation.
 func (r registry) Invite(ctx context.Context, in store.Invitation, again bool) error {
-	a := ledger.Act{By: byOperator, Kind: kindInvited, Subject: string(in.Device), Body: invitedFact{
+	a := ledger.Act{By: actor(ctx), Kind: kindInvited, Subject: string(in.Device), Body: invitedFact{
 		Device: in.Device, Scopes: in.Scopes, CodeHash: in.CodeHash[:], AddedAt: in.AddedAt, ExpiresAt: in.ExpiresAt,
 	}}
 	_, err := r.ledger.Record(ctx, a, func(tx store.Tx, _ *ledger.Act) error { return tx.Invite(in, again) })

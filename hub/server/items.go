@@ -41,9 +41,21 @@ func (o *Office) Items(ctx context.Context, all bool) ([]ItemLine, error) {
 	if err != nil {
 		return nil, err
 	}
+	sight := o.sight(ctx)
+	items, err = sees(items, func(it store.Item) (bool, error) {
+		seen, _, err := sight.entity(ctx, it.Entity)
+		return seen, err
+	})
+	if err != nil {
+		return nil, err
+	}
 	out := make([]ItemLine, 0, len(items))
 	for _, it := range items {
-		out = append(out, o.itemLine(it))
+		line := o.itemLine(it)
+		if err := o.veil(ctx, &line); err != nil {
+			return nil, err
+		}
+		out = append(out, line)
 	}
 	return out, nil
 }

@@ -136,7 +136,7 @@ func (s *Server) noteReplay(ctx context.Context) error {
 		_, err = s.ledger.Record(ctx, ledger.Act{By: byHub, Kind: kindReplayed, Body: replayedFact{Facts: o.Caught()}}, nil)
 		return err
 	}
-	_, err = s.ledger.Record(ctx, ledger.Act{ID: r.ID, By: byOperator, Kind: kindRestored, Body: restoredFact{
+	_, err = s.ledger.Record(ctx, ledger.Act{ID: r.ID, By: actor(ctx), Kind: kindRestored, Body: restoredFact{
 		Backup: r.Backup, Made: r.Made, Replayed: o.Caught(), Doubt: o.Caught() == 0,
 	}}, nil)
 	if err != nil && !errors.Is(err, store.ErrExists) { // a crash came before the note was removed

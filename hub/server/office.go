@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
+	"otor/hub/access"
 	"otor/hub/backup"
 	"otor/hub/blob"
 	"otor/hub/console"
@@ -40,8 +42,12 @@ type Office struct {
 	key     identity.SigningKey                     // signs statements
 	cutOff  func(context.Context, dot.Device) error // ends a revoked device's keys
 	address func() string
+	console func() string // the address of the pages
 	keeper  *backup.Keeper
 	blobs   *blob.Room
+	domain  reconcile.Domain // nil: no entities
+	// operators lets them in.
+	operators *access.Desk
 	// reconciler and decider follow operators' rulings; reconciler is nil without a Domain.
 	reconciler *reconcile.Reconciler
 	decider    *ingest.Author
@@ -75,7 +81,7 @@ func (o *Office) Revoke(ctx context.Context, d dot.Device) error {
 	known, err := o.store.Device(ctx, d)
 	if err == nil && known.RevokedAt == 0 {
 		_, err = o.ledger.Record(ctx, ledger.Act{
-			By: byOperator, Kind: kindRevoked, Subject: string(d), Body: revokedFact{Device: d, At: o.now().UnixMilli()},
+			By: actor(ctx), Kind: kindRevoked, Subject: string(d), Body: revokedFact{Device: d, At: o.now().UnixMilli()},
 		}, nil)
 	} else if err == nil {
 		err = o.cutOff(ctx, d) // once more, should the server not have been told
@@ -100,7 +106,7 @@ func (o *Office) Confirm(ctx context.Context, devices []dot.Device) ([]dot.Devic
 		}
 	}
 	for _, d := range devices {
-		_, err := o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindConfirmed, Subject: string(d), Body: confirmedFact{Device: d}}, nil)
+		_, err := o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindConfirmed, Subject: string(d), Body: confirmedFact{Device: d}}, nil)
 		if errors.Is(err, store.ErrNotFound) {
 			err = &webui.Refusal{Code: "not_in_doubt", What: fmt.Sprintf("device %s is not in doubt", d), Which: string(d), Do: "see who is: hub device list"}
 		}
@@ -130,7 +136,7 @@ type Enrolled struct {
 
 // Devices lists the devices by name.
 func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
-	ds, err := o.store.Devices(ctx)
+	ds, err := o.devicesSeen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +167,16 @@ func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
 	return out, nil
 }
 
+// devicesSeen lists the devices that whoever asks sees.
+func (o *Office) devicesSeen(ctx context.Context) ([]store.Device, error) {
+	ds, err := o.store.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sight := o.sight(ctx)
+	return slices.DeleteFunc(ds, func(d store.Device) bool { return !sight.covers(d.Scopes) }), nil
+}
+
 // The first and last moments that are shown as they are, Unix milliseconds: no
 // date format holds years before 1 or after 9999, and one entry of a clock that
 // is there must not end a list.
@@ -184,11 +200,7 @@ func (o *Office) maybe(ms int64) *time.Time {
 // Fleet is the account of all devices.
 func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epochs.Epoch().String(), Devices: []console.DeviceRow{}}
-	var err error
-	if f.Warnings, err = o.warnings(ctx); err != nil {
-		return f, err
-	}
-	devices, err := o.store.Devices(ctx)
+	devices, err := o.devicesSeen(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -204,11 +216,16 @@ func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 	if err != nil {
 		return f, err
 	}
-	totals, err := o.store.Totals(ctx)
-	if err != nil {
-		return f, err
+	if o.sight(ctx).all {
+		if f.Warnings, err = o.warnings(ctx); err != nil {
+			return f, err
+		}
+		totals, err := o.store.Totals(ctx)
+		if err != nil {
+			return f, err
+		}
+		f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
 	}
-	f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
 	for _, d := range devices {
 		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version}
 		if d.Contact.At != 0 {
@@ -291,9 +308,20 @@ func Outcome(v store.Verdict) string {
 // Entries lists entries in order of arrival.
 func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[EntryLine, error] {
 	return func(yield func(EntryLine, error) bool) {
-		for e, err := range o.store.Entries(ctx, q) {
+		sight, given := o.sight(ctx), 0
+		for e, err := range o.store.Entries(ctx, sight.wider(q)) {
+			seen := false
+			if err == nil {
+				seen, err = sight.entry(ctx, e.Dot.Device, entry.Ref{Type: e.EntityType, ID: e.Entity})
+			}
 			if err != nil {
 				yield(EntryLine{}, err)
+				return
+			}
+			if !seen {
+				continue
+			}
+			if given++; q.Limit > 0 && given > q.Limit {
 				return
 			}
 			line := EntryLine{
@@ -322,6 +350,9 @@ type GapLine struct {
 // Gaps lists gaps by opening time; closed ones only when asked for.
 func (o *Office) Gaps(ctx context.Context, closed bool) ([]GapLine, error) {
 	gaps, err := o.store.Gaps(ctx, closed)
+	if err == nil {
+		gaps, err = o.gapsSeen(ctx, gaps)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -333,6 +364,11 @@ func (o *Office) Gaps(ctx context.Context, closed bool) ([]GapLine, error) {
 		})
 	}
 	return out, nil
+}
+
+func (o *Office) gapsSeen(ctx context.Context, gaps []store.Gap) ([]store.Gap, error) {
+	sight := o.sight(ctx)
+	return sees(gaps, func(g store.Gap) (bool, error) { return sight.device(ctx, g.Chain.Device) })
 }
 
 func seqs(r lane.Range) []dot.Seq {
@@ -395,9 +431,10 @@ func (o *Office) Findings(ctx context.Context, closed bool) ([]FindingLine, erro
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, back...)
+	sight := o.sight(ctx)
+	out, err = sees(append(out, back...), func(f FindingLine) (bool, error) { return sight.device(ctx, f.Device) })
 	inOrder(out)
-	return out, nil
+	return out, err
 }
 
 // fleetSource shows the office to the console.
@@ -417,12 +454,15 @@ func (f *fleetSource) Changes() (<-chan struct{}, func()) { return f.bell.Listen
 func asRefusal(err error) (*webui.Refusal, bool) {
 	var r *webui.Refusal
 	var ruled *reconcile.Refused
+	var kept *access.Refusal
 	if r, ok := refusedPack(err); ok {
 		return r, true
 	}
 	switch {
 	case errors.As(err, &r):
 		return r, true
+	case errors.As(err, &kept):
+		return &webui.Refusal{Code: kept.Code, What: kept.What, Which: kept.Which, Do: kept.Do}, true
 	case errors.As(err, &ruled):
 		return &webui.Refusal{Code: ruled.Code, What: ruled.What, Which: ruled.Which, Do: ruled.Do}, true
 	case errors.Is(err, backup.ErrUnverified):

@@ -100,7 +100,7 @@ func TestTheOfficeAsksForTheToken(t *testing.T) {
 	dial(t, dir)
 	token, err := runfile.Token(dir)
 	check(t, err)
-	for given, want := range map[string]int{"": 403, "Bearer": 403, "Bearer wrong": 403, token: 403, "Bearer " + token: 200} {
+	for given, want := range map[string]int{"": 401, "Bearer": 401, "Bearer wrong": 401, token: 401, "Bearer " + token: 200} {
 		for _, path := range []string{"devices", "fleet", "entries", "gaps", "items", "unattributed", "findings"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.HTTPAddr()+"/api/v1/office/"+path, nil)
 			check(t, err)

@@ -248,7 +248,7 @@ func (o *Office) PublishPack(ctx context.Context, zip []byte) (Published, error)
 		return out, fmt.Errorf("publish pack %s version %d: %w", e.ID, e.Version, err)
 	}
 	body := packFact{ID: e.ID, Version: e.Version, Signed: signed, At: o.now().UnixMilli()}
-	_, err = o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindPack, Subject: fmt.Sprintf("%s %d", e.ID, e.Version), Body: body},
+	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindPack, Subject: fmt.Sprintf("%s %d", e.ID, e.Version), Body: body},
 		func(tx store.Tx, a *ledger.Act) error { return putPack(tx, a.By, body, o.hubKey) })
 	if errors.Is(err, store.ErrExists) {
 		err = &webui.Refusal{Code: "pack_exists", What: "somebody published another pack of that version meanwhile", Which: fmt.Sprintf("%s %d", e.ID, e.Version), Do: "see hub pack list, and give yours the next version"}
@@ -308,7 +308,7 @@ func (o *Office) recordPieces(ctx context.Context, e pack.Edition, pieces map[pa
 		if len(some) == 0 {
 			return nil
 		}
-		_, err := o.ledger.Record(ctx, ledger.Act{By: byOperator, Kind: kindPiece, Subject: fmt.Sprintf("%s %d", e.ID, e.Version), Body: pieceFact{Pieces: some}}, nil)
+		_, err := o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindPiece, Subject: fmt.Sprintf("%s %d", e.ID, e.Version), Body: pieceFact{Pieces: some}}, nil)
 		some, size = nil, 0
 		return err
 	}

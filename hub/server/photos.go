@@ -115,6 +115,10 @@ func missPhotos(ctx context.Context, st store.Store, r *blob.Room) error {
 // are here, too.
 func (o *Office) Photos(ctx context.Context, all bool) ([]PhotoLine, error) {
 	list, err := o.store.Blobs(ctx, store.BlobQuery{Missing: !all})
+	if err == nil {
+		sight := o.sight(ctx)
+		list, err = sees(list, func(b store.Blob) (bool, error) { return sight.dot(ctx, b.Dot) })
+	}
 	out := make([]PhotoLine, 0, len(list))
 	for _, b := range list {
 		out = append(out, PhotoLine{
@@ -132,6 +136,12 @@ func (o *Office) Photo(ctx context.Context, name string, preview bool) (io.ReadC
 		return nil, "", &webui.Refusal{Code: "bad_photo", What: fmt.Sprintf("%q is no photo's name", name), Do: "write its 64 digits as the list of photos has them"}
 	}
 	b, err := o.store.Blob(ctx, entry.Hash(raw))
+	if err == nil {
+		var seen bool
+		if seen, err = o.sight(ctx).dot(ctx, b.Dot); err == nil && !seen {
+			err = store.ErrNotFound
+		}
+	}
 	if err == nil {
 		var r io.ReadCloser
 		if r, err = o.open(ctx, b, preview); err == nil {

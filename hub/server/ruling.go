@@ -64,6 +64,11 @@ func (o *Office) Decide(ctx context.Context, id int64, ru Ruling) (ItemLine, err
 		return ItemLine{}, &webui.Refusal{Code: "not_decidable", What: "this hub keeps no entities", Do: "start it with a pack"}
 	}
 	it, err := o.store.Item(ctx, id)
+	if err == nil {
+		if seen, _, look := o.sight(ctx).entity(ctx, it.Entity); look != nil || !seen {
+			err = errors.Join(look, store.ErrNotFound)
+		}
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		err = &webui.Refusal{Code: "not_found", What: "there is no such item", Which: strconv.FormatInt(id, 10), Do: "see hub items --all"}
 	}
@@ -71,9 +76,9 @@ func (o *Office) Decide(ctx context.Context, id int64, ru Ruling) (ItemLine, err
 		return ItemLine{}, err
 	}
 	at := o.now().UnixMilli()
-	act := ledger.Act{By: byOperator, Kind: kindDecision, Subject: fmt.Sprintf("%s#%s", it.Entity, it.Field)}
+	act := ledger.Act{By: actor(ctx), Kind: kindDecision, Subject: fmt.Sprintf("%s#%s", it.Entity, it.Field)}
 	_, err = o.ledger.Record(ctx, act, func(tx store.Tx, a *ledger.Act) error {
-		body, err := o.rule(tx, it, ru, at)
+		body, err := o.rule(tx, it, ru, actor(ctx), at)
 		a.Body = body
 		return err
 	})
@@ -85,7 +90,7 @@ func (o *Office) Decide(ctx context.Context, id int64, ru Ruling) (ItemLine, err
 }
 
 // rule follows a ruling in its transaction.
-func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body decisionFact, err error) {
+func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, by string, at int64) (body decisionFact, err error) {
 	it, ok, err := tx.ItemOf(it.Kind, it.Entity, it.Field)
 	if err != nil || !ok {
 		return body, errors.Join(err, store.ErrNotFound)
@@ -93,7 +98,7 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 	if ru.Choice == reconcile.ChooseUndo && at-it.ClosedAt > reconcile.UndoWithin.Milliseconds() {
 		return body, &reconcile.Refused{Code: "undo_over", What: "a decision is taken back within 24 hours", Do: "decide otherwise by a new record"}
 	}
-	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{Choice: ru.Choice, Value: ru.Value, Reason: ru.Reason, By: byOperator, Seen: ru.Seen})
+	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{Choice: ru.Choice, Value: ru.Value, Reason: ru.Reason, By: by, Seen: ru.Seen})
 	if err != nil {
 		return body, err
 	}
@@ -102,7 +107,7 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 		ref = draft.Ref
 	}
 	es, err := o.decider.Decide(tx, ingest.Decision{
-		Ref: ref, Actor: byOperator, Writes: draft.Writes,
+		Ref: ref, Actor: by, Writes: draft.Writes,
 		Fields: map[string]any{"item": it.ID, "field": it.Field, "choice": ru.Choice, "reason": ru.Reason},
 	})
 	if err != nil {
@@ -117,7 +122,7 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, at int64) (body dec
 	for i := range es {
 		body.Entries = append(body.Entries, decisionEntry{es[i].Dot, es[i].Raw.Public, es[i].Raw.Private})
 	}
-	return body, o.reconciler.Settle(tx, body.decided(byOperator))
+	return body, o.reconciler.Settle(tx, body.decided(by))
 }
 
 func (b decisionFact) decided(by string) reconcile.Decided {

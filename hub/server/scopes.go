@@ -73,7 +73,7 @@ func (o *Office) Regrant(ctx context.Context, d dot.Device, add, remove []string
 	}
 	if !slices.Equal(scopes, known.Scopes) {
 		_, err = o.ledger.Record(ctx, ledger.Act{
-			By: byOperator, Kind: kindGranted, Subject: string(d), Body: grantedFact{Device: d, Scopes: scopes},
+			By: actor(ctx), Kind: kindGranted, Subject: string(d), Body: grantedFact{Device: d, Scopes: scopes},
 		}, nil)
 		if err != nil {
 			return Regranted{}, fmt.Errorf("grant scopes to %s: %w", d, err)

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"otor/hub/access"
 	"otor/hub/backup"
 	"otor/hub/blob"
 	"otor/hub/broker"
@@ -76,6 +77,9 @@ type Config struct {
 	Photos  string
 	Version string
 	Log     *slog.Logger
+	// OwnerEnters lets whoever has EnterURL in as the owner of this machine: for a
+	// demonstration, where nobody has a password.
+	OwnerEnters bool
 	// PublicPort is the port that invitations name, for a hub that is opened
 	// without being served; empty: the one listened on.
 	PublicPort string
@@ -91,25 +95,27 @@ const (
 
 // Server is a running hub.
 type Server struct {
-	cfg     Config
-	broker  *broker.Broker
-	store   store.Store
-	ledger  *ledger.Ledger
-	ingest  *ingest.Ingest
-	author  *ingest.Author
-	desk    *contact.Desk
-	epochs  *contact.Epochs
-	feeds   *feed.Desk
-	herald  *feed.Herald
-	blobs   *blob.Room
-	albums  *blob.Desk
-	office  *Office
-	bell    webui.Bell
-	http    *http.Server
-	listen  net.Listener
-	secret  string
-	token   string
-	closers []func() error
+	cfg    Config
+	broker *broker.Broker
+	store  store.Store
+	ledger *ledger.Ledger
+	ingest *ingest.Ingest
+	author *ingest.Author
+	desk   *contact.Desk
+	epochs *contact.Epochs
+	feeds  *feed.Desk
+	herald *feed.Herald
+	blobs  *blob.Room
+	albums *blob.Desk
+	office *Office
+	// operators lets them in.
+	operators *access.Desk
+	bell      webui.Bell
+	http      *http.Server
+	listen    net.Listener
+	secret    string
+	token     string
+	closers   []func() error
 	// reconciler makes entities of entries; nil without a Domain.
 	reconciler *reconcile.Reconciler
 	key        identity.SigningKey // the hub's
@@ -249,13 +255,16 @@ func (s *Server) wire() error {
 			return ingest.ReceiptOf(e, l).Sign(s.broker.HubKey())
 		},
 	}
+	if s.operators, err = openDesk(s.store, s.key, s.ledger, s.cfg.Now); err != nil {
+		return err
+	}
 	_, pin := s.broker.CA()
 	s.office = &Office{
 		keeper: &backup.Keeper{
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Photos: photosOf(s.blobs), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
-		address: s.PublicURL, reconciler: s.reconciler, decider: decider, packs: s.cfg.Packs, replay: s.ingest.Replay,
+		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, packs: s.cfg.Packs, replay: s.ingest.Replay,
 	}
 	return nil
 }
@@ -291,18 +300,79 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	}
 	s.listen = newEitherListener(ln, s.broker.TLSCertificate())
 	s.closers = append(s.closers, s.listen.Close)
-	hosts := append([]string{}, s.cfg.Hosts...)
-	pages := console.New(console.Config{
-		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Token: s.token, Secret: s.secret, Hosts: hosts,
-		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
-	})
+	site, acts := s.site()
 	mux := http.NewServeMux()
 	mux.Handle(wire.EnrolPath, overTLS(enrolment))
 	mux.Handle("GET "+wire.WherePath, overTLS(http.HandlerFunc(enrolment.Where)))
-	mux.Handle("/api/v1/office/", guarded(s.token, s.office.Handler(&s.bell)))
-	mux.Handle("/", pages)
+	guard := &webui.Guard{Behind: true, Hosts: s.cfg.Hosts, Log: s.cfg.Log, Pages: site.Pages}
+	if s.cfg.OwnerEnters {
+		guard.Secret = s.secret
+	}
+	g := &gate{desk: s.operators, token: s.token, guard: guard, pages: site.Pages, log: s.cfg.Log}
+	office := g.wrap(s.office.Handler(&s.bell), officeActs)
+	behind := guard.Wrap(office)
+	mux.HandleFunc(officePath, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" { // no page of elsewhere can send it, whatever name it reached us by
+			office.ServeHTTP(w, r)
+			return
+		}
+		behind.ServeHTTP(w, r)
+	})
+	mux.Handle("/", guard.Wrap(g.wrap(site.Mux, acts)))
 	s.http = webui.NewServer(ctx, mux, s.cfg.Log)
 	return nil
+}
+
+// site makes the pages, and says what each of their routes takes.
+func (s *Server) site() (console.Site, map[string]access.Act) {
+	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain}
+	site := console.New(console.Config{
+		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Visitor: visitor, QR: enrol.QRPath,
+		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
+	})
+	acts := make(map[string]access.Act, len(site.Acts))
+	for pattern, act := range site.Acts {
+		acts[pattern] = access.Act(act)
+	}
+	return site, acts
+}
+
+// visitor is who looks at a page.
+func visitor(ctx context.Context) console.Visitor {
+	who := asker(ctx)
+	return console.Visitor{
+		Name: who.Name, Title: who.Title, Role: string(who.Role), Scopes: who.Scopes, Own: who.By == "session",
+		May: func(act string) bool { return allowed(who, access.Act(act)) },
+	}
+}
+
+// FirstLink is the address by which the first administrator comes in, once; ""
+// when there is an administrator already. Each call makes the earlier one void.
+func (s *Server) FirstLink(ctx context.Context) (string, error) {
+	_, link, err := s.operators.First(ctx)
+	if err != nil || link == "" {
+		return "", err
+	}
+	return s.office.linked("", link).Link, nil
+}
+
+// ConsoleURL is where a browser on this machine finds the pages, or a browser
+// elsewhere when the hub has a name that it is reached by.
+func (s *Server) ConsoleURL() string {
+	if len(s.cfg.Hosts) > 0 {
+		return s.PublicURL()
+	}
+	host, port, err := net.SplitHostPort(s.HTTPAddr())
+	if err != nil {
+		return "http://" + s.HTTPAddr()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	if s.cfg.PublicPort != "" {
+		port = s.cfg.PublicPort
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // Run serves until ctx ends. It may be called once.
@@ -497,7 +567,8 @@ func (s *Server) HTTPAddr() string { return s.listen.Addr().String() }
 // NatsAddr is where devices connect, host:port.
 func (s *Server) NatsAddr() string { return s.broker.Addr() }
 
-// EnterURL is the address that opens the console in a browser on this machine.
+// EnterURL is the address that lets the owner of this machine into the console,
+// if the hub was opened so.
 func (s *Server) EnterURL() string { return webui.EnterURL("http://"+s.HTTPAddr(), s.secret) }
 
 // PublicURL is the address that devices enrol at: the first of the names given

@@ -30,6 +30,9 @@ type statementFact struct {
 // recorded first. A team's devices are those that are granted the scope
 // team:NAME. Refusals: bad_terms.
 func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error) {
+	if err := o.mayState(ctx, t); err != nil {
+		return reconcile.Signed{}, err
+	}
 	if t.Subject == reconcile.OfTeam && len(t.Devices) == 0 {
 		var err error
 		if t.Devices, err = o.teamOf(ctx, t.Name); err != nil {
@@ -56,18 +59,41 @@ func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Si
 	if !st.Adds() {
 		return reconcile.Signed{}, fmt.Errorf("the counts of the statement do not add up: %+v", st.Counts)
 	}
-	st.Epoch, st.MadeAt, st.MadeBy = o.epochs.Epoch().String(), o.now().In(o.zone), byOperator
+	st.Epoch, st.MadeAt, st.MadeBy = o.epochs.Epoch().String(), o.now().In(o.zone), actor(ctx)
 	signed, err := reconcile.Sign(st, o.key)
 	if err != nil {
 		return reconcile.Signed{}, err
 	}
 	_, err = o.ledger.Record(ctx, ledger.Act{
-		By: byOperator, Kind: kindStatement, Subject: string(t.Subject) + " " + t.Name, Body: statementFact{t, signed.Digest()},
+		By: actor(ctx), Kind: kindStatement, Subject: string(t.Subject) + " " + t.Name, Body: statementFact{t, signed.Digest()},
 	}, nil)
 	if err != nil {
 		return reconcile.Signed{}, err
 	}
 	return signed, nil
+}
+
+// mayState refuses a statement on what whoever asks does not see all of: on a
+// device that has other scopes as well, or on devices named one by one.
+func (o *Office) mayState(ctx context.Context, t reconcile.Terms) error {
+	sight := o.sight(ctx)
+	seen := sight.all
+	switch {
+	case seen:
+		return nil
+	case t.Subject == reconcile.OfTeam && len(t.Devices) == 0:
+		seen = sight.covers([]string{"team:" + t.Name})
+	case t.Subject == reconcile.OfDevice:
+		d, err := o.store.Device(ctx, dot.Device(t.Name))
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		seen = err == nil && !slices.ContainsFunc(d.Scopes, func(x string) bool { return !sight.covers([]string{x}) })
+	}
+	if !seen {
+		return &webui.Refusal{Code: "not_allowed", What: "your scopes do not cover all that this statement is about", Which: string(t.Subject) + " " + t.Name, Do: "ask an operator with wider scopes"}
+	}
+	return nil
 }
 
 // teamOf lists the devices of a team.

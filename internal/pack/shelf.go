@@ -169,5 +169,10 @@ func (s *Shelf) Edits(id string, version uint32, typ string) bool {
 	return s.now.Load().domain.Edits(id, version, typ)
 }
 
+// FieldWords is what a field is called in a language; "" when nothing is said of it.
+func (s *Shelf) FieldWords(typ, field, lang string) string {
+	return s.now.Load().domain.FieldWords(typ, field, lang)
+}
+
 // RuleWords is [Domain.RuleWords].
 func (s *Shelf) RuleWords(rule, lang string) string { return s.now.Load().domain.RuleWords(rule, lang) }

@@ -84,5 +84,8 @@ func Part(from fs.FS, name string) []byte {
 // Base is the style sheet that every page begins with.
 func Base() []byte { return Part(sharedFiles, "static/base.css") }
 
+// Live is the script that keeps pages true to their server.
+func Live() []byte { return Part(sharedFiles, "static/live.js") }
+
 var refusedStyle = (&Assets{byURL: make(map[string]asset), byName: make(map[string]string)}).
 	Add("refused.css", Base())

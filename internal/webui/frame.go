@@ -20,6 +20,7 @@ type Frame struct {
 	Title, Heading      string
 	Style, Script, Icon string
 	Events              string   // address of the page's [Stream]
+	Still               bool     // without its script the page does not load itself anew: somebody may be typing
 	Back                string   // where the language switch goes back to
 	Choices             []Choice // of the language switch
 	Switch              bool     // it stands in the header; else where the page puts {{template "langs" .}}

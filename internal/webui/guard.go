@@ -37,7 +37,11 @@ type Guard struct {
 	// Hosts are the names allowed besides loopback at the listener's port: "name"
 	// (with no port or the listener's own) or "name:port".
 	Hosts []string
-	Log   *slog.Logger
+	// Behind says that the handler behind asks by itself who it is: Guard then
+	// looks at hosts and origins, and gives the cookie of [Guard.Entered] if there
+	// is a Secret.
+	Behind bool
+	Log    *slog.Logger
 	// Pages renders refusals; nil means [Shared] with DefaultLang "zh".
 	Pages *Refuser
 }
@@ -66,11 +70,11 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if r.URL.Path == "/enter" {
+		if r.URL.Path == "/enter" && (gate.Secret != "" || !gate.Behind) {
 			gate.enter(w, r)
 			return
 		}
-		if code := gate.denied(r); code != "" {
+		if code := gate.denied(r); code != "" && !gate.Behind {
 			gate.refuse(w, r, statusOf(code), code)
 			return
 		}
@@ -149,10 +153,16 @@ func (g *Guard) denied(r *http.Request) string {
 		}
 		return "token"
 	}
-	if c, err := r.Cookie(cookieName(r)); err == nil && g.Secret != "" && same(c.Value, cookieValue(g.Secret)) {
+	if g.Entered(r) {
 		return ""
 	}
 	return "enter"
+}
+
+// Entered reports whether a browser came in by the launch secret.
+func (g *Guard) Entered(r *http.Request) bool {
+	c, err := r.Cookie(CookieName(r))
+	return err == nil && g.Secret != "" && same(c.Value, cookieValue(g.Secret))
 }
 
 // enter trades the launch secret for a cookie.
@@ -168,7 +178,7 @@ func (g *Guard) enter(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: cookieName(r), Value: cookieValue(g.Secret), Path: "/",
+		Name: CookieName(r), Value: cookieValue(g.Secret), Path: "/",
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 	})
 	// A redirect that another site began would go on without a Strict cookie.
@@ -200,7 +210,9 @@ func same(got, want string) bool {
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && want != ""
 }
 
-func cookieName(r *http.Request) string {
+// CookieName is the cookie of a browser that came in by the launch secret; it
+// tells programs on other ports of this machine apart.
+func CookieName(r *http.Request) string {
 	if port := localPort(r); port != "" {
 		return "otor-" + port
 	}

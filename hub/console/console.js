@@ -1,0 +1,32 @@
+
+// Keys of the queue: j and k go on and back, Enter opens; on an item 1, 2, ...
+// choose a side, o another value, a asks the field, u takes a decision back.
+// Whoever types into a field, or holds a modifier, means something else.
+(() => {
+  const go = (id) => { const el = document.getElementById(id); if (el) el.click(); return Boolean(el); };
+  const pick = (id) => {
+    const el = document.getElementById(id);
+    if (!el) return false;
+    el.checked = true;
+    (id === "pick-o" && document.getElementById("value") || document.getElementById("reason")).focus();
+    return true;
+  };
+  const step = (by) => {
+    const all = [...document.querySelectorAll(".to-item")];
+    if (!all.length) return false;
+    const at = all.indexOf(document.activeElement);
+    all[Math.min(Math.max(at < 0 ? 0 : at + by, 0), all.length - 1)].focus();
+    return true;
+  };
+  document.addEventListener("keydown", (e) => {
+    if (e.ctrlKey || e.altKey || e.metaKey || e.target.closest("input:not([type=radio]), textarea, select")) return;
+    let done = false;
+    if (e.key === "j") done = step(1) || go("next");
+    else if (e.key === "k") done = step(-1) || go("previous");
+    else if (e.key >= "1" && e.key <= "9") done = pick("pick-" + e.key);
+    else if (e.key === "o" || e.key === "a") done = pick("pick-" + e.key);
+    else if (e.key === "u" && document.getElementById("undo")) { document.getElementById("reason").focus(); done = true; }
+    else if (e.key === "Escape") done = go("to-list");
+    if (done) e.preventDefault();
+  });
+})();

@@ -1,0 +1,138 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/webui"
+)
+
+type itemView struct {
+	Frame
+	Item
+	Kind, KindWords string
+	Opened, Closed  string
+	Columns         []sideView
+	Options         []optionView
+	SeenText        string // the dots that a decision had in view, joined by blanks
+	Next, Previous  int64  // of the same kind; 0: none
+	Trouble         string
+	Choice, Text    string // as typed, when it was turned down
+	Reason          string
+	MayRule         bool
+}
+
+// optionView is a choice about what a rule noticed.
+type optionView struct{ Choice, Key, Words string }
+
+type sideView struct {
+	Side
+	Key                         string // the key that chooses it
+	DeviceAt, HubAt, ReceivedAt string
+	Off                         string // how far the device's clock was off
+}
+
+func (s *site) item(w http.ResponseWriter, r *http.Request) {
+	s.showItem(w, r, http.StatusOK, itemView{})
+}
+
+func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v itemView) {
+	v.Frame = s.frame(r, "/queue")
+	v.Still = true
+	words := v.Words
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
+		return
+	}
+	if v.Item, err = s.Queue.Item(r.Context(), id, words.Lang); err != nil {
+		if _, code := s.trouble(r, err); code == http.StatusUnprocessableEntity {
+			s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
+			return
+		}
+		s.pages.Refuse(w, r, http.StatusInternalServerError, "broken")
+		return
+	}
+	v.Kind, v.KindWords = v.Item.Kind, words.T("kind."+v.Item.Kind)
+	v.title(v.Entity + " · " + v.Field)
+	v.MayRule = v.Who.May("decide")
+	v.Opened = words.Clock(v.Now, v.OpenedAt) + " · " + words.Ago(v.Now, v.OpenedAt)
+	if !v.Open {
+		v.Closed = words.Clock(v.Now, v.ClosedAt)
+	}
+	for i, side := range v.Sides {
+		c := sideView{Side: side, Key: strconv.Itoa(i + 1)}
+		for _, t := range []struct {
+			to *string
+			at time.Time
+		}{{&c.DeviceAt, side.DeviceAt}, {&c.HubAt, side.HubAt}, {&c.ReceivedAt, side.ReceivedAt}} {
+			if !t.at.IsZero() {
+				*t.to = words.Clock(v.Now, t.at)
+			}
+		}
+		if off := side.DeviceAt.Sub(side.HubAt); off.Abs() >= time.Minute && !side.DeviceAt.IsZero() {
+			key := "skew.fast"
+			if off < 0 {
+				key = "skew.slow"
+			}
+			c.Off = words.T(key, "span", words.Span(off))
+		}
+		v.Columns = append(v.Columns, c)
+	}
+	for i, c := range v.Choices {
+		v.Options = append(v.Options, optionView{c, strconv.Itoa(i + 1), words.T("choice." + c)})
+	}
+	dots := make([]string, len(v.Seen))
+	for i, d := range v.Seen {
+		dots[i] = d.String()
+	}
+	v.SeenText = strings.Join(dots, " ")
+	if v.Next, v.Previous, err = s.beside(r, v.Item, words.Lang); err != nil {
+		s.Log.Warn("the item's neighbours are not known", "err", err)
+	}
+	webui.Render(w, itemPage, status, v, s.Log)
+}
+
+// beside gives the open items of the same kind after and before one.
+func (s *site) beside(r *http.Request, it Item, lang string) (next, previous int64, err error) {
+	items, err := s.Queue.Items(r.Context(), lang)
+	for _, x := range items {
+		if x.Kind != it.Kind || x.ID == it.ID {
+			continue
+		}
+		if x.OpenedAt.Before(it.OpenedAt) || x.OpenedAt.Equal(it.OpenedAt) && x.ID < it.ID {
+			previous = x.ID
+		} else if next == 0 {
+			next = x.ID
+		}
+	}
+	return next, previous, err
+}
+
+// decide follows the form of an item's page.
+func (s *site) decide(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
+		return
+	}
+	c := Choice{Choice: r.PostFormValue("choice"), Value: r.PostFormValue("value"), Reason: r.PostFormValue("reason")}
+	for text := range strings.FieldsSeq(r.PostFormValue("seen")) {
+		d, err := dot.Parse(text)
+		if err != nil {
+			s.pages.Refuse(w, r, http.StatusBadRequest, "broken")
+			return
+		}
+		c.Seen = append(c.Seen, d)
+	}
+	if err := s.Queue.Decide(r.Context(), id, c); err != nil {
+		trouble, status := s.trouble(r, err)
+		s.showItem(w, r, status, itemView{Trouble: trouble, Choice: c.Choice, Text: c.Value, Reason: c.Reason})
+		return
+	}
+	http.Redirect(w, r, "/queue/"+strconv.FormatInt(id, 10), http.StatusSeeOther)
+}

@@ -1,0 +1,232 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"otor/internal/dot"
+	"otor/internal/lane"
+	"otor/internal/webui"
+)
+
+// Queue is what waits for a person to decide.
+type Queue interface {
+	// Items lists the open items, oldest first, in the words of a language.
+	Items(ctx context.Context, lang string) ([]Item, error)
+	// Item gives one, open or not. An unknown one is a [webui.Refusal] not_found.
+	Item(ctx context.Context, id int64, lang string) (Item, error)
+	// Decide follows a choice, if what it was made on still stands. Refusals:
+	// item_changed, reason_missing, bad_choice, bad_value, not_decidable, undo_over.
+	Decide(ctx context.Context, id int64, c Choice) error
+}
+
+// Holes is what arrived and was set aside, and what did not arrive.
+type Holes interface {
+	// Aside lists the newest entries that were set aside, at most so many.
+	Aside(ctx context.Context, most int) ([]AsideRow, error)
+	Gaps(ctx context.Context) ([]Gap, error)
+	// Seal gives up waiting for a gap (law L7). Refusals: reason_missing, no_gap.
+	Seal(ctx context.Context, g Gap, reason string) error
+}
+
+// Item is something that a person has to look at.
+type Item struct {
+	ID         int64
+	Kind       string // conflict, duplicate, twin, review, flag
+	Entity     string // type/id
+	Field      string // in words
+	Notice     string // what a rule noticed
+	Keeps      string // the entry that counts, of a duplicate or a twin
+	Entries    []string
+	Owner      string
+	Open       bool
+	OpenedAt   time.Time
+	ClosedAt   time.Time // zero: open
+	DecidedBy  string
+	Reason     string
+	Undo       bool // may be taken back now
+	Base       string
+	BaseKnown  bool
+	Sides      []Side
+	Choices    []string  // of what a rule noticed: link, keep, accept, return, clear
+	Seen       []dot.Dot // what a decision must have had in view
+	Asked      string    // the question that the authors have yet to answer
+	AskedBy    string
+	Times      int
+	Decidable  bool // by choosing a side
+	OtherValue bool // another value may be typed in
+}
+
+// Side is a value that stands in a conflict.
+type Side struct {
+	Letter, Value, Prior        string // Prior: what was displayed when it was written
+	Dot, Form, Actor, Via       string
+	DeviceAt, HubAt, ReceivedAt time.Time // by the device's clock, by the hub's, and its arrival
+	Effects                     []Effect
+	Own                         bool // the hub's own entry
+}
+
+// Effect is a derived value as it becomes with a choice.
+type Effect struct{ About, Field, Value string }
+
+// Choice is what an operator decides about an item.
+type Choice struct {
+	Choice, Value, Reason string
+	Seen                  []dot.Dot
+}
+
+// AsideRow is an entry that was set aside.
+type AsideRow struct {
+	Dot, Form, Entity, Actor, Code, Words string
+	ReceivedAt                            time.Time
+}
+
+// Gap is a run of missing entries of a chain.
+type Gap struct {
+	Chain    dot.Chain
+	Run      lane.Range
+	OpenedAt time.Time
+	Held     uint64 // entries that wait above gaps of this chain
+}
+
+// tabs are the kinds of what waits, in their order.
+var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "quarantine", "gap"}
+
+// mostAside bounds the list of what was set aside.
+const mostAside = 200
+
+var (
+	queuePage = webui.NewTemplate(files, "queue.html", "nav.html")
+	itemPage  = webui.NewTemplate(files, "item.html", "nav.html")
+)
+
+type tabView struct {
+	Kind, Words, Num string
+	Here             bool
+}
+
+type queueView struct {
+	Frame
+	Kind    string
+	Seen    string
+	Tabs    []tabView
+	Items   []itemLine
+	Aside   []asideLine
+	Gaps    []gapLine
+	Trouble string
+	MayRule bool
+}
+
+type itemLine struct {
+	Item
+	Ago, Clock string
+	Values     string
+}
+
+type asideLine struct {
+	AsideRow
+	Ago string
+}
+
+type gapLine struct {
+	Chain, Run, Ago, Held   string
+	Device, Lane            string
+	Incarnation, First, End string
+}
+
+func (s *site) queue(w http.ResponseWriter, r *http.Request) {
+	s.showQueue(w, r, http.StatusOK, r.FormValue("kind"), "")
+}
+
+func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kind, trouble string) {
+	if !slices.Contains(tabs, kind) {
+		kind = tabs[0]
+	}
+	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
+	v.title(v.Words.T("queue.title"))
+	v.Still = kind == "gap"
+	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
+	v.MayRule = v.Who.May("decide")
+	counts, err := s.fillQueue(r.Context(), &v)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return
+		}
+		v.Trouble, status = s.trouble(r, err)
+	}
+	for _, k := range tabs {
+		v.Tabs = append(v.Tabs, tabView{Kind: k, Words: v.Words.T("kind." + k), Num: v.Words.Num(counts[k]), Here: k == kind})
+	}
+	webui.Render(w, queuePage, status, v, s.Log)
+}
+
+func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, error) {
+	counts := make(map[string]uint64)
+	items, err := s.Queue.Items(ctx, v.Words.Lang)
+	if err != nil {
+		return counts, err
+	}
+	for _, it := range items {
+		counts[it.Kind]++
+		if it.Kind != v.Kind {
+			continue
+		}
+		line := itemLine{Item: it, Ago: v.Words.Ago(v.Now, it.OpenedAt), Clock: v.Words.Clock(v.Now, it.OpenedAt)}
+		for i, side := range it.Sides {
+			if i > 0 {
+				line.Values += " · "
+			}
+			line.Values += side.Letter + " " + side.Value
+		}
+		v.Items = append(v.Items, line)
+	}
+	aside, err := s.Holes.Aside(ctx, mostAside)
+	if err != nil {
+		return counts, err
+	}
+	counts["quarantine"] = uint64(len(aside))
+	gaps, err := s.Holes.Gaps(ctx)
+	if err != nil {
+		return counts, err
+	}
+	counts["gap"] = uint64(len(gaps))
+	switch v.Kind {
+	case "quarantine":
+		for _, a := range aside {
+			v.Aside = append(v.Aside, asideLine{a, v.Words.Ago(v.Now, a.ReceivedAt)})
+		}
+	case "gap":
+		for _, g := range gaps {
+			v.Gaps = append(v.Gaps, gapLine{
+				Chain: g.Chain.String(), Run: g.Run.String(), Ago: v.Words.Ago(v.Now, g.OpenedAt), Held: v.Words.Num(g.Held),
+				Device: string(g.Chain.Device), Lane: g.Chain.Lane.String(), Incarnation: strconv.FormatUint(uint64(g.Chain.Incarnation), 10),
+				First: strconv.FormatUint(uint64(g.Run.First), 10), End: strconv.FormatUint(uint64(g.Run.Last), 10),
+			})
+		}
+	}
+	return counts, nil
+}
+
+// seal gives up waiting for a gap.
+func (s *site) seal(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	first, err := dot.Parse(r.PostFormValue("chain") + "/" + r.PostFormValue("first"))
+	end, endErr := strconv.ParseUint(r.PostFormValue("last"), 10, 53)
+	if err = cmp.Or(err, endErr); err == nil {
+		err = s.Holes.Seal(r.Context(), Gap{Chain: first.Chain, Run: lane.Run(first.Seq, dot.Seq(end))}, r.PostFormValue("reason"))
+	} else {
+		err = &webui.Refusal{Code: "no_gap", What: "this is no gap", Which: r.PostFormValue("chain")}
+	}
+	if err != nil {
+		trouble, status := s.trouble(r, err)
+		s.showQueue(w, r, status, "gap", trouble)
+		return
+	}
+	http.Redirect(w, r, "/queue?"+url.Values{"kind": {"gap"}}.Encode(), http.StatusSeeOther)
+}

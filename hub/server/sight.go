@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"otor/hub/access"
+	"otor/hub/store"
+	"otor/internal/dot"
+	"otor/internal/entry"
+	"otor/internal/feed"
+	"otor/internal/lane"
+)
+
+// sight is what part of the data somebody sees. It is used by one goroutine,
+// for one question.
+//
+// An entity is seen by whoever has one of its scopes, and by all when it is
+// shown to every device; what is about an entity (entries, items, photos) is seen
+// with it. A device is seen by whoever has one of its scopes, and with it its
+// gaps, its findings and those of its entries that are about no entity that the
+// hub knows. All else is seen by those alone whose scopes cover everything.
+type sight struct {
+	o       *Office
+	scopes  []string
+	all     bool
+	refs    map[entry.Ref]bool
+	devices map[dot.Device]bool
+}
+
+// sight is what whoever asks may see.
+func (o *Office) sight(ctx context.Context) *sight {
+	who := asker(ctx)
+	return &sight{
+		o: o, scopes: who.Scopes, all: access.Covers(who.Scopes, access.Everywhere),
+		refs: make(map[entry.Ref]bool), devices: make(map[dot.Device]bool),
+	}
+}
+
+func (s *sight) covers(scopes []string) bool {
+	return s.all || slices.ContainsFunc(scopes, func(x string) bool { return x == feed.Everybody || access.Covers(s.scopes, x) })
+}
+
+// device reports whether a device is seen.
+func (s *sight) device(ctx context.Context, d dot.Device) (bool, error) {
+	if s.all {
+		return true, nil
+	}
+	if seen, known := s.devices[d]; known {
+		return seen, nil
+	}
+	row, err := s.o.store.Device(ctx, d)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	s.devices[d] = err == nil && s.covers(row.Scopes)
+	return s.devices[d], nil
+}
+
+// entity reports whether an entity is seen; known that the hub has it.
+func (s *sight) entity(ctx context.Context, ref entry.Ref) (seen, known bool, err error) {
+	if s.all {
+		return true, true, nil
+	}
+	if seen, known := s.refs[ref]; known {
+		return seen, true, nil
+	}
+	row, err := s.o.store.Entity(ctx, ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	s.refs[ref] = s.covers(row.Scopes)
+	return s.refs[ref], true, nil
+}
+
+// entry reports whether an entry of a device about an entity is seen.
+func (s *sight) entry(ctx context.Context, d dot.Device, ref entry.Ref) (bool, error) {
+	if s.all {
+		return true, nil
+	}
+	if ref.ID != "" {
+		if seen, known, err := s.entity(ctx, ref); err != nil || known {
+			return seen, err
+		}
+	}
+	return s.device(ctx, d)
+}
+
+// dot reports whether the entry under a dot is seen.
+func (s *sight) dot(ctx context.Context, d dot.Dot) (bool, error) {
+	if s.all {
+		return true, nil
+	}
+	es, err := s.o.store.EntriesOf(ctx, d.Chain, lane.Run(d.Seq, d.Seq), 1)
+	if err != nil || len(es) == 0 {
+		return false, err
+	}
+	return s.entry(ctx, d.Device, entry.Ref{Type: es[0].EntityType, ID: es[0].Entity})
+}
+
+// wider asks for all entries where not all of them are seen: a limit is then
+// counted in those that are.
+func (s *sight) wider(q store.EntryQuery) store.EntryQuery {
+	if !s.all {
+		q.Limit = 0
+	}
+	return q
+}
+
+// sees keeps of a list what is seen.
+func sees[T any](list []T, seen func(T) (bool, error)) ([]T, error) {
+	out := make([]T, 0, len(list))
+	for _, x := range list {
+		ok, err := seen(x)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out = append(out, x)
+		}
+	}
+	return out, nil
+}

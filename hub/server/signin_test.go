@@ -1,0 +1,182 @@
+package server_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"otor/hub/store"
+)
+
+func post(t *testing.T, c *http.Client, address string, form url.Values) (int, string, string) {
+	t.Helper()
+	return send(t, c, http.MethodPost, address, form.Encode(), true)
+}
+
+// codeOf is the code of a second factor at a moment, by RFC 6238 itself.
+func codeOf(secret []byte, at time.Time) string {
+	m := hmac.New(sha1.New, secret)
+	_ = binary.Write(m, binary.BigEndian, at.Unix()/30)
+	sum := m.Sum(nil)
+	n := binary.BigEndian.Uint32(sum[sum[19]&15:]) & 0x7fffffff
+	return fmt.Sprintf("%06d", n%1_000_000)
+}
+
+// The first administrator comes in by the link of the start, once; then by
+// password, and by second factor when it is on.
+func TestSigningIn(t *testing.T) {
+	s, _ := town(t)
+	base := "http://" + s.HTTPAddr()
+	voided, err := s.FirstLink(t.Context())
+	check(t, err)
+	link, err := s.FirstLink(t.Context())
+	check(t, err)
+	u, err := url.Parse(link)
+	check(t, err)
+	if !strings.HasPrefix(link, base+"/join?k=") {
+		t.Fatalf("first link %s", link)
+	}
+	c := browser(t)
+	status, body, _ := send(t, c, "GET", link, "", false)
+	if status != http.StatusOK || !strings.Contains(body, u.Query().Get("k")) {
+		t.Errorf("the link opens %d", status)
+	}
+	k := url.Values{"k": u.Query()["k"], "password": {password}, "again": {password + "x"}}
+	if status, body, _ := post(t, c, base+"/join", k); status != http.StatusForbidden || !strings.Contains(body, `role="alert"`) {
+		t.Errorf("two passwords: %d", status)
+	}
+	old, err := url.Parse(voided)
+	check(t, err)
+	if status, _, _ := post(t, browser(t), base+"/join", url.Values{"k": old.Query()["k"], "password": {password}, "again": {password}}); status != http.StatusForbidden {
+		t.Errorf("the earlier link: %d", status)
+	}
+	k.Set("again", password)
+	if status, body, to := post(t, c, base+"/join", k); status != http.StatusSeeOther || to != "/" {
+		t.Fatalf("join: %d %s", status, body)
+	}
+	if status, _, _ := post(t, browser(t), base+"/join", k); status != http.StatusForbidden {
+		t.Errorf("the link again: %d", status)
+	}
+	if again, err := s.FirstLink(t.Context()); err != nil || again != "" {
+		t.Errorf("a link although there is an administrator: %q, %v", again, err)
+	}
+
+	// A second factor, as the page draws it.
+	_, body, _ = send(t, c, "GET", base+"/account", "", false)
+	found := regexp.MustCompile(`name="secret" value="([A-Z2-7]+)"`).FindStringSubmatch(body)
+	if found == nil || !strings.Contains(body, "<path d=\"M") {
+		t.Fatalf("no second factor on the page: %.400s", body)
+	}
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(found[1])
+	check(t, err)
+	if status, _, _ := post(t, c, base+"/account/factor", url.Values{"secret": {found[1]}, "code": {"000000"}}); status == http.StatusOK {
+		t.Errorf("a wrong code turned it on")
+	}
+	if status, body, _ := post(t, c, base+"/account/factor", url.Values{"secret": {found[1]}, "code": {codeOf(secret, time.Now())}}); status != http.StatusOK {
+		t.Fatalf("turn on: %d %.300s", status, body)
+	}
+
+	// Out, and in again.
+	if status, _, to := post(t, c, base+"/signout", nil); status != http.StatusSeeOther || to != "/signin" {
+		t.Errorf("sign out: %d %s", status, to)
+	}
+	if status, _, to := send(t, c, "GET", base+"/account", "", false); status != http.StatusSeeOther || to != "/signin?next=%2Faccount" {
+		t.Errorf("after signing out: %d %s", status, to)
+	}
+	in := url.Values{"name": {"Admin"}, "password": {password}, "next": {"/account"}}
+	if status, body, _ := post(t, c, base+"/signin", in); status != http.StatusForbidden || !strings.Contains(body, "Admin") || strings.Contains(body, password) {
+		t.Errorf("without the code: %d", status)
+	}
+	in.Set("code", codeOf(secret, time.Now().Add(30*time.Second)))
+	if status, _, to := post(t, c, base+"/signin", in); status != http.StatusSeeOther || to != "/account" {
+		t.Errorf("with it: %d %s", status, to)
+	}
+	in.Set("next", "//elsewhere.example/")
+	if status, _, _ := post(t, browser(t), base+"/signin", in); status != http.StatusForbidden {
+		t.Errorf("the same code twice: %d", status)
+	}
+
+	// Guessing is slowed down.
+	last := 0
+	for range 12 {
+		last, _, _ = post(t, browser(t), base+"/signin", url.Values{"name": {"admin"}, "password": {"wrong"}})
+	}
+	if last != http.StatusTooManyRequests {
+		t.Errorf("the twelfth guess: %d", last)
+	}
+	// All of it is in the ledger, and no password is.
+	seen := ""
+	for f, err := range s.Office().Facts(t.Context(), store.FactQuery{Kind: "access"}, false) {
+		check(t, err)
+		seen += f.By + " " + string(f.Body) + "\n"
+	}
+	for _, want := range []string{"link_used", "factor_set", "signed_in", "refused"} {
+		if !strings.Contains(seen, want) {
+			t.Errorf("the ledger says nothing of %s:\n%s", want, seen)
+		}
+	}
+	if strings.Contains(seen, password) || strings.Contains(seen, found[1]) {
+		t.Error("a secret is in the ledger")
+	}
+}
+
+// The owner of the machine comes in only where the hub was opened so.
+func TestOwnerEnters(t *testing.T) {
+	s, _ := town(t)
+	if status, _, to := send(t, browser(t), "GET", s.EnterURL(), "", false); status != http.StatusSeeOther || !strings.HasPrefix(to, "/signin") {
+		t.Errorf("the launch secret: %d %s", status, to)
+	}
+}
+
+// A program with a token does what its role says, within its scopes, as long as it lasts.
+func TestTokens(t *testing.T) {
+	s, _ := town(t)
+	base := "http://" + s.HTTPAddr()
+	rita := joined(t, s, "rita", "reconciler", "gacha:*")
+	f := url.Values{"label": {"sheet"}, "role": {"viewer"}, "scopes": {"gacha:aa"}, "days": {"30"}}
+	for _, more := range []url.Values{
+		{"label": {"x"}, "role": {"administrator"}, "scopes": {"gacha:aa"}, "days": {"30"}}, {"label": {"x"}, "role": {"viewer"}, "scopes": {"*"}, "days": {"30"}},
+		{"label": {"x"}, "role": {"viewer"}, "scopes": {"gacha:aa"}, "days": {"400"}},
+	} {
+		if status, body, _ := post(t, rita, base+"/account/tokens", more); status == http.StatusOK || strings.Contains(body, `id="token"`) {
+			t.Errorf("%v: %d", more, status)
+		}
+	}
+	_, page, _ := post(t, rita, base+"/account/tokens", f)
+	found := regexp.MustCompile(`id="token">(otor_[^<]+)<`).FindStringSubmatch(page)
+	if found == nil {
+		t.Fatalf("no token: %.1500s", page)
+	}
+	ask := func(method, path, body string) (int, string) {
+		req, err := http.NewRequestWithContext(t.Context(), method, base+path, strings.NewReader(body))
+		check(t, err)
+		req.Header.Set("Authorization", "Bearer "+found[1])
+		resp, err := http.DefaultClient.Do(req)
+		check(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		b, err := io.ReadAll(resp.Body)
+		check(t, err)
+		return resp.StatusCode, string(b)
+	}
+	if status, items := ask("GET", "/api/v1/office/items", ""); status != http.StatusOK || !strings.Contains(items, "H-AA") || strings.Contains(items, "H-BB") {
+		t.Errorf("items: %d %.300s", status, items)
+	}
+	if status, _ := ask("POST", "/api/v1/office/items/1/decide", "{}"); status != http.StatusForbidden {
+		t.Errorf("decide: %d", status)
+	}
+	if status, _, _ := post(t, rita, base+"/account/tokens/revoke", url.Values{"label": {"sheet"}}); status != http.StatusSeeOther {
+		t.Errorf("end it: %d", status)
+	}
+	if status, _ := ask("GET", "/api/v1/office/items", ""); status != http.StatusUnauthorized {
+		t.Errorf("afterwards: %d", status)
+	}
+}
