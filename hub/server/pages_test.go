@@ -17,7 +17,7 @@ func TestTheEveningInBrowser(t *testing.T) {
 	rules := webuitest.Rules{MinText: 16, MinTarget: 24, Contrast: 7}
 	s, _ := town(t)
 	base := "http://" + s.HTTPAddr()
-	l, err := s.Office().AddOperator(t.Context(), server.NewOperator{Name: "rita", Title: "Rita", Role: "reconciler", Scopes: []string{"*"}})
+	l, err := s.Office().AddOperator(t.Context(), server.NewOperator{Name: "rita", Title: "Rita", Role: "administrator", Scopes: []string{"*"}})
 	check(t, err)
 	look := func(name string) {
 		for _, size := range []webuitest.Size{webuitest.Phone, webuitest.Desk} {
@@ -59,6 +59,11 @@ func TestTheEveningInBrowser(t *testing.T) {
 	b.Follow("#decide")
 	b.Await(`document.querySelector("#undo") && document.querySelector("#state").innerText.includes("rita")`)
 	look("console-item-decided")
+	for _, page := range []string{"devices", "ledger"} {
+		b.Open(base + "/" + page)
+		b.Await(`document.querySelector("main .row")`)
+		look("console-" + page)
+	}
 	b.Open(base + "/account")
 	b.Await(`document.querySelector(".qr")`)
 	look("console-account")

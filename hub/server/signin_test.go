@@ -10,11 +10,14 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"otor/hub/server"
 	"otor/hub/store"
+	"otor/internal/identity"
 )
 
 func post(t *testing.T, c *http.Client, address string, form url.Values) (int, string, string) {
@@ -178,5 +181,38 @@ func TestTokens(t *testing.T) {
 	}
 	if status, _ := ask("GET", "/api/v1/office/items", ""); status != http.StatusUnauthorized {
 		t.Errorf("afterwards: %d", status)
+	}
+}
+
+// A device is let in on a page, by a code that the hub takes, and out by its name typed again.
+func TestDevicesPage(t *testing.T) {
+	s, _ := town(t)
+	base := "http://" + s.HTTPAddr()
+	boss := joined(t, s, "boss", "administrator", "*")
+	for _, bad := range []url.Values{{"device": {"d-1"}, "scopes": {"gacha:aa"}}, {"device": {"D-1"}}, {"device": {"D-1"}, "scopes": {"all"}}, {"device": {"D-AA"}, "scopes": {"gacha:aa"}}} {
+		if status, body, _ := post(t, boss, base+"/devices/invite", bad); status != http.StatusUnprocessableEntity || !strings.Contains(body, `role="alert"`) {
+			t.Errorf("%v: %d", bad, status)
+		}
+	}
+	status, page, _ := post(t, boss, base+"/devices/invite", url.Values{"device": {"D-900"}, "scopes": {"gacha:aa team:T1"}})
+	found := regexp.MustCompile(`<dd><code>([A-Z0-9-]{20,})</code>`).FindStringSubmatch(page)
+	if status != http.StatusOK || found == nil || !strings.Contains(page, `<path d="M`) {
+		t.Fatalf("no code on the page: %d %.1500s", status, page)
+	}
+	if _, err := identity.ParseCode(found[1]); err != nil {
+		t.Error(err)
+	}
+	for _, c := range [][2]string{{"D-90", "invited"}, {"D-900", "revoked"}} {
+		_, _, _ = post(t, boss, base+"/devices/revoke", url.Values{"device": {"D-900"}, "again": {c[0]}})
+		ds, err := s.Office().Devices(t.Context())
+		check(t, err)
+		at := slices.IndexFunc(ds, func(d server.Enrolled) bool { return d.Device == "D-900" })
+		if at < 0 || ds[at].State != c[1] {
+			t.Errorf("after typing %q: %+v", c[0], ds)
+		}
+	}
+	_, page, _ = send(t, boss, "GET", base+"/ledger?kind=revoked", "", false)
+	if !strings.Contains(page, "D-900") || !strings.Contains(page, "boss") || strings.Contains(page, "invited") {
+		t.Errorf("the ledger: %.1500s", page)
 	}
 }
