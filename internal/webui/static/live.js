@@ -28,6 +28,8 @@
     for (const now of document.querySelectorAll("[data-live]")) {
       const then = next.getElementById(now.id);
       if (!then) continue;
+      const typing = document.activeElement; // whoever types is not disturbed; the next change catches up
+      if (now.contains(typing) && typing.matches("textarea, select, input:not([type=radio], [type=checkbox])")) continue;
       for (const d of now.querySelectorAll("details[open][id]")) {
         const same = then.querySelector("#" + CSS.escape(d.id));
         if (same) same.open = true;
