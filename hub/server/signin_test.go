@@ -147,7 +147,8 @@ func TestTokens(t *testing.T) {
 	rita := joined(t, s, "rita", "reconciler", "gacha:*")
 	f := url.Values{"label": {"sheet"}, "role": {"viewer"}, "scopes": {"gacha:aa"}, "days": {"30"}}
 	for _, more := range []url.Values{
-		{"label": {"x"}, "role": {"administrator"}, "scopes": {"gacha:aa"}, "days": {"30"}}, {"label": {"x"}, "role": {"viewer"}, "scopes": {"*"}, "days": {"30"}},
+		{"label": {"x"}, "role": {"administrator"}, "scopes": {"gacha:aa"}, "days": {"30"}},
+		{"label": {"x"}, "role": {"viewer"}, "scopes": {"*"}, "days": {"30"}},
 		{"label": {"x"}, "role": {"viewer"}, "scopes": {"gacha:aa"}, "days": {"400"}},
 	} {
 		if status, body, _ := post(t, rita, base+"/account/tokens", more); status == http.StatusOK || strings.Contains(body, `id="token"`) {
