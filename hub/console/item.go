@@ -82,7 +82,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		}
 		v.Columns = append(v.Columns, c)
 	}
-	for i, c := range v.Choices {
+	for i, c := range v.Offers {
 		v.Options = append(v.Options, optionView{c, strconv.Itoa(i + 1), words.T("choice." + c)})
 	}
 	dots := make([]string, len(v.Seen))

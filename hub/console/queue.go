@@ -54,7 +54,7 @@ type Item struct {
 	Base       string
 	BaseKnown  bool
 	Sides      []Side
-	Choices    []string  // of what a rule noticed: link, keep, accept, return, clear
+	Offers     []string  // of what a rule noticed: link, keep, accept, return, clear
 	Seen       []dot.Dot // what a decision must have had in view
 	Asked      string    // the question that the authors have yet to answer
 	AskedBy    string

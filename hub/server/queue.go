@@ -101,8 +101,8 @@ func (t table) item(l ItemLine, lang string) (console.Item, error) {
 		if n.Keeps != nil {
 			it.Keeps = n.Keeps.String()
 		}
-		it.Seen, it.Choices = l.Entries, reconcile.Choices(l.Kind)
-		it.Decidable = len(it.Choices) > 0
+		it.Seen, it.Offers = l.Entries, reconcile.Choices(l.Kind)
+		it.Decidable = len(it.Offers) > 0
 		it.Undo = l.State == store.Decided && t.o.now().Sub(it.ClosedAt) < reconcile.UndoWithin
 		return it, nil
 	}
