@@ -11,7 +11,7 @@ import (
 	"github.com/disintegration/imaging"
 )
 
-// ErrPicture: the bytes are no picture that can be shown.
+// ErrPicture says that bytes are no picture that can be shown.
 var ErrPicture = errors.New("the picture cannot be read")
 
 // Bounds of pictures.
@@ -32,14 +32,14 @@ func Clean(mime string, content []byte) ([]byte, error) {
 	if mime != "image/jpeg" && mime != "image/png" {
 		return content, nil
 	}
-	img, err := decode(content, false)
-	if err != nil {
+	if _, err := decode(content, false); err != nil {
 		return nil, err
 	}
 	if mime != "image/jpeg" || !tells(content) && len(content) <= maxPhoto {
 		return content, nil
 	}
-	if img, err = decode(content, true); err != nil {
+	img, err := decode(content, true)
+	if err != nil {
 		return nil, err
 	}
 	return draw(img, photoSide, quality, maxPhoto)

@@ -94,7 +94,8 @@ func (a *album) Arrived(_ context.Context, hashes ...entry.Hash) error {
 
 func scene(t interface {
 	Fatal(...any)
-}, dir string, photos ...[]byte) (*office, *album, *blob.Room) {
+}, dir string, photos ...[]byte,
+) (*office, *album, *blob.Room) {
 	r, err := blob.New(dir, [32]byte{1})
 	if err != nil {
 		t.Fatal(err)
