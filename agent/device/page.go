@@ -303,16 +303,17 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	d.link.Kick()
 	d.uplink.Again()
 	for {
+		greeted := d.hellos() > hellos // asked once: a hello may come between two questions
 		chains := d.outbox.Chains()
 		left := uplink.Remaining(chains)
 		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - min(before, confirmed(chains)), Remaining: uint64(left)}
-		if d.hellos() > hellos && left == 0 {
+		if greeted && left == 0 {
 			return r, nil
 		}
-		if d.hellos() > hellos && d.uplink.Held() {
+		if greeted && d.uplink.Held() {
 			return r, &web.Refusal{Code: "budget_spent", What: uplink.ErrSpent.Error(), Do: "raise the budget, or wait"}
 		}
-		if d.hellos() > hellos && onlyDisputed(chains) {
+		if greeted && onlyDisputed(chains) {
 			return r, &web.Refusal{Code: "history_differs", What: uplink.ErrDisputed.Error(), Do: "ask the hub's operator; the records stay safe on this device"}
 		}
 		select {
@@ -323,15 +324,20 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 	}
 }
 
-// onlyDisputed reports whether all that is left belongs to chains of which the
-// hub has another history.
+// onlyDisputed reports whether something is left, and all of it belongs to chains
+// of which the hub has another history.
 func onlyDisputed(chains []uplink.Chain) bool {
+	some := false
 	for _, c := range chains {
-		if !c.Disputed && uplink.Remaining([]uplink.Chain{c}) > 0 {
+		if uplink.Remaining([]uplink.Chain{c}) == 0 {
+			continue
+		}
+		if !c.Disputed {
 			return false
 		}
+		some = true
 	}
-	return true
+	return some
 }
 
 // confirmed counts the entries that receipts cover: by the store's own account,
