@@ -22,7 +22,7 @@ func (d *Device) greet() wire.Hello {
 		h.DiskFree = free
 	}
 	files, _ := d.photosWaiting()
-	h.Blobs = uint32(min(files, 1<<31)) //nolint:gosec // a count
+	h.Blobs = uint32(min(files, 1<<30)) //nolint:gosec // a count
 	for _, f := range d.store.Feeds() {
 		at := f.Position()
 		h.Feeds = append(h.Feeds, wire.ScopeAt{Scope: f.Scope, N: at.N, Mark: at.Mark})
