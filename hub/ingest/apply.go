@@ -190,6 +190,10 @@ func (a *applier) insert() error {
 		for s := r.First; s <= r.Last; s++ {
 			e := a.p.entries[s-a.p.header.Run.First]
 			e.Judgement = lateFor(e.Dot)
+			// Whoever accepts it must not bring about what another form of it did.
+			if err := a.link(&e); err != nil {
+				return err
+			}
 			if len(e.Touches) > 0 {
 				a.taken = append(a.taken, e) // its dot is disposed of
 			}
