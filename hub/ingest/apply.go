@@ -189,7 +189,7 @@ func (a *applier) insert() error {
 	for _, r := range late {
 		for s := r.First; s <= r.Last; s++ {
 			e := a.p.entries[s-a.p.header.Run.First]
-			e.Judgement = lateFor(e.Dot)
+			tooLate(&e, e.Dot)
 			// Whoever accepts it must not bring about what another form of it did.
 			if err := a.link(&e); err != nil {
 				return err

@@ -35,7 +35,7 @@ func (a *applier) link(e *store.Entry) error {
 		return err
 	}
 	if sealed {
-		e.Judgement = lateFor(e.Was.Dot)
+		tooLate(e, e.Was.Dot)
 	}
 	now, err := a.form(*e.Was)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/batch"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/lane"
 )
 
@@ -60,6 +61,18 @@ func (g *Ingest) Seal(tx store.Tx, c dot.Chain, run lane.Range, at int64) (store
 // lateFor is the judgement of what comes for a sealed seq.
 func lateFor(d dot.Dot) store.Judgement {
 	return quarantine("late", fmt.Sprintf("the hub had given up waiting for %s: an operator decides", d))
+}
+
+// tooLate judges an entry that came for a sealed seq d. Its dot is disposed of in
+// the entities that it names, also when it would have waited for its form.
+func tooLate(e *store.Entry, d dot.Dot) {
+	waits := lacksForm(e.Judgement)
+	if e.Judgement = lateFor(d); !waits {
+		return
+	}
+	if pub, err := entry.DecodePublic(e.Raw.Public); err == nil {
+		_, e.Touches = touches(e.Judgement, pub, entry.Private{})
+	}
 }
 
 // sealedFor reports whether an older form's seq was sealed before it came.
