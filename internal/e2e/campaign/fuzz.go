@@ -54,7 +54,8 @@ func fuzz(ctx context.Context, p plan, out io.Writer) error {
 				continue
 			}
 			todo = true
-			if err := f.one(ctx, target, min(left, slot), p.workers, out); err != nil {
+			// A slot is not shortened below a second, or a rest would never end.
+			if err := f.one(ctx, target, max(min(left, slot), time.Second), p.workers, out); err != nil {
 				return err
 			}
 			if text, err = json.MarshalIndent(f, "", "  "); err == nil {
@@ -114,12 +115,16 @@ func (f *fuzzed) one(ctx context.Context, target string, most time.Duration, wor
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if cmd.ProcessState == nil {
+		return fmt.Errorf("run go test: %w", err)
+	}
 	all := execsOf.FindAllStringSubmatch(said.String(), -1)
 	var execs int64
 	if len(all) > 0 {
 		execs, _ = strconv.ParseInt(all[len(all)-1][1], 10, 64)
 	}
-	f.Spent[target] += most
+	// What counts is the processor's time: the campaign may run beside other programs.
+	f.Spent[target] += min(most, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	f.Execs[target] += execs
 	// The fuzzer may report its own deadline as a failure when a worker is busy at
 	// the end (golang.org/issue/48591); a real one writes its input.
