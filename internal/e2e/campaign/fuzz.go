@@ -124,7 +124,7 @@ func (f *fuzzed) one(ctx context.Context, target string, most time.Duration, wor
 		execs, _ = strconv.ParseInt(all[len(all)-1][1], 10, 64)
 	}
 	// What counts is the processor's time: the campaign may run beside other programs.
-	f.Spent[target] += min(most, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
+	f.Spent[target] += min(most*time.Duration(workers), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	f.Execs[target] += execs
 	// The fuzzer may report its own deadline as a failure when a worker is busy at
 	// the end (golang.org/issue/48591); a real one writes its input.
