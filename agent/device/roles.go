@@ -19,6 +19,12 @@ func (d *Device) user(given string) string {
 // judged says what a user may not answer of a form: a *web.Refusal for an answer
 // that only others may give, warn where nobody here can tell.
 func (d *Device) judged(ctx context.Context, f *form.Form, fields map[string]any, user string) (warn *web.Finding, err error) {
+	// Most records answer no question of a role: who holds one is looked up, over all
+	// that the device knows, for those alone that do.
+	every := func(string) bool { return true }
+	if name, _ := reserved(f.Fields, fields, every); name == "" {
+		return nil, nil
+	}
 	denied, unknown, err := d.denied(ctx, user)
 	if err != nil {
 		return nil, err
@@ -33,7 +39,7 @@ func (d *Device) judged(ctx context.Context, f *form.Form, fields map[string]any
 	if !unknown {
 		return nil, nil
 	}
-	if name, role = reserved(f.Fields, fields, func(string) bool { return true }); name != "" {
+	if name, role = reserved(f.Fields, fields, every); name != "" {
 		return &web.Finding{
 			Code: "role_unknown", What: fmt.Sprintf("whether %q is a %s is not known on this device", user, role), Which: name,
 			Do: "it is saved as it is; the office can tell",

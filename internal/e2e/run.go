@@ -20,7 +20,7 @@ import (
 )
 
 // Patience bounds every wait; nothing is expected to take nearly that long.
-const Patience = 6 * time.Minute
+const Patience = 90 * time.Second
 
 // programs is where Build put them.
 var programs string
