@@ -66,7 +66,7 @@ func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error)
 		r, err = d.sayPack(ctx, r)
 	}
 	if err == nil && once {
-		_, err = d.sender.Drain(ctx)
+		err = d.lastPhotos(ctx)
 	}
 	cancel()
 	<-photos

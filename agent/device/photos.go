@@ -59,6 +59,17 @@ func (d *Device) newSender() *blob.Sender {
 	})
 }
 
+// lastPhotos sends photos at the end of a single contact. Only a lost link is worth
+// another try: a hub that takes none now must not make the records' contact fail.
+func (d *Device) lastPhotos(ctx context.Context) error {
+	_, err := d.sender.Drain(ctx)
+	if err == nil || errors.Is(err, link.ErrLost) || errors.Is(err, link.ErrOffline) || ctx.Err() != nil {
+		return err
+	}
+	d.cfg.Log.Warn("photos stay here for now", "err", err)
+	return nil
+}
+
 // quiet reports whether no entry waits that could go up: photos come after all of them.
 func (d *Device) quiet() bool {
 	for _, c := range d.outbox.Chains() {
