@@ -165,6 +165,13 @@ func TestAlertsGoFirst(t *testing.T) {
 		}
 	}
 	<-inAlert
+	for b.AlertsAtHand() < 5 { // the stream has all of them; the worker fetches them a moment later
+		select {
+		case <-time.After(time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("the alerts were not fetched")
+		}
+	}
 	close(hold)
 	s.await(t, 1) // the record that was in hand
 	close(release)
