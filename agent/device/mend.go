@@ -163,7 +163,7 @@ func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) e
 		return err
 	}
 	agreed := st.Stays()
-	beyond := st.End != nil && r.Through > agreed // its head says nothing of what lies below the end
+	beyond := r.Through > agreed // its head says nothing of what lies below: another folder wrote more
 	if found {
 		agreed = parts - 1
 	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 && !beyond {

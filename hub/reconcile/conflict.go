@@ -1,12 +1,14 @@
 package reconcile
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/lane"
 	"otor/internal/merge"
 )
@@ -92,7 +94,7 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 	}
 	var sides []dot.Dot
 	for _, v := range shown.Values {
-		side, err := o.named(v)
+		side, err := o.named(h.row.Ref, v)
 		if err != nil {
 			return err
 		}
@@ -118,14 +120,14 @@ func (o *Round) dispute(h *held, shown merge.Shown) error {
 		it = store.Item{Kind: store.Conflicts, Entity: h.row.Ref, Field: shown.Name, OpenedAt: o.at, Times: it.Times + 1}
 	}
 	it.State, it.Entries = store.Open, sides
-	if it.Evidence, err = o.evidence(shown, asked); err != nil {
+	if it.Evidence, err = o.evidence(h.row.Ref, shown, asked); err != nil {
 		return err
 	}
 	_, err = o.tx.PutItem(it)
 	return err
 }
 
-func (o *Round) evidence(shown merge.Shown, asked *Asked) (json.RawMessage, error) {
+func (o *Round) evidence(ref entry.Ref, shown merge.Shown, asked *Asked) (json.RawMessage, error) {
 	e := Dispute{Base: shown.Value, BaseKnown: shown.Known, Displayed: shown.Dots, Asked: asked}
 	for _, v := range shown.Values {
 		side := Side{Dot: v.Dots[0], Value: v.Get()}
@@ -133,7 +135,7 @@ func (o *Round) evidence(shown merge.Shown, asked *Asked) (json.RawMessage, erro
 			prior := merge.Value{Raw: v.Prior.Raw}
 			side.Prior, side.PriorKnown = prior.Get(), true
 		}
-		named, err := o.named(v)
+		named, err := o.named(ref, v)
 		if err != nil {
 			return nil, err
 		}
@@ -165,12 +167,16 @@ func (o *Round) answered(h *held, name string) error {
 	return err
 }
 
-// named is the name in the ledger of the fact that wrote a value: the form of it that
-// took effect. Where it was re-homed, its first name may be another fact's by now.
-func (o *Round) named(v merge.Value) (dot.Dot, error) {
+// named is the name in the ledger of the fact that wrote a value of an entity: the form
+// of it that took effect. Where it was re-homed, its first name may be another fact's by
+// now, and so may the later one, since folders apart may have taken the same number for
+// their lives. So of the names that the value has, it is one under which the ledger has
+// an entry that wrote it.
+func (o *Round) named(ref entry.Ref, v merge.Value) (dot.Dot, error) {
 	if len(v.Dots) == 1 {
 		return v.Dots[0], nil
 	}
+	var names []dot.Dot
 	for _, d := range v.Dots {
 		forms, err := o.tx.Forms(d.Chain, lane.Run(d.Seq, d.Seq))
 		if err != nil {
@@ -178,11 +184,43 @@ func (o *Round) named(v merge.Value) (dot.Dot, error) {
 		}
 		for _, f := range forms {
 			if slices.Contains(v.Dots, f.Now) {
-				return f.Now, nil
+				names = append(names, f.Now)
 			}
 		}
 	}
-	return v.Dots[0], nil
+	for _, d := range append(names, v.Dots...) {
+		if wrote, err := o.wrote(d, ref, v); wrote || err != nil {
+			return d, err
+		}
+	}
+	return append(names, v.Dots...)[0], nil
+}
+
+// wrote reports whether the entry that the ledger has under d took its effect and wrote
+// that value into the entity.
+func (o *Round) wrote(d dot.Dot, ref entry.Ref, v merge.Value) (bool, error) {
+	e, ok, err := o.entry(d)
+	if err != nil || !ok || e.Judgement.Code == "linked" || e.Raw.Erased() {
+		return false, err
+	}
+	pub, err := entry.DecodePublic(e.Raw.Public)
+	if err != nil || !slices.Contains(pub.Refs, ref) {
+		return false, nil //nolint:nilerr // what cannot be read wrote nothing
+	}
+	priv, err := entry.DecodePrivate(e.Raw.Private)
+	if err != nil {
+		return false, nil //nolint:nilerr // as above
+	}
+	touches, err := merge.Changes(pub, priv)
+	if err != nil {
+		return false, nil //nolint:nilerr // as above
+	}
+	for _, t := range touches {
+		if t.Ref == ref && slices.ContainsFunc(t.Writes, func(w merge.Write) bool { return bytes.Equal(w.Raw, v.Raw) }) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // writer is the name in the ledger of what wrote the value that goes by d.
@@ -190,7 +228,7 @@ func (o *Round) writer(h *held, d dot.Dot) (dot.Dot, error) {
 	for _, name := range h.state.Registers() {
 		for _, v := range h.state.Values(name) {
 			if v.Dots[0] == d {
-				return o.named(v)
+				return o.named(h.row.Ref, v)
 			}
 		}
 	}

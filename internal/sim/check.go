@@ -33,6 +33,7 @@ func (w *world) check(ctx context.Context) error {
 			}
 			d.received[st.Chain] = st
 			w.checkReceived(d.name, st)
+			w.checkPruned(d, st)
 		}
 		if err := d.proc.store.Err(); err != nil {
 			w.violate("the store of %s gave up: %v", d.name, err)
@@ -86,6 +87,11 @@ func (w *world) calm(ctx context.Context) (err error) {
 		}
 		if err := errors.Join(w.tend(ctx), w.hub.confirmTwins(ctx)); err != nil {
 			return err
+		}
+		if w.dice.is(0.2) { // a night goes by: more of what devices have is archived
+			if err := w.backUp(ctx); err != nil {
+				return err
+			}
 		}
 		for _, d := range w.devices {
 			if first && w.dice.is(0.75) {

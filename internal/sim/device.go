@@ -47,8 +47,9 @@ type device struct {
 	perhaps  *saved                         // captured while it crashed
 	received map[dot.Chain]store.ChainState // at the last step
 	captures int
-	drafts   []draft   // what stands on its screen
-	last     entry.Ref // what was written about last
+	drafts   []draft       // what stands on its screen
+	last     entry.Ref     // what was written about last
+	keep     time.Duration // how long what is archived stays on it; 0: for ever
 }
 
 // saved is an entry as it was captured.
@@ -72,6 +73,7 @@ type process struct {
 	loops   sync.WaitGroup
 	hangUp  context.CancelFunc // ends the connection; nil: there is none
 	session sync.WaitGroup
+	hubSaid time.Time // its clock in the latest hello's answer; the session's
 }
 
 func newDevice(ctx context.Context, w *world, id dot.Device) (*device, error) {
@@ -90,6 +92,9 @@ func newFolder(w *world, id dot.Device, name string) (*device, error) {
 	d := &device{
 		w: w, id: id, name: name, mark: name, dice: newDice(w.cfg.Seed, "captures of "+name), dir: filepath.Join(w.cfg.Dir, name+"-0"),
 		acked: make(map[dot.Chain][]saved), received: make(map[dot.Chain]store.ChainState),
+	}
+	if w.dice.is(0.6) {
+		d.keep = w.dice.about(10 * time.Second)
 	}
 	wrong := time.Duration(0)
 	if w.dice.is(0.5) {
@@ -130,7 +135,7 @@ func (d *device) start(ctx context.Context) error {
 		return fmt.Errorf("%s starts: %w", d.name, err)
 	}
 	p := &process{store: st}
-	p.outbox = &outbox{Outbox: agent.NewOutbox(st, func() {}), dev: d, store: st}
+	p.outbox = &outbox{Outbox: agent.NewOutbox(st, func() { d.prune(p) }), dev: d, store: st}
 	p.lives = &agent.Lives{
 		Store: st, Book: book, Device: d.id, Enrolled: 1, Outbox: p.outbox.Outbox, Again: func() { p.uplink.Again() }, Changed: func() {}, Log: d.w.log,
 	}
@@ -373,6 +378,7 @@ func (d *device) welcomed(p *process) func(wire.Welcome, time.Time, time.Time) e
 			d.w.violate("%s: %v", d.name, err)
 			return err
 		}
+		p.hubSaid = time.UnixMilli(w.Time)
 		middle := sent.Add(got.Sub(sent) / 2)
 		err = p.store.SetContact(context.Background(), store.Contact{
 			LastContact: got, LastAttempt: got, Epoch: w.Epoch, HubOffsetMillis: w.Time - middle.UnixMilli(), OffsetMeasuredAt: middle,

@@ -40,7 +40,7 @@
 //
 // A simulator that cannot fail shows nothing: [Control] breaks a promise on
 // purpose, and the tests ask that it is found out. A run that did too little
-// ([Work.Least]) counts as failed.
+// ([Work.Least]) does not count, and many of them are a failure.
 //
 //   - [Run] is one seed's run, [Config] and [Report] what goes in and comes out.
 //   - [Work] counts what happened.

@@ -25,8 +25,8 @@ type sight map[entry.Ref]*merge.State
 type oracle struct {
 	saw map[dot.Dot]sight
 	// away are those who wrote about what their device did not hold. They count as
-	// knowing what the device itself wrote there before, though it is not displayed
-	// any more: a context names one's own entries up to the last one displayed.
+	// knowing what the device itself wrote there before, in either lane, though it is not
+	// displayed any more: a context names one's own entries up to the last one displayed.
 	away map[dot.Dot]bool
 	// own are the hub's entries, also those that a rollback lost for good: somebody
 	// may have had them in view.
@@ -127,12 +127,30 @@ func (a *account) replaced(p place, d dot.Dot) map[dot.Dot]bool {
 		}
 	}
 	for x := range a.writes[p] {
-		if a.o.away[d] && x.Chain == d.Chain && x.Seq < d.Seq && seen.Seen.Covers(x) {
+		if a.o.away[d] && x.Device == d.Device && x != d && seen.Seen.Covers(x) {
 			out[x] = true
 			maps.Copy(out, a.replaced(p, x))
 		}
 	}
 	return out
+}
+
+// blind names the writes that took a value away without having had it in view, and
+// what stood on the screens of those who made them.
+func (a *account) blind(p place, gone dot.Dot) string {
+	var out []string
+	for _, x := range slices.SortedFunc(maps.Keys(a.writes[p]), dot.Dot.Compare) {
+		if !a.writes[p][x].Context.Covers(gone) || a.replaced(p, x)[gone] {
+			continue
+		}
+		var dots []dot.Dot
+		seen := a.o.saw[x][p.ref]
+		for _, v := range seen.Values(p.register) {
+			dots = append(dots, v.Dots...)
+		}
+		out = append(out, fmt.Sprintf("%s by a page of %v, seen %v, its context %v", x, dots, seen.Seen, a.writes[p][x].Context))
+	}
+	return strings.Join(out, "; ")
 }
 
 // maximal lists the writes that nobody replaced, of those that the hub has.
@@ -225,7 +243,8 @@ func (w *world) checkPlace(a *account, p place, writes map[dot.Dot]write, s *mer
 	}
 	for d := range want {
 		if !got[d] {
-			w.violate("I3: %s of %s: the value of %s is gone, though nobody who replaced it had it in view", p.register, p.ref, d)
+			w.violate("I3: %s of %s: the value of %s is gone, though nobody who replaced it had it in view (%s)",
+				p.register, p.ref, d, a.blind(p, d))
 		}
 	}
 	w.mu.Lock()

@@ -40,11 +40,13 @@ const (
 	Ignore Control = "ignore"
 	// NoMarks: the hub believes every cursor, whatever became of its database.
 	NoMarks Control = "no-marks"
+	// EarlyArchive: the hub says of what it just received that it is in its archive.
+	EarlyArchive Control = "early-archive"
 )
 
 // Controls lists those that break something.
 func Controls() []Control {
-	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink, Absorb, Ignore}
+	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink, Absorb, Ignore, EarlyArchive}
 }
 
 // Config is what a run is made of.
@@ -105,6 +107,7 @@ type Work struct {
 	Twins         int `json:"twins"`     // folders that were copied and went on twice
 	Rehomed       int `json:"rehomed"`   // entries that got another name
 	Sealed        int `json:"sealed"`    // holes that an operator gave up
+	Pruned        int `json:"pruned"`    // entries that devices removed since the archive has them
 	Edits         int `json:"edits"`     // captures that write into entities
 	Decisions     int `json:"decisions"` // of operators, about conflicts
 	Writes        int `json:"writes"`    // into registers, that came to stand in the ledger

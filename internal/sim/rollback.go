@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"otor/agent/store"
+	hubstore "otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/receipt"
@@ -20,26 +21,85 @@ type backup struct {
 	dir   string
 	notes map[dot.Dot]entry.Hash // confirmed when it was made
 	came  map[entry.Was]bool     // arrived by then
+	marks []hubstore.Watermark   // how far chains go in it
 }
 
 // backUp copies the hub's database, as an office does at night.
-func (w *world) backUp() error {
+func (w *world) backUp(ctx context.Context) error {
 	h := w.hub
 	if h.life == nil || !h.life.ledger.alive() {
 		return nil
 	}
 	h.backups++
+	lanes, err := h.life.ledger.Lanes(ctx)
+	if err != nil {
+		return err
+	}
 	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes), came: w.arrivedBy()}
+	for _, n := range lanes {
+		b.marks = append(b.marks, hubstore.Watermark{Chain: n.Chain, Through: n.Received.Through()})
+	}
 	if err := copyDatabase(b.dir, h.path); err != nil {
 		return err
+	}
+	promise := b.marks // what this control says of a backup that is still to be made
+	if w.cfg.Control != EarlyArchive {
+		if promise = nil; h.backup != nil {
+			promise = h.backup.marks
+		}
 	}
 	old := h.backup
 	h.backup = b
 	w.did("hub", nil, "backup")
-	if old != nil {
-		return os.RemoveAll(old.dir)
+	if old == nil {
+		return h.archive(ctx, promise)
 	}
-	return nil
+	return errors.Join(h.archive(ctx, promise), os.RemoveAll(old.dir))
+}
+
+// archive lets the hub tell devices what is in two backups by now, as its keeper of
+// backups does.
+func (h *hub) archive(ctx context.Context, marks []hubstore.Watermark) error {
+	err := h.life.ledger.Archive(ctx, marks)
+	if errors.Is(err, errAway) || err != nil && !h.life.ledger.alive() {
+		return nil
+	}
+	return err
+}
+
+// prune removes from a device what has been archived for long enough (L8), as
+// agent/device does once a hello's receipts are settled.
+func (d *device) prune(p *process) {
+	for more := d.keep > 0; more; {
+		out, err := p.store.Prune(context.Background(), p.hubSaid, d.keep)
+		if err != nil {
+			d.w.violate("%s cannot prune: %v", d.name, err)
+		}
+		d.w.did(d.name, func(w *Work) { w.Pruned += out.Entries }, "pruned %d", out.Entries)
+		more = out.More
+	}
+}
+
+// checkPruned asks that what a device removed is in the backup that the hub would be
+// put back to. Of a chain's old forms the new ones count.
+func (w *world) checkPruned(d *device, st store.ChainState) {
+	if w.hub.backup == nil {
+		if len(st.Pruned) > 0 {
+			w.violate("L8: %s removed %s of %s, and the hub has no backup", d.name, st.Pruned, st.Chain)
+		}
+		return
+	}
+	var through dot.Seq
+	for _, m := range w.hub.backup.marks {
+		if m.Chain == st.Chain {
+			through = m.Through
+		}
+	}
+	for _, r := range st.Pruned {
+		if last := min(r.Last, st.Stays()); r.First <= last && last > through {
+			w.violate("L8: %s removed %s of %s, of which the hub's backup has all up to %d", d.name, r, st.Chain, through)
+		}
+	}
 }
 
 // putBack stops the hub and puts the backup in place of its database. When the

@@ -37,7 +37,7 @@ func (w *world) step(ctx context.Context) error {
 		{2, func() error { return w.hostile.greet(ctx) }},
 		{4, func() error { return w.hub.note(ctx) }},
 		{1, func() error { return w.loseStream() }},
-		{3, w.backUp},
+		{5, func() error { return w.backUp(ctx) }},
 		{2, func() error { return w.putBack(w.dice.is(0.6)) }},
 		{12, func() error { return w.hub.publish(ctx) }},
 		{3, func() error { return w.hub.regrant(ctx, d.id) }},

@@ -28,12 +28,14 @@ func TestACampaignGoesOnWhereItStopped(t *testing.T) {
 	}
 	b := open()
 	take(b, 10)
-	b.done(sim.Report{Seed: 10, Work: sim.Work{Captures: 5}}, "")
+	b.done(sim.Report{Seed: 10, Work: sim.Work{Captures: 5}}, "", false)
 	take(b, 11) // and the program ends here
 
 	b = open()
 	take(b, 12)
-	b.done(sim.Report{Seed: 12, Work: sim.Work{Captures: 7}}, "")
+	b.done(sim.Report{Seed: 12, Work: sim.Work{Captures: 1}}, "", true) // does not count
+	take(b, 13)
+	b.done(sim.Report{Seed: 13, Work: sim.Work{Captures: 7}}, "", false)
 	if _, ok := b.take(); ok {
 		t.Error("a seed too many")
 	}

@@ -27,6 +27,7 @@ type progress struct {
 	Next     uint64        `json:"next"` // the first seed that nobody took yet
 	Running  []uint64      `json:"running"`
 	Done     uint64        `json:"done"`
+	Thin     uint64        `json:"thin"` // runs in which too little happened: they are not in Done
 	Spent    time.Duration `json:"spent"`
 	Controls int           `json:"controls"` // found out
 	Work     sim.Work      `json:"work"`
@@ -73,7 +74,7 @@ func openBook(pl plan) (*book, error) {
 func (b *book) take() (seed uint64, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.err != nil || b.p.Next >= b.p.From+b.p.Seeds {
+	if b.err != nil || b.p.Next >= b.p.From+b.p.Seeds+b.p.Thin {
 		return 0, false
 	}
 	seed = b.p.Next
@@ -83,11 +84,16 @@ func (b *book) take() (seed uint64, ok bool) {
 	return seed, b.err == nil
 }
 
-// done notes what came of a seed; why is empty when it held.
-func (b *book) done(r sim.Report, why string) {
+// done notes what came of a seed; why is empty when it held. A thin run counts for nothing.
+func (b *book) done(r sim.Report, why string, thin bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.p.Running = slices.DeleteFunc(b.p.Running, func(s uint64) bool { return s == r.Seed })
+	if thin {
+		b.p.Thin++
+		b.save()
+		return
+	}
 	b.p.Done++
 	b.p.Work.Add(r.Work)
 	if why != "" {
