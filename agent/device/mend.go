@@ -163,10 +163,13 @@ func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) e
 		return err
 	}
 	agreed := st.Stays()
-	beyond := r.Through > agreed // its head says nothing of what lies below: another folder wrote more
+	// Above Stays another folder wrote more: then the head says nothing of what lies below.
+	beyond := r.Through > agreed
+	head, known := l.Store.HeadAt(c, r.Through)
+	same := known && head == r.Head // all up to there, pruned or not
 	if found {
 		agreed = parts - 1
-	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 && !beyond {
+	} else if pruned := st.Pruned.Below(min(r.Set().Highest(), agreed)); len(pruned) > 0 && !beyond && !same {
 		agreed = pruned[0].First - 1 // they part within what is not here to be compared
 	} else if r.Set().Highest() <= agreed {
 		return fmt.Errorf("%s: the heads differ, and every entry that is on both sides is the same", c)

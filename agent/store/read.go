@@ -151,6 +151,16 @@ func (s *Store) stored(c dot.Chain, seq dot.Seq) (e stored, err error) {
 	return e, err
 }
 
+// HeadAt is the chain's head after seq, which is what a receipt of the hub with that
+// watermark must have; known is false where damage took it, and beyond the chain's last entry.
+func (s *Store) HeadAt(c dot.Chain, seq dot.Seq) (head entry.Hash, known bool) {
+	st, ok := s.Chain(c)
+	if !ok || seq > st.Last {
+		return entry.Hash{}, false
+	}
+	return s.headAt(&st, seq)
+}
+
 // headAt is the chain's head after seq; known is false where damage took it.
 func (s *Store) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool) {
 	switch {

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"otor/internal/dot"
@@ -31,6 +32,11 @@ func (s *session) mend(ctx context.Context) (changed bool, err error) {
 		if ctx.Err() != nil {
 			return changed, ctx.Err()
 		}
+		if lost, ok := errors.AsType[*unanswered](err); ok {
+			// The link is as good as gone. Another contact looks again: three lost
+			// answers must not leave a quarrel for as long as this one stands.
+			return changed, lost
+		}
 		if err != nil {
 			s.cfg.Log.Error("the hub's history of a chain differs and it could not be settled", "chain", c.Chain.String(), "err", err)
 			continue
@@ -41,6 +47,17 @@ func (s *session) mend(ctx context.Context) (changed bool, err error) {
 	}
 	return changed, nil
 }
+
+// unanswered is a comparison that got no answer.
+type unanswered struct {
+	chain dot.Chain
+	err   error
+}
+
+func (e *unanswered) Error() string {
+	return fmt.Sprintf("compare %s with the hub: %v", e.chain, e.err)
+}
+func (e *unanswered) Unwrap() error { return e.err }
 
 // forget lets go of what is on its way of a chain whose names changed.
 func (s *session) forget(c dot.Chain) {
@@ -62,7 +79,7 @@ func (s *session) compare(ctx context.Context, c dot.Chain, runs []lane.Range) (
 	defer cancel()
 	w, err := s.cfg.Port.Hello(hctx, h)
 	if err != nil {
-		return nil, fmt.Errorf("compare %s with the hub: %w", c, err)
+		return nil, &unanswered{c, err}
 	}
 	for _, a := range w.Compared {
 		if a.Incarnation == c.Incarnation && a.Lane == c.Lane && len(a.Digests) == len(runs) {

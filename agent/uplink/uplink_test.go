@@ -3,8 +3,10 @@ package uplink_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -383,4 +385,61 @@ func TestWakingNeverBlocks(t *testing.T) {
 		up.Again()
 		up.TakeReceipts(news)
 	}
+}
+
+// TestAQuarrelOutlivesLostAnswers: comparisons that get lost end the contact, as a lost
+// hello does, and the next one settles the quarrel. Counting them as looks at the chain
+// left it for as long as the contact stood.
+func TestAQuarrelOutlivesLostAnswers(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 3, 10)
+	h := newHub(t, box)
+	quarrel := &disputing{outbox: box}
+	asked := 0
+	up := uplink.New(uplink.Config{
+		Outbox: quarrel, Port: h, Key: deviceKey, Hub: hubKey.Public(), Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Greet: func() wire.Hello { return wire.Hello{} }, Welcomed: func(wire.Welcome, time.Time, time.Time) error { return nil },
+		Epoch: func() []byte { return nil }, Within: func(d time.Duration) time.Duration { return d },
+		Mend: func(ctx context.Context, _ dot.Chain, compare uplink.Compare) error {
+			asked++
+			h.mu.Lock()
+			h.helloErr = nil
+			if asked <= 4 {
+				h.helloErr = errLink
+			}
+			h.mu.Unlock()
+			_, err := compare(ctx, []lane.Range{lane.Run(1, 3)})
+			h.mu.Lock()
+			h.helloErr = nil
+			h.mu.Unlock()
+			if asked <= 4 {
+				return err
+			}
+			quarrel.settled.Store(true)
+			return nil
+		},
+	})
+	h.up = up
+	for i := range 4 {
+		if _, err := up.Session(t.Context(), true); !errors.Is(err, errLink) {
+			t.Fatalf("contact %d, whose comparison got lost, ended with %v", i, err)
+		}
+	}
+	if _, err := up.Session(t.Context(), true); err != nil || asked != 5 {
+		t.Errorf("the fifth contact ended with %v after %d comparisons", err, asked)
+	}
+}
+
+// disputing is an outbox whose records the hub has another history of.
+type disputing struct {
+	*outbox
+	settled atomic.Bool
+}
+
+func (d *disputing) Chains() []uplink.Chain {
+	out := d.outbox.Chains()
+	for i := range out {
+		out[i].Disputed = !d.settled.Load()
+	}
+	return out
 }

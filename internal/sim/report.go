@@ -40,7 +40,8 @@ const (
 	Ignore Control = "ignore"
 	// NoMarks: the hub believes every cursor, whatever became of its database.
 	NoMarks Control = "no-marks"
-	// EarlyArchive: the hub says of what it just received that it is in its archive.
+	// EarlyArchive: the hub says of what it received that it is archived, and makes no
+	// backup beyond the first.
 	EarlyArchive Control = "early-archive"
 )
 

@@ -39,14 +39,15 @@ func (w *world) backUp(ctx context.Context) error {
 	for _, n := range lanes {
 		b.marks = append(b.marks, hubstore.Watermark{Chain: n.Chain, Through: n.Received.Through()})
 	}
+	if w.cfg.Control == EarlyArchive && h.backup != nil {
+		return h.archive(ctx, b.marks) // nothing was copied
+	}
 	if err := copyDatabase(b.dir, h.path); err != nil {
 		return err
 	}
-	promise := b.marks // what this control says of a backup that is still to be made
-	if w.cfg.Control != EarlyArchive {
-		if promise = nil; h.backup != nil {
-			promise = h.backup.marks
-		}
+	var promise []hubstore.Watermark
+	if h.backup != nil {
+		promise = h.backup.marks
 	}
 	old := h.backup
 	h.backup = b

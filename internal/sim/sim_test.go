@@ -51,11 +51,6 @@ func run(t *testing.T, seed uint64, c sim.Control) (r sim.Report) {
 	return r
 }
 
-// open are seeds that break something which is known and not mended yet; what that
-// is stands in docs/reliability.md. TestSeeds says so and goes on; a campaign counts
-// them as failures.
-var open = map[uint64]bool{89: true, 132: true, 193: true}
-
 // TestSeeds runs seeds for a while. A failure names the seed; run it alone with
 //
 //	go test ./internal/sim -run TestSeeds -sim.seed N
@@ -70,20 +65,19 @@ func TestSeeds(t *testing.T) {
 	}
 	var sum sim.Work
 	begun := time.Now()
-	n := 0
+	n, thin := 0, 0
 	for s := first; s <= last && (n == 0 || time.Since(begun) < most); s++ {
 		r := run(t, s, sim.Sound)
 		n++
 		sum.Add(r.Work)
-		if len(r.Violations) > 0 && open[s] && *seed < 0 {
-			t.Logf("seed %d is known to break something:\n%s", s, r)
-			continue
-		}
 		if len(r.Violations) > 0 {
 			t.Fatalf("go test ./internal/sim -run TestSeeds -sim.seed %d\n%s", s, r)
 		}
 		if why := r.Work.Least(); why != "" {
-			t.Fatalf("seed %d did too little to count: %s\n%s", s, why, r)
+			t.Logf("seed %d did too little to count: %s\n%s", s, why, r)
+			if thin++; thin > 1+n/100 {
+				t.Fatalf("%d runs of %d did too little to count", thin, n)
+			}
 		}
 		if *seed >= 0 {
 			t.Log(r)
