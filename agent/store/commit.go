@@ -30,6 +30,7 @@ type request struct {
 	receipts    []receipt.Receipt
 	answer      bool          // the receipts are a hello's answer
 	enter       receipt.Epoch // chains that go by another one forget their receipts; zero: nothing to enter
+	quarrels    []dot.Chain   // with enter: those of which the hub's receipts were refused
 	contact     *Contact
 	traffic     *Traffic
 	prefs       *Preferences

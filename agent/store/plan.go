@@ -69,7 +69,7 @@ func (s *Store) plan(batch []*request) *plan {
 				return refuseAll(batch, err)
 			}
 		case !r.enter.IsZero():
-			p.enter(r.enter)
+			p.enter(r.enter, r.quarrels)
 		default:
 			r.settled = p.settle(r.receipts, r.answer)
 		}

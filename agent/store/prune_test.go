@@ -553,3 +553,35 @@ func TestPruneGivesSpaceBack(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAQuarrelIsNoBrokenArchive: where the receipts of a new epoch contradict a chain,
+// nothing is known of what was removed from it until both sides have compared. Then
+// it is: a hub that lacks it is told of.
+func TestAQuarrelIsNoBrokenArchive(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	saved := put(t, s, dot.Record, 5)
+	one, two := receipt.Epoch{1}, receipt.Epoch{2}
+	answer(t, s, one, saved, 5, 2)
+	pruneAll(t, s, hubNoon, time.Hour)
+	if gone, _ := pruneAll(t, s, hubNoon.Add(2*time.Hour), time.Hour); gone != 2 {
+		t.Fatalf("%d entries were removed", gone)
+	}
+	out, err := s.Answer(t.Context(), two, []receipt.Receipt{{Epoch: two, Chain: chain, Through: 9, Head: entry.Hash{9}}})
+	if err != nil || out[0].Refused == nil {
+		t.Fatal(out, err)
+	}
+	for range 2 { // as it is, and as it is opened again
+		if st := state(t, s, chain); len(st.Broken()) > 0 || waitingOf(st) != 3 {
+			t.Errorf("missing at the hub: %s, waiting %d", st.Broken(), waitingOf(st))
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, options())
+	}
+	answer(t, s, two, saved, 1, 0)
+	if got := state(t, s, chain).Broken().String(); got != "{2}" {
+		t.Errorf("missing at the hub: %s", got)
+	}
+}

@@ -69,7 +69,13 @@ func (s *Store) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receip
 	if err != nil || !s.elsewhere(e) {
 		return out, err
 	}
-	if err := s.send(ctx, &request{enter: e}); err != nil {
+	var quarrels []dot.Chain
+	for i, o := range out {
+		if o.Refused != nil {
+			quarrels = append(quarrels, rs[i].Chain)
+		}
+	}
+	if err := s.send(ctx, &request{enter: e, quarrels: quarrels}); err != nil {
 		return out, fmt.Errorf("enter epoch %s: %w", e, err)
 	}
 	return out, nil
@@ -87,8 +93,10 @@ func (s *Store) elsewhere(e receipt.Epoch) bool {
 	return false
 }
 
-// enter plans that chains with receipts of another epoch forget them.
-func (p *plan) enter(e receipt.Epoch) {
+// enter plans that chains with receipts of another epoch forget them. Those of which
+// the hub's receipts were refused go by none until both sides have compared: that
+// they lack in the new epoch what was removed here is not known.
+func (p *plan) enter(e receipt.Epoch, quarrels []dot.Chain) {
 	p.s.mu.RLock()
 	var stale []dot.Chain
 	for c, st := range p.s.chains {
@@ -102,7 +110,11 @@ func (p *plan) enter(e receipt.Epoch) {
 		if st.Epoch == e {
 			continue // settled in this very commit
 		}
-		receiptRow{Epoch: e, Head: entry.Genesis(c), Sealed: st.Sealed}.apply(st)
+		now := e
+		if slices.Contains(quarrels, c) {
+			now = receipt.Epoch{}
+		}
+		receiptRow{Epoch: now, Head: entry.Genesis(c), Sealed: st.Sealed}.apply(st)
 		p.chains[c], p.settled[c] = st, true
 	}
 }
