@@ -22,6 +22,8 @@ import (
 	"otor/agent/store"
 	"otor/internal/durable"
 	"otor/internal/entry"
+	"otor/internal/feed"
+	"otor/internal/merge"
 	"otor/internal/receipt"
 )
 
@@ -58,7 +60,7 @@ func (b *bench) makeDevice(ctx context.Context, name string, n, unsent int) (dir
 			return "", err
 		}
 		if saved += more; saved == n-unsent {
-			if err := confirm(ctx, s); err != nil {
+			if err := errors.Join(confirm(ctx, s), load(ctx, s)); err != nil {
 				return "", err
 			}
 		}
@@ -84,6 +86,40 @@ func confirm(ctx context.Context, s *store.Store) error {
 		return fmt.Errorf("confirm what was saved: %w", err)
 	}
 	return nil
+}
+
+// load gives a device, as its feeds do in the contact that confirms its entries, the
+// hub's states of all entities that it wrote about.
+func load(ctx context.Context, s *store.Store) error {
+	const scope, rows = "gacha-1", 500
+	if err := s.GrantScopes(ctx, []string{scope}); err != nil {
+		return err
+	}
+	var page []feed.Row
+	var n uint64
+	apply := func() error {
+		next := store.HeldCursor{Signed: fmt.Appendf(nil, "cursor %d", n), N: n, Mark: feed.Mark{byte(n), byte(n >> 8)}} //nolint:gosec // a made-up mark
+		err := s.ApplyPage(ctx, store.Page{Scope: scope, From: s.Feed(scope).Position(), Next: next, Rows: page})
+		page = nil
+		return err
+	}
+	var all []*merge.State
+	for shown, err := range s.Entities(ctx, "") {
+		if err != nil {
+			return err
+		}
+		all = append(all, shown.State)
+	}
+	for _, state := range all {
+		n++
+		page = append(page, feed.Row{N: n, Kind: feed.Entity, Key: feed.EntityKey(state.Ref), Rev: n, Body: state.Encode()})
+		if len(page) == rows {
+			if err := apply(); err != nil {
+				return fmt.Errorf("load what the hub has: %w", err)
+			}
+		}
+	}
+	return apply()
 }
 
 func newIdentity() (*enrol.Identity, error) {

@@ -11,54 +11,47 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"otor/agent/store"
 	"otor/agent/web"
 	"otor/internal/dot"
 	"otor/internal/entry"
-	"otor/internal/feed"
 	"otor/internal/merge"
 	"otor/internal/rules"
 )
 
-// shelf keeps the latest book: what the device shows of every entity at one
-// moment. It is read again after the hub sent something or the device saved
-// something. Nothing of it is written anywhere.
+// shelf keeps the book, which is brought up to date with what the hub sent and the
+// device saved since it was opened last. Nothing of it is written anywhere.
 type shelf struct {
 	mu   sync.Mutex
-	made string // of which state of the store; "" never
+	made string // the day and the pack that the book goes by; "" there is none
+	seen uint64 // how far the store's changes are in it
 	book *book
 }
 
 // Book implements web.Books.
-func (d *Device) Book(ctx context.Context) (web.Book, error) {
-	d.shelf.mu.Lock()
-	defer d.shelf.mu.Unlock()
+func (d *Device) Book(context.Context) (web.Book, error) {
+	s := &d.shelf
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	today := d.cfg.Now().In(d.cfg.Zone).Format(time.DateOnly)
-	now := today + "\n" + d.entityState()
-	if d.shelf.made == now {
-		return d.shelf.book, nil
+	made, p := today, d.inForce()
+	if p != nil {
+		made += fmt.Sprintf(" %s %d", p.ID, p.Version)
 	}
-	b := &book{d: d, rows: map[string]map[string]*leaf{}, index: map[[2]string]map[any][]string{}, asOf: map[string]*time.Time{}}
-	if err := b.read(ctx); err != nil {
-		return nil, fmt.Errorf("read what the device knows: %w", err)
+	refs, now, all := d.store.Changed(s.seen)
+	switch {
+	case all || s.made != made:
+		s.book = newBook(d, today)
+	case now != s.seen:
+		s.book.turn(refs)
 	}
-	if d.inForce() != nil {
-		b.work = d.inForce().Rules.Sit(b, today)
-	}
-	d.shelf.book, d.shelf.made = b, now
-	return b, nil
-}
-
-// entityState names all that decides how entities are shown.
-func (d *Device) entityState() string {
-	var s strings.Builder
-	s.WriteString(feedState(d.store))
-	for _, c := range d.store.Chains() {
-		fmt.Fprintf(&s, "%s %d %d\n", c.Chain, c.Last, c.Received.Through())
-	}
-	return s.String()
+	s.made, s.seen = made, now
+	s.book.edition.Store(now)
+	s.book.date()
+	return s.book, nil
 }
 
 // leaf is one entity of a book.
@@ -69,16 +62,39 @@ type leaf struct {
 	touches   []web.Touch
 }
 
-// book is a web.Book and the reader of the pack's rules. It is not changed once
-// read, but for what is worked out on the way.
-type book struct {
-	d    *Device
-	rows map[string]map[string]*leaf
-	asOf map[string]*time.Time // by scope
+// sheet is what a book knows of all entities of a type: no more than it was asked for.
+type sheet struct {
+	ids     []string           // sorted; nil: nobody asked yet
+	columns map[string]*column // by field
+}
 
-	mu    sync.Mutex // guards what follows
-	work  *rules.Work
-	index map[[2]string]map[any][]string // by type and field: ids by value
+// column finds the entities of a type by a field's value.
+type column struct {
+	by map[any][]string
+	of map[string]any
+}
+
+// Bounds of what a book keeps in memory beside the lists of ids. A pass over all
+// entities of a sumu must not hold all of them at once.
+const (
+	maxLeaves  = 2048 // twice: the younger ones and the older ones
+	maxDerived = 4096 // entities whose derived values are kept
+)
+
+// book is a web.Book and the reader of the pack's rules. It reads what it is asked for,
+// and keeps some of it until that is shown otherwise.
+type book struct {
+	d       *Device
+	today   string
+	edition atomic.Uint64
+
+	mu         sync.Mutex // guards what follows
+	sheets     map[string]*sheet
+	young, old map[entry.Ref]*leaf   // nil: there is none of that name
+	own        map[entry.Ref]bool    // those read with writes of this device's own
+	asOf       map[string]*time.Time // by scope
+	work       *rules.Work
+	derived    int // entities that work was asked for
 }
 
 var (
@@ -86,51 +102,114 @@ var (
 	_ rules.Reader = (*book)(nil)
 )
 
-func (b *book) read(ctx context.Context) error {
-	own, err := b.d.store.Overlay(ctx)
-	if err != nil {
-		return err
+func newBook(d *Device, today string) *book {
+	b := &book{d: d, today: today, sheets: make(map[string]*sheet), young: make(map[entry.Ref]*leaf), own: make(map[entry.Ref]bool)}
+	b.sit()
+	return b
+}
+
+// sit forgets what was derived. mu is held, or nobody else has the book.
+func (b *book) sit() {
+	b.work, b.derived = nil, 0
+	if p := b.d.inForce(); p != nil {
+		b.work = p.Rules.Sit(b, b.today)
 	}
-	mine := map[entry.Ref]bool{}
-	for _, w := range own {
-		mine[w.Ref] = true
-	}
-	for row, err := range b.d.store.Bases(ctx, "") {
-		if err != nil {
-			return err
-		}
-		ref, ok := feed.RefOf(row.Key)
-		if !ok || mine[ref] {
-			continue
-		}
-		if s, err := merge.Decode(row.Body); err == nil { // damage is a finding of the store's
-			b.add(ref, s, row.Scope)
-		}
-	}
-	for ref := range mine {
-		shown, err := b.d.store.Shown(ref)
-		switch {
-		case errors.Is(err, store.ErrClosed):
-			return err
-		case err == nil:
-			b.add(ref, shown.State, shown.Base.Scope)
-		}
-	}
+}
+
+// date notes how old what the device knows of each scope is.
+func (b *book) date() {
+	asOf := make(map[string]*time.Time)
 	for _, f := range b.d.store.Feeds() {
 		if !f.AsOf.IsZero() {
 			at := f.AsOf.In(b.d.cfg.Zone)
-			b.asOf[f.Scope] = &at
+			asOf[f.Scope] = &at
 		}
 	}
-	return nil
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asOf = asOf
 }
 
-func (b *book) add(ref entry.Ref, s *merge.State, scope string) {
-	v := s.View(b.d.typeOf(ref.Type))
-	if v.Deleted {
+// turn brings the book up to date with entities that are shown otherwise.
+func (b *book) turn(refs []entry.Ref) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sit()
+	done := make(map[entry.Ref]bool)
+	for _, ref := range refs {
+		some := []entry.Ref{ref}
+		if ref == (entry.Ref{}) { // any that own records are about
+			some = slices.Collect(maps.Keys(b.own))
+		}
+		for _, ref := range some {
+			if !done[ref] {
+				done[ref] = true
+				b.turnTo(ref)
+			}
+		}
+	}
+}
+
+func (b *book) turnTo(ref entry.Ref) {
+	delete(b.young, ref)
+	delete(b.old, ref)
+	sh := b.sheets[ref.Type]
+	if sh == nil {
 		return
 	}
-	l := &leaf{fields: make(map[string]any, len(v.Fields)), conflicts: v.Conflicts(), scope: scope, touches: b.touches(s)}
+	l := b.leaf(ref)
+	if sh.ids != nil {
+		at, in := slices.BinarySearch(sh.ids, ref.ID)
+		switch {
+		case l != nil && !in:
+			sh.ids = slices.Insert(sh.ids, at, ref.ID)
+		case l == nil && in:
+			sh.ids = slices.Delete(sh.ids, at, at+1)
+		}
+	}
+	for field, c := range sh.columns {
+		c.put(ref.ID, l, field)
+	}
+}
+
+// leaf reads one entity; nil: there is none. What cannot be read is a finding of the
+// store's. mu is held.
+func (b *book) leaf(ref entry.Ref) *leaf {
+	if l, known := b.young[ref]; known {
+		return l
+	}
+	l, known := b.old[ref]
+	if !known {
+		if shown, err := b.d.store.Shown(ref); err == nil && (shown.InBase || len(shown.Own) > 0) {
+			l = b.read(shown)
+		}
+	}
+	b.keep(ref, l)
+	return l
+}
+
+func (b *book) keep(ref entry.Ref, l *leaf) {
+	if len(b.young) >= maxLeaves {
+		b.young, b.old = make(map[entry.Ref]*leaf, maxLeaves), b.young
+	}
+	b.young[ref] = l
+}
+
+// read makes a leaf of an entity as it is shown; nil: it was deleted.
+func (b *book) read(shown store.Shown) *leaf {
+	ref := shown.State.Ref
+	if len(shown.Own) > 0 {
+		b.own[ref] = true
+	} else {
+		delete(b.own, ref)
+	}
+	v := shown.State.View(b.d.typeOf(ref.Type))
+	if v.Deleted {
+		return nil
+	}
+	l := &leaf{
+		fields: make(map[string]any, len(v.Fields)), conflicts: v.Conflicts(), scope: shown.Base.Scope, touches: b.touches(shown.State),
+	}
 	for _, f := range v.Fields {
 		if m, ok := f.Value.(map[string]any); ok && f.Members != nil {
 			maps.Copy(l.fields, m)
@@ -138,10 +217,91 @@ func (b *book) add(ref entry.Ref, s *merge.State, scope string) {
 			l.fields[f.Name] = f.Value
 		}
 	}
-	if b.rows[ref.Type] == nil {
-		b.rows[ref.Type] = map[string]*leaf{}
+	return l
+}
+
+// pass visits all entities of a type, once. mu is held.
+func (b *book) pass(typ string, visit func(id string, l *leaf)) {
+	for shown, err := range b.d.store.Entities(context.Background(), typ) {
+		if errors.Is(err, store.ErrClosed) {
+			return
+		}
+		if err != nil {
+			b.d.cfg.Log.Error("what the device knows cannot be read to the end", "type", typ, "err", err)
+			return
+		}
+		ref := shown.State.Ref
+		l := b.read(shown)
+		if len(b.young) < maxLeaves {
+			b.young[ref] = l
+		}
+		if l != nil {
+			visit(ref.ID, l)
+		}
 	}
-	b.rows[ref.Type][ref.ID] = l
+}
+
+func (b *book) sheet(typ string) *sheet {
+	sh := b.sheets[typ]
+	if sh == nil {
+		sh = &sheet{columns: make(map[string]*column)}
+		b.sheets[typ] = sh
+	}
+	return sh
+}
+
+// ids lists the entities of a type, by id. mu is held.
+func (b *book) ids(typ string) []string {
+	sh := b.sheet(typ)
+	if sh.ids == nil {
+		ids := []string{}
+		b.pass(typ, func(id string, _ *leaf) { ids = append(ids, id) })
+		slices.Sort(ids)
+		sh.ids = ids
+	}
+	return sh.ids
+}
+
+// column finds by a written field. mu is held.
+func (b *book) column(typ, field string) *column {
+	sh := b.sheet(typ)
+	c := sh.columns[field]
+	if c == nil {
+		c = &column{by: make(map[any][]string), of: make(map[string]any)}
+		b.pass(typ, func(id string, l *leaf) {
+			if v, ok := l.value(field); ok {
+				c.by[v], c.of[id] = append(c.by[v], id), v
+			}
+		})
+		for _, ids := range c.by {
+			slices.Sort(ids)
+		}
+		sh.columns[field] = c
+	}
+	return c
+}
+
+// value is a field's value if entities can be found by it.
+func (l *leaf) value(field string) (any, bool) {
+	if l == nil {
+		return nil, false
+	}
+	v := l.fields[field]
+	return v, v != nil && reflect.TypeOf(v).Comparable()
+}
+
+// put brings a column up to date with an entity; l is nil for one that is gone.
+func (c *column) put(id string, l *leaf, field string) {
+	if was, known := c.of[id]; known {
+		c.by[was] = slices.DeleteFunc(slices.Clone(c.by[was]), func(x string) bool { return x == id })
+		delete(c.of, id)
+	}
+	v, ok := l.value(field)
+	if !ok {
+		return
+	}
+	at, _ := slices.BinarySearch(c.by[v], id)
+	c.by[v], c.of[id] = slices.Insert(slices.Clone(c.by[v]), at, id), v
 }
 
 // touches lists who wrote what still stands, the latest first.
@@ -173,27 +333,48 @@ func (b *book) touches(s *merge.State) []web.Touch {
 
 // Thing implements web.Book.
 func (b *book) Thing(typ, id string) (web.Thing, bool) {
-	l, ok := b.rows[typ][id]
-	if !ok {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.leaf(entry.Ref{Type: typ, ID: id})
+	if l == nil {
 		return web.Thing{}, false
 	}
-	fields := l.fields
-	if b.work != nil {
-		b.mu.Lock()
-		fields = b.work.Entity(typ, id)
-		b.mu.Unlock()
+	if b.work == nil {
+		return b.thing(typ, id, l, l.fields), true
 	}
+	if b.derived++; b.derived > maxDerived {
+		b.sit()
+	}
+	return b.thing(typ, id, l, b.work.Entity(typ, id)), true
+}
+
+// Written implements web.Book.
+func (b *book) Written(typ, id string) (web.Thing, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.leaf(entry.Ref{Type: typ, ID: id})
+	if l == nil {
+		return web.Thing{}, false
+	}
+	return b.thing(typ, id, l, l.fields), true
+}
+
+func (b *book) thing(typ, id string, l *leaf, fields map[string]any) web.Thing {
 	t := web.Thing{Type: typ, ID: id, Fields: make(map[string]any, len(fields)), Conflicts: l.conflicts, AsOf: b.asOf[l.scope], Touches: l.touches}
 	for k, v := range fields {
 		if v != nil && k != "id" {
 			t.Fields[k] = b.d.masked(typ, k, v)
 		}
 	}
-	return t, true
+	return t
 }
 
 // IDs implements web.Book.
-func (b *book) IDs(typ string) []string { return slices.Sorted(maps.Keys(b.rows[typ])) }
+func (b *book) IDs(typ string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.ids(typ))
+}
 
 // Having implements web.Book.
 func (b *book) Having(typ, field string, value any) []string {
@@ -202,29 +383,25 @@ func (b *book) Having(typ, field string, value any) []string {
 	return slices.Clone(b.having(typ, field, value))
 }
 
-// having finds by a written field. The caller holds mu, or is asked by work, which does.
+// Edition implements web.Book.
+func (b *book) Edition() uint64 { return b.edition.Load() }
+
+// having finds by a written field. mu is held.
 func (b *book) having(typ, field string, value any) []string {
-	key := [2]string{typ, field}
-	at, ok := b.index[key]
-	if !ok {
-		at = map[any][]string{}
-		for _, id := range b.IDs(typ) {
-			if v := b.rows[typ][id].fields[field]; v != nil && reflect.TypeOf(v).Comparable() {
-				at[v] = append(at[v], id)
-			}
-		}
-		b.index[key] = at
-	}
-	if n, ok := value.(float64); ok && n == float64(int64(n)) && len(at[value]) == 0 {
+	c := b.column(typ, field)
+	if n, ok := value.(float64); ok && n == float64(int64(n)) && len(c.by[value]) == 0 {
 		value = int64(n) // rules know doubles alone
 	}
-	return at[value]
+	if value == nil || !reflect.TypeOf(value).Comparable() {
+		return nil
+	}
+	return c.by[value]
 }
 
-// Entity implements rules.Reader.
+// Entity implements rules.Reader. Like Where and All it is asked by work, while mu is held.
 func (b *book) Entity(typ, id string) (map[string]any, bool) {
-	l, ok := b.rows[typ][id]
-	if !ok {
+	l := b.leaf(entry.Ref{Type: typ, ID: id})
+	if l == nil {
 		return nil, false
 	}
 	return l.fields, true
@@ -232,21 +409,16 @@ func (b *book) Entity(typ, id string) (map[string]any, bool) {
 
 // Where implements rules.Reader.
 func (b *book) Where(typ, field string, value any) iter.Seq2[string, map[string]any] {
-	ids := b.having(typ, field, value)
-	return func(yield func(string, map[string]any) bool) {
-		for _, id := range ids {
-			if !yield(id, b.rows[typ][id].fields) {
-				return
-			}
-		}
-	}
+	return b.some(typ, b.having(typ, field, value))
 }
 
 // All implements rules.Reader.
-func (b *book) All(typ string) iter.Seq2[string, map[string]any] {
+func (b *book) All(typ string) iter.Seq2[string, map[string]any] { return b.some(typ, b.ids(typ)) }
+
+func (b *book) some(typ string, ids []string) iter.Seq2[string, map[string]any] {
 	return func(yield func(string, map[string]any) bool) {
-		for _, id := range b.IDs(typ) {
-			if !yield(id, b.rows[typ][id].fields) {
+		for _, id := range ids {
+			if l := b.leaf(entry.Ref{Type: typ, ID: id}); l != nil && !yield(id, l.fields) {
 				return
 			}
 		}

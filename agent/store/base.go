@@ -198,6 +198,9 @@ func (s *Store) walkBase(ctx context.Context, prefix []byte, visit func(rest str
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if s.readers.ending() {
+				return ErrClosed
+			}
 			key := it.Item().Key()
 			var b baseRow
 			err := it.Item().Value(func(v []byte) error { return s.box.openRow(key, v, &b) })

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // A disk that fails or becomes read-only while the store is open lets Badger try
@@ -59,11 +60,17 @@ func (s *Store) unlessJammed(wait func()) (done bool) {
 // closeBadger closes the database, or leaves it as after a crash when it cannot
 // be closed; nothing that was acknowledged is only in memory.
 func (s *Store) closeBadger() (err error) {
+	if !s.readers.end(maxReading) {
+		return errors.New("the database is still read and was left as after a crash; nothing that was saved is lost")
+	}
 	if s.unlessJammed(func() { err = s.db.Close() }) {
 		return err
 	}
 	return errors.Join(s.Err(), errors.New("the database was left as after a crash; nothing that was saved is lost"))
 }
+
+// maxReading is how long Close waits for who reads.
+const maxReading = 10 * time.Second
 
 func errFails(dir string, err error) error {
 	return fmt.Errorf("%w: %s: %w: check the disk or memory card, then start the program again; nothing that was saved is lost", ErrFails, dir, err)

@@ -207,6 +207,9 @@ func (s *Store) ownWrites(ctx context.Context, prefix []byte) (out []OwnWrite, e
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if s.readers.ending() {
+				return ErrClosed
+			}
 			if ref, d, ok := parseOverlay(it.Item().Key()); ok {
 				out = append(out, OwnWrite{ref, d})
 			}

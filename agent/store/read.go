@@ -188,9 +188,10 @@ func (s *Store) headAt(st *ChainState, seq dot.Seq) (head entry.Hash, known bool
 // view reads the database; it answers [ErrClosed] after Close, and turns a
 // panic over damaged bytes into an error.
 func (s *Store) view(read func(*badger.Txn) error) (err error) {
-	if s.db.IsClosed() {
+	if !s.readers.enter() {
 		return ErrClosed
 	}
+	defer s.readers.leave()
 	defer func() {
 		if r := recover(); r != nil {
 			err = damaged(s.dbDir(), fmt.Sprint("reading it went wrong: ", r), "run doctor")
@@ -266,6 +267,9 @@ func (s *Store) list(ctx context.Context, txn *badger.Txn, q ListQuery, yield fu
 	for n := 0; q.Limit == 0 || n < q.Limit; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if s.readers.ending() {
+			return ErrClosed
 		}
 		var newest *backwards
 		for _, b := range heads {

@@ -32,12 +32,13 @@ type (
 
 // Store holds a device's entries. It is safe for concurrent use.
 type Store struct {
-	dir  string
-	o    Options
-	log  *slog.Logger
-	box  box
-	db   *badger.DB
-	lock *flock.Flock
+	dir     string
+	o       Options
+	log     *slog.Logger
+	box     box
+	db      *badger.DB
+	readers readers
+	lock    *flock.Flock
 
 	fresh bool      // there was no database before this Open
 	kept  []Finding // what earlier openings found; used by Open alone

@@ -119,6 +119,9 @@ func (w *walk) over(r lane.Range) error {
 		it := txn.NewIterator(opts)
 		defer it.Close()
 		for it.Seek(entryKey(w.st.Chain, r.First)); it.Valid(); it.Next() {
+			if w.s.readers.ending() {
+				return ErrClosed
+			}
 			key := it.Item().Key()
 			seq, ok := parseSeq(key[len(opts.Prefix):])
 			if !ok || seq < next {

@@ -1,9 +1,13 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
+	"time"
 
 	"otor/internal/webui"
 )
@@ -127,12 +131,55 @@ func (t *teller) dueCounts() map[string][]DueLine {
 	return out
 }
 
-// dueCount is how many of all are due, "" for none.
-func (t *teller) dueCount() string {
-	if n := len(DueList(t.pack, t.book, t.now, "", t.Lang)); n > 0 {
-		return t.Num(uint64(n))
+// tally counts what is due, which takes a look at everything that the device knows.
+// With a sumu's data that is seconds: the home page does not wait for it.
+type tally struct {
+	mu   sync.Mutex
+	of   string        // of which state of the device; "" none was begun
+	done chan struct{} // closed when that one is counted
+	n    int           // the latest that was counted
+}
+
+// patience is how long the home page waits for the count. A gacha's is there by then.
+const patience = 60 * time.Millisecond
+
+// dueCount is how many of all are due, "" for none, or where that is not known yet. A
+// count that comes later than the page does lets the page be shown anew.
+func (s *site) dueCount(ctx context.Context, t *teller) string {
+	of := fmt.Sprintf("%s %d %s", t.pack.ID, t.book.Edition(), t.now.Format(time.DateOnly))
+	c := &s.tally
+	c.mu.Lock()
+	if c.of != of {
+		c.of, c.done = of, make(chan struct{})
+		go c.count(of, c.done, t, s.Counted)
 	}
-	return ""
+	done := c.done
+	c.mu.Unlock()
+	select {
+	case <-done:
+	case <-time.After(patience):
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == 0 {
+		return ""
+	}
+	return t.Num(uint64(c.n)) //nolint:gosec // a length
+}
+
+func (c *tally) count(of string, done chan struct{}, t *teller, counted func()) {
+	began := time.Now()
+	n := len(DueList(t.pack, t.book, t.now, "", t.Lang))
+	c.mu.Lock()
+	if c.of == of {
+		c.n = n
+	}
+	close(done)
+	c.mu.Unlock()
+	if counted != nil && time.Since(began) > patience/2 {
+		counted()
+	}
 }
 
 // mostTimes bounds how many earlier times a warning tells of.

@@ -16,8 +16,12 @@ type Books interface {
 type Book interface {
 	// Thing is one entity; ok is false for one that is not known here.
 	Thing(typ, id string) (t Thing, ok bool)
+	// Written is Thing without what the pack derives, which may take a look at much else.
+	Written(typ, id string) (t Thing, ok bool)
 	// IDs lists the entities of a type, in order.
 	IDs(typ string) []string
+	// Edition is another number whenever the device shows anything otherwise.
+	Edition() uint64
 	// Having lists those of them whose written field has a value.
 	Having(typ, field string, value any) []string
 }

@@ -37,15 +37,19 @@ func (s *site) teamRoutes(mux *http.ServeMux) {
 // buttons are the ways from the start page: at most four large ones, and the rest.
 func (s *site) buttons(r *http.Request, w *webui.Words) (main, more []button) {
 	if t, err := s.tell(r, w); err == nil {
+		unread := ""
+		if t.pages().Notices != nil { // first: counting what is due may keep the book busy
+			unread = t.unreadCount()
+		}
 		if t.pages().Visited != nil {
-			main = append(main, button{ID: "visit", URL: "/due", Text: w.T("nav.visit"), Tall: w.Tall("nav.visit"), Shape: "check", Count: t.dueCount()})
+			main = append(main, button{ID: "visit", URL: "/due", Text: w.T("nav.visit"), Tall: w.Tall("nav.visit"), Shape: "check", Count: s.dueCount(r.Context(), t)})
 			main = append(main, button{ID: "households", URL: "/households", Text: w.T("nav.households"), Tall: w.Tall("nav.households"), Shape: "ger"})
 		}
 		if t.pages().Route != nil {
 			more = append(more, button{ID: "route", URL: "/route", Text: w.T("nav.route"), Shape: "route"})
 		}
 		if t.pages().Notices != nil {
-			main = append(main, button{ID: "bulletins", URL: "/bulletins", Text: w.T("nav.bulletins"), Tall: w.Tall("nav.bulletins"), Shape: "horn", Count: t.unreadCount()})
+			main = append(main, button{ID: "bulletins", URL: "/bulletins", Text: w.T("nav.bulletins"), Tall: w.Tall("nav.bulletins"), Shape: "horn", Count: unread})
 		}
 		if t.pages().Depots != nil {
 			main = append(main, button{ID: "stations", URL: "/stations", Text: w.T("nav.stations"), Tall: w.Tall("nav.stations"), Shape: "station"})

@@ -234,11 +234,11 @@ func (s *site) history(r *http.Request, t *teller, thing Thing, vis *pack.Visite
 
 // called names what an id of the household's surroundings stands for.
 func (s *site) called(t *teller, vis *pack.Visited, id string) string {
-	if th, ok := t.book.Thing(vis.Type, id); ok {
+	if th, ok := t.book.Written(vis.Type, id); ok {
 		return t.name(th.Type, id)
 	}
 	for _, p := range vis.Parts {
-		if th, ok := t.book.Thing(p.Type, id); ok {
+		if th, ok := t.book.Written(p.Type, id); ok {
 			if p.Title != "" {
 				return t.in(p.Label) + " " + t.value(p.Type, p.Title, th.Fields[p.Title])
 			}

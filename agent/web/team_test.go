@@ -34,6 +34,10 @@ func (s shelf) IDs(typ string) (out []string) {
 	return out
 }
 
+func (s shelf) Written(typ, id string) (web.Thing, bool) { return s.Thing(typ, id) }
+
+func (s shelf) Edition() uint64 { return 1 }
+
 func (s shelf) Having(typ, field string, v any) (out []string) {
 	for _, id := range s.IDs(typ) {
 		if s[typ][id][field] == v {

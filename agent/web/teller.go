@@ -61,7 +61,7 @@ func (t *teller) named(typ, id string) string {
 		if path == "" || id == "" {
 			return ""
 		}
-		thing, ok := t.book.Thing(typ, id)
+		thing, ok := t.book.Written(typ, id)
 		if !ok {
 			return ""
 		}

@@ -268,6 +268,8 @@ type Config struct {
 	// Books, with Pack, is what the team's pages tell of; nil: they are not offered.
 	Books Books
 	Pack  func() *pack.Pack // the one in force; nil, or giving nil: none
+	// Counted is told that a number is known that a page did not wait for; nil: nobody is.
+	Counted func()
 	// Prefs are the settings, Alarms the call for help; nil: not offered.
 	Prefs  Prefs
 	Alarms Alarms
@@ -291,6 +293,8 @@ type site struct {
 
 	mu   sync.Mutex
 	last *attempt // guarded by mu: the latest contact asked for from the page
+
+	tally tally
 }
 
 // New returns the page and the API behind the guard of package webui.
