@@ -62,29 +62,61 @@ func (s *State) Apply(c Change) {
 // was quarantined, refused, or its place was sealed.
 func (s *State) Dispose(d dot.Dot) { s.see(d) }
 
+// write takes in one value. A write takes away what its context names, whether it
+// stands itself or not: a write that comes after the one that replaced it still says
+// what it had replaced. What is so known of writes that do not stand, and by no value
+// that does, is kept in beyond. So it does not matter in which order they come.
 func (s *State) write(register string, v Value, c Change) {
 	old := slices.Clone(s.values[register])
+	var gone []vv.Vector // contexts of what does not stand
 	i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) })
-	switch {
-	case i >= 0: // judged anew: others may have seen the fact by this dot
+	if i >= 0 { // judged anew: others may have seen the fact by this dot
+		gone = append(gone, old[i].Context, v.Context)
 		v = same(old[i], v)
 		old = slices.Delete(old, i, i+1)
-	case c.Linked:
-		return // superseded long ago
 	}
-	for _, x := range old {
-		if named(x.Context, v.Dots) && (!c.Late || after(x.Dots, c.Dot)) {
-			s.put(register, old) // superseded
-			return
-		}
-	}
+	over := i < 0 && (c.Linked || !c.Late && named(s.beyond[register], v.Dots)) // linked: superseded long ago
 	kept := make([]Value, 0, len(old)+1)
 	for _, x := range old {
-		if !named(v.Context, x.Dots) {
+		over = over || named(x.Context, v.Dots) && (!c.Late || after(x.Dots, c.Dot))
+		if named(v.Context, x.Dots) {
+			gone = append(gone, x.Context)
+		} else {
 			kept = append(kept, x)
 		}
 	}
-	s.put(register, append(kept, v))
+	if over {
+		gone = append(gone, v.Context)
+	} else {
+		kept = append(kept, v)
+	}
+	s.put(register, kept)
+	s.know(register, gone)
+}
+
+// know keeps of the contexts of what does not stand what no standing value's names.
+func (s *State) know(register string, gone []vv.Vector) {
+	var rest vv.Vector
+	for _, v := range append(gone, s.beyond[register]) {
+		for c, seq := range v {
+			stands := slices.ContainsFunc(s.values[register], func(x Value) bool { return x.Context[c] >= seq })
+			if !stands && rest[c] < seq {
+				if rest == nil {
+					rest = make(vv.Vector, 1)
+				}
+				rest[c] = seq
+			}
+		}
+	}
+	switch {
+	case rest == nil:
+		delete(s.beyond, register)
+	default:
+		if s.beyond == nil {
+			s.beyond = make(map[string]vv.Vector, 1)
+		}
+		s.beyond[register] = rest
+	}
 }
 
 // after reports whether one of the dots is a later one of d's chain.
@@ -119,8 +151,12 @@ func (s *State) put(register string, vs []Value) {
 	if s.values == nil {
 		s.values = make(map[string][]Value)
 	}
+	if len(vs) == 0 { // two writes that name each other, which no honest device makes
+		delete(s.values, register)
+		return
+	}
 	slices.SortFunc(vs, byDot)
-	s.values[register] = vs // never empty: whatever removed a value stands there itself
+	s.values[register] = vs
 }
 
 func (s *State) move(w Write, c Change) {

@@ -35,7 +35,7 @@ func Decode(b []byte) (s *State, err error) {
 	}()
 	s = &State{}
 	version := uint64(0)
-	r.members(6, &s.extra, func(key uint64) {
+	r.members(7, &s.extra, func(key uint64) {
 		switch key {
 		case 1:
 			version = r.uint(math.MaxUint64)
@@ -52,6 +52,8 @@ func Decode(b []byte) (s *State, err error) {
 			s.values = registers(r, (*reader).valueList)
 		case 6:
 			s.tallies = registers(r, (*reader).tally)
+		case 7:
+			s.beyond = registers(r, (*reader).someVector)
 		}
 	})
 	if r.err == nil && (version == 0 || s.Ref.Type == "" || s.Ref.ID == "") {
@@ -284,6 +286,14 @@ func (r *reader) vector() vv.Vector {
 			r.fail("a chain stands twice in a vector")
 		}
 		v[d.Chain] = d.Seq
+	}
+	return v
+}
+
+func (r *reader) someVector() vv.Vector {
+	v := r.vector()
+	if len(v) == 0 {
+		r.fail("an empty vector")
 	}
 	return v
 }

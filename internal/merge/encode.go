@@ -13,7 +13,7 @@ import (
 
 // The bytes of a state are deterministic CBOR (RFC 8949, section 4.2.1):
 //
-//	{1: version, 2: [type, id], 3?: chains, 4?: seen, 5?: {register: [value, ...]}, 6?: {register: [sum, vector]}}
+//	{1: version, 2: [type, id], 3?: chains, 4?: seen, 5?: {register: [value, ...]}, 6?: {register: [sum, vector]}, 7?: {register: vector}}
 //	value: {1: dots, 2: ms, 3?: counter, 4?: 1 when it stands beside, 5: the value, 6?: context, 7?: [dot, value]}
 //
 // chains lists every chain that is named, as [device, incarnation, lane], in
@@ -53,7 +53,7 @@ func (s *State) Encode() []byte {
 		w.chains[c] = uint64(i)
 	}
 	n := 2 + len(s.extra)
-	for _, some := range []bool{len(chains) > 0, len(s.Seen) > 0, len(s.values) > 0, len(s.tallies) > 0} {
+	for _, some := range []bool{len(chains) > 0, len(s.Seen) > 0, len(s.values) > 0, len(s.tallies) > 0, len(s.beyond) > 0} {
 		if some {
 			n++
 		}
@@ -97,6 +97,14 @@ func (s *State) Encode() []byte {
 			w.vector(s.tallies[name].Moves)
 		}
 	}
+	if len(s.beyond) > 0 {
+		w.uints(7)
+		w.head(majorMap, uint64(len(s.beyond)))
+		for _, name := range names(s.beyond) {
+			w.text(name)
+			w.vector(s.beyond[name])
+		}
+	}
 	w.pairs(s.extra)
 	return w.b
 }
@@ -134,6 +142,9 @@ func (s *State) chains() []dot.Chain {
 	}
 	for _, t := range s.tallies {
 		add(t.Moves)
+	}
+	for _, v := range s.beyond {
+		add(v)
 	}
 	return slices.SortedFunc(maps.Keys(set), dot.Chain.Compare)
 }

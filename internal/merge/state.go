@@ -23,6 +23,9 @@ type State struct {
 
 	values  map[string][]Value // by register; sorted by first dot
 	tallies map[string]Tally
+	// beyond is what contexts of superseded writes name, and no context of a value that
+	// stands. Mostly there is none: who replaces a value has what that one had in view.
+	beyond map[string]vv.Vector
 	extra   []pair // of a newer version, kept as they came
 }
 
@@ -91,7 +94,7 @@ func (s *State) Registers() []string {
 
 // Clone returns a copy that can be changed.
 func (s *State) Clone() *State {
-	c := &State{Ref: s.Ref, Seen: maps.Clone(s.Seen), values: make(map[string][]Value, len(s.values)), tallies: maps.Clone(s.tallies), extra: s.extra}
+	c := &State{Ref: s.Ref, Seen: maps.Clone(s.Seen), values: make(map[string][]Value, len(s.values)), tallies: maps.Clone(s.tallies), beyond: maps.Clone(s.beyond), extra: s.extra}
 	for name, vs := range s.values {
 		c.values[name] = slices.Clone(vs)
 	}
