@@ -26,7 +26,7 @@ type State struct {
 	// beyond is what contexts of superseded writes name, and no context of a value that
 	// stands. Mostly there is none: who replaces a value has what that one had in view.
 	beyond map[string]vv.Vector
-	extra   []pair // of a newer version, kept as they came
+	extra  []pair // of a newer version, kept as they came
 }
 
 // New returns the state of an entity of which nothing is known.
