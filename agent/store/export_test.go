@@ -14,12 +14,26 @@ func DropBaseRow(s *Store, scope, key string) error {
 
 // MarkNewer marks the store as one of a program to come.
 func MarkNewer(s *Store) error {
-	value, err := s.box.sealRow(formatKey, formatRow{formatVersion + 1, s.o.Device})
+	value, err := s.box.sealRow(formatKey, formatRow{newest() + 1, s.o.Device})
 	if err != nil {
 		return err
 	}
 	return s.write([]row{{formatKey, value}})
 }
+
+// WithUpgrades gives this program formats to come, until the function is called.
+func WithUpgrades(steps ...func(*Store) error) (back func()) {
+	was := upgrades
+	upgrades = steps
+	return func() { upgrades = was }
+}
+
+// Mark is an upgrade's step that leaves a mark; Marked finds it.
+func Mark(s *Store) error { return s.write([]row{{markKey, []byte("mark")}}) }
+
+func Marked(s *Store) bool { return s.has(markKey) }
+
+var markKey = []byte{0x7f, 1}
 
 // RehomeSteps begins to re-home a chain and stops after so many commits, as a
 // crash does.

@@ -57,6 +57,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.upgrade(); err != nil {
+		return nil, err
+	}
 	if err := s.load(); err != nil {
 		return nil, err
 	}
@@ -220,7 +223,7 @@ func (s *Store) loadFormat(txn *badger.Txn, noTails bool) error {
 		if !s.fresh && !(noTails && empty(txn)) {
 			s.note(Finding{Code: CodeRowDamaged, Which: fmt.Sprintf("row %x", formatKey), What: "it is missing", Do: "nothing: it was written again"})
 		}
-		value, err := s.box.sealRow(formatKey, formatRow{formatVersion, s.o.Device})
+		value, err := s.box.sealRow(formatKey, formatRow{newest(), s.o.Device})
 		if err != nil {
 			return err
 		}
@@ -236,8 +239,8 @@ func (s *Store) loadFormat(txn *badger.Txn, noTails bool) error {
 		return fmt.Errorf("%w: %s was made with another key: unlock with the right passphrase, or put the key file back", ErrWrongKey, s.dir)
 	case err != nil:
 		return damaged(s.dir, "its format row: "+err.Error(), "keep the folder, move it away and enrol again")
-	case f.Version != formatVersion:
-		return fmt.Errorf("%w: %s has format %d, this program knows %d; nothing was changed, use the newer program", ErrNewer, s.dir, f.Version, formatVersion)
+	case f.Version != newest():
+		return fmt.Errorf("%w: %s has format %d, this program knows %d; nothing was changed, use the newer program", ErrNewer, s.dir, f.Version, newest())
 	case f.Device != s.o.Device:
 		return fmt.Errorf("store %s belongs to device %s and not to %s: use another --data folder", s.dir, f.Device, s.o.Device)
 	}

@@ -135,5 +135,3 @@ type formatRow struct {
 	Version uint32     `cbor:"1,keyasint"`
 	Device  dot.Device `cbor:"2,keyasint"`
 }
-
-const formatVersion = 1
