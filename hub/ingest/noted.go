@@ -42,6 +42,26 @@ func noted(e *store.Entry, pub entry.Public, priv entry.Private, cfg Config) *ru
 	return r
 }
 
+// Noted is an entry of the ledger as the pack's rules see it; nil when none looks at it, or
+// it took no effect.
+func Noted(e store.Entry, cfg Config) *rules.Record {
+	pub, err := entry.DecodePublic(e.Raw.Public)
+	if err != nil || e.Raw.Erased() {
+		return nil
+	}
+	priv, err := entry.DecodePrivate(e.Raw.Private)
+	if err != nil {
+		return nil
+	}
+	switch e.Judgement.Verdict {
+	case store.Held, store.Quarantined, store.Refused:
+		return nil
+	default:
+		e.Judgement.Verdict = store.Applied // what else it is does not matter to rules
+	}
+	return noted(&e, pub, priv, cfg)
+}
+
 func names(fields []form.Field) []string {
 	out := make([]string, len(fields))
 	for i := range fields {

@@ -63,7 +63,7 @@ func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error)
 	if set == nil || e.Noted == nil {
 		return nil, nil
 	}
-	read := &reader{o: o}
+	read := &reader{o: o, asked: make(map[entry.Ref]bool)}
 	marks, remarks, trouble := set.Notice(read, *e.Noted)
 	if read.err != nil {
 		return nil, read.err
@@ -72,24 +72,12 @@ func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error)
 		o.r.cfg.Log.Warn("a rule of the pack could not be worked out; the others were", "entry", e.Dot.String(), "form", e.Form, "err", trouble)
 	}
 	for _, m := range remarks {
-		j := store.Judgement{Verdict: store.Flagged, Code: m.Rule, Words: n.RuleWords(m.Rule, wordsLang)}
-		kind := store.Flags
-		if m.Review {
-			j.Verdict, kind = store.Review, store.Reviews
-		}
-		choice, err := o.ruled(kind, e, m.Rule, []dot.Dot{e.Dot})
-		if err != nil {
+		if err := o.remark(n, e, m); err != nil {
 			return nil, err
 		}
-		if ends(choice) {
-			continue
-		}
-		if err := o.because(e.Dot, j); err != nil {
-			return nil, err
-		}
-		if err := o.open(kind, e, m.Rule, []dot.Dot{e.Dot}, Notice{Rule: m.Rule, Words: j.Words}); err != nil {
-			return nil, err
-		}
+	}
+	if err := o.watch(n, e, read.asked); err != nil {
+		return nil, err
 	}
 	for _, m := range marks {
 		twin, err := o.mark(n, set, e, m)
@@ -104,6 +92,29 @@ func (o *Round) notice(e *store.Entry) (suspended map[entry.Ref]bool, err error)
 		}
 	}
 	return suspended, nil
+}
+
+// remark notes that something about an entry is remarkable.
+func (o *Round) remark(n Noticing, e *store.Entry, m rules.Remark) error {
+	j, kind := remarked(n, m)
+	choice, err := o.ruled(kind, e, m.Rule, []dot.Dot{e.Dot})
+	if err != nil || ends(choice) {
+		return err
+	}
+	if err := o.because(e.Dot, j); err != nil {
+		return err
+	}
+	return o.open(kind, e, m.Rule, []dot.Dot{e.Dot}, Notice{Rule: m.Rule, Words: j.Words})
+}
+
+// remarked is the judgement and the kind of item that a remark makes.
+func remarked(n Noticing, m rules.Remark) (store.Judgement, string) {
+	j := store.Judgement{Verdict: store.Flagged, Code: m.Rule, Words: n.RuleWords(m.Rule, wordsLang)}
+	if m.Review {
+		j.Verdict = store.Review
+		return j, store.Reviews
+	}
+	return j, store.Flags
 }
 
 // withoutMoves is a change without its movements.

@@ -14,6 +14,8 @@ import (
 type reader struct {
 	o   *Round
 	err error // the database's trouble, which rules cannot tell
+	// asked are the entities that rules asked for by name.
+	asked map[entry.Ref]bool
 }
 
 // Entity implements rules.Reader.
@@ -22,6 +24,9 @@ func (r *reader) Entity(typ, id string) (map[string]any, bool) {
 		return nil, false
 	}
 	ref := entry.Ref{Type: typ, ID: id}
+	if r.asked != nil {
+		r.asked[ref] = true
+	}
 	if r.err = r.o.need(ref); r.err != nil {
 		return nil, false
 	}

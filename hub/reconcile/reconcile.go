@@ -13,6 +13,7 @@ import (
 	"otor/internal/entry"
 	"otor/internal/feed"
 	"otor/internal/merge"
+	"otor/internal/rules"
 )
 
 // Domain is what packs say.
@@ -37,6 +38,9 @@ type Config struct {
 	// Apply takes a change into a state; nil: [merge.State.Apply]. Only a negative
 	// control of the tests sets it.
 	Apply func(*merge.State, merge.Change)
+	// Noted is an entry of the ledger as the pack's rules see it, nil when none looks at
+	// it. Without it nothing is looked at again.
+	Noted func(store.Entry) *rules.Record
 }
 
 // Reconciler is safe for concurrent use.
@@ -71,6 +75,8 @@ type held struct {
 	dirty  bool           // its state changed
 	queued bool           // it is in order
 	before map[string]any // of the fields that others' scopes depend on
+	// watched is what rules looked at when the transaction began.
+	watched []any
 }
 
 // abroad is an entry and the scopes of the device that made it.
@@ -188,7 +194,7 @@ func (o *Round) need(refs ...entry.Ref) error {
 	}
 	for _, ref := range missing {
 		h := o.entities[ref]
-		h.before = o.deciding(h)
+		h.before, h.watched = o.deciding(h), o.watchedOf(h)
 	}
 	return nil
 }
@@ -212,6 +218,9 @@ func (o *Round) Finish() error {
 		}
 	}
 	if err := o.tx.SaveEntities(rows); err != nil {
+		return err
+	}
+	if err := o.lookAgain(); err != nil {
 		return err
 	}
 	if err := o.judge(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
@@ -17,6 +18,7 @@ import (
 	"otor/internal/durable"
 	"otor/internal/identity"
 	"otor/internal/receipt"
+	"otor/internal/rules"
 )
 
 // The files of the hub's folder about its journal. Both are missing in a backup.
@@ -95,7 +97,10 @@ func JournalFolder(dir, asked string) (string, error) {
 func (s *Server) openLedger(ctx context.Context, key identity.SigningKey) error {
 	s.key = key
 	if s.cfg.Domain != nil {
-		s.reconciler = reconcile.New(reconcile.Config{Domain: s.cfg.Domain, Log: s.cfg.Log})
+		s.reconciler = reconcile.New(reconcile.Config{
+			Domain: s.cfg.Domain, Log: s.cfg.Log,
+			Noted: func(e store.Entry) *rules.Record { return ingest.Noted(e, s.ingestConfig()) },
+		})
 	}
 	dir, known, err := journalFolder(s.cfg.Dir, s.cfg.Journal)
 	if err != nil {

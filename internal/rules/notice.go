@@ -43,6 +43,26 @@ func (s *Set) Looks(form string) bool {
 	return s != nil && (len(s.keys[form]) > 0 || len(s.remarks[form]) > 0)
 }
 
+// Watched lists the written fields of a type of which remarks about records hang: when
+// one of them changes, records about which the entity was asked are to be looked at again.
+func (s *Set) Watched(typ string) []string {
+	if s == nil {
+		return nil
+	}
+	return s.watched[typ]
+}
+
+// RemarksOf lists what may be remarkable about records of a form.
+func (s *Set) RemarksOf(form string) (out []Remark) {
+	if s == nil {
+		return nil
+	}
+	for _, m := range s.remarks[form] {
+		out = append(out, Remark{m.rule.ID, m.rule.Review})
+	}
+	return out
+}
+
 // Rule gives a key rule.
 func (s *Set) Rule(id string) (KeyRule, bool) {
 	if s == nil {

@@ -91,6 +91,7 @@ type Set struct {
 	rules   map[string]KeyRule   // by id
 	remarks map[string][]remark  // by form
 	wanted  map[string]bool      // types whose derived values keys and remarks look at
+	watched map[string][]string  // by type: the written fields that remarks look at
 }
 
 type derived struct {
@@ -113,6 +114,7 @@ type remark struct {
 type program struct {
 	run1   cel.Program
 	needs  [][2]string // derived fields, as type and field
+	reads  [][2]string // written fields, as type and field
 	static string      // what it is, for errors
 }
 
@@ -181,6 +183,38 @@ func (s *Set) want() {
 		for _, r := range rs {
 			add(r.when)
 		}
+	}
+	s.watch()
+}
+
+// watch finds the written fields that remarks look at, directly or by way of derived values.
+func (s *Set) watch() {
+	s.watched = map[string][]string{}
+	done := map[*program]bool{}
+	var add func(p *program)
+	add = func(p *program) {
+		if p == nil || done[p] {
+			return
+		}
+		done[p] = true
+		for _, r := range p.reads {
+			if !slices.Contains(s.watched[r[0]], r[1]) {
+				s.watched[r[0]] = append(s.watched[r[0]], r[1])
+			}
+		}
+		for _, need := range p.needs {
+			for _, d := range s.derived[need[0]] {
+				add(d.program)
+			}
+		}
+	}
+	for _, rs := range s.remarks {
+		for _, r := range rs {
+			add(r.when)
+		}
+	}
+	for _, fields := range s.watched {
+		slices.Sort(fields)
 	}
 }
 
@@ -265,6 +299,8 @@ func (c *compiler) sound(field string, a *cel.Ast, p *program, vars []string) bo
 			bad("%s has no field %q: write one of %s", typ, name, strings.Join(c.all(typ), ", "))
 		case name != "" && c.derives0(typ, name):
 			p.needs = append(p.needs, [2]string{typ, name})
+		case name != "" && name != "id":
+			p.reads = append(p.reads, [2]string{typ, name})
 		}
 	}
 	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
