@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
+
+	"otor/internal/entry"
 )
 
 // Limits of a page. A device applies a page in one commit, which bounds its
@@ -44,14 +46,11 @@ func newUnpacker() *zstd.Decoder {
 	return d
 }
 
-// Pack writes rows, in rising order of N and all above after, as they travel:
-// zstd of their number and of one column after the other, bodies by what they are
-// of, so that like stands beside like. docs/protocol.md has the bytes.
+// Pack writes rows, in rising order of N and all above after, as they travel: zstd of
+// their number and of one column after the other, the rows by what they are of, so that
+// like stands beside like. An entity's key is that of its state, where it is the
+// same. docs/protocol.md has the bytes.
 func Pack(after uint64, rows []Row) ([]byte, error) {
-	b := binary.AppendUvarint(nil, uint64(len(rows)))
-	for _, r := range rows {
-		b = append(b, byte(r.Kind))
-	}
 	last := after
 	for _, r := range rows {
 		if err := r.Check(); err != nil {
@@ -60,38 +59,70 @@ func Pack(after uint64, rows []Row) ([]byte, error) {
 		if r.N <= last {
 			return nil, fmt.Errorf("row %s %s: %d comes after %d", r.Kind, r.Key, r.N, last)
 		}
-		b = binary.AppendUvarint(b, r.N-last)
+		last = r.N
+	}
+	rows = slices.Clone(rows)
+	slices.SortFunc(rows, func(x, y Row) int {
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), strings.Compare(x.Key, y.Key), cmp.Compare(x.N, y.N))
+	})
+	b := binary.AppendUvarint(nil, uint64(len(rows)))
+	for _, r := range rows {
+		b = append(b, byte(r.Kind))
+	}
+	last = after
+	for _, r := range rows {
+		b = binary.AppendVarint(b, int64(r.N)-int64(last)) //nolint:gosec // both at most MaxN
 		last = r.N
 	}
 	for _, r := range rows {
 		b = binary.AppendUvarint(b, r.Rev)
 	}
-	for _, r := range rows {
-		b = binary.AppendUvarint(b, uint64(len(r.Key)))
+	keys := make([]string, len(rows))
+	for i, r := range rows {
+		if keys[i] = r.Key; r.Kind == Entity && keyIn(r.Body) == r.Key {
+			keys[i] = ""
+		}
+		b = binary.AppendUvarint(b, uint64(len(keys[i])))
 	}
 	for _, r := range rows {
 		b = binary.AppendUvarint(b, uint64(len(r.Body)))
 	}
-	for _, r := range rows {
-		b = append(b, r.Key...)
+	for _, k := range keys {
+		b = append(b, k...)
 	}
-	for _, i := range alike(rows) {
-		b = append(b, rows[i].Body...)
+	for _, r := range rows {
+		b = append(b, r.Body...)
 	}
 	return packer.EncodeAll(b, nil), nil
 }
 
-// alike lists rows in the order in which their bodies stand: by kind, then by key,
-// so that an entity's stands beside those of its type.
-func alike(rows []Row) []int {
-	order := make([]int, len(rows))
-	for i := range order {
-		order[i] = i
+// keyIn is the key of the entity whose state begins so; "" when it does not.
+func keyIn(state []byte) string {
+	u := unpacking{b: state}
+	if h := u.take(1)[0]; h>>5 != 5 || h&31 > 23 {
+		return ""
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		return cmp.Or(cmp.Compare(rows[i].Kind, rows[j].Kind), strings.Compare(rows[i].Key, rows[j].Key))
-	})
-	return order
+	if u.take(1)[0] != 1 || u.take(1)[0] > 23 || u.take(1)[0] != 2 || u.take(1)[0] != 0x82 {
+		return "" // version and [type, id] are its first members
+	}
+	typ, id := u.text(), u.text()
+	if u.bad {
+		return ""
+	}
+	return EntityKey(entry.Ref{Type: typ, ID: id})
+}
+
+// text takes a text of CBOR, of less than 256 bytes.
+func (u *unpacking) text() string {
+	h := u.take(1)[0]
+	n := uint64(h & 31)
+	switch {
+	case h>>5 != 3 || n > 24:
+		u.bad = true
+	case n == 24:
+		n = uint64(u.take(1)[0])
+	}
+	return string(u.take(n))
 }
 
 // Unpack reads what [Pack] wrote. Errors wrap [ErrInvalid].
@@ -112,12 +143,11 @@ func Unpack(after uint64, packed []byte) ([]Row, error) {
 	for i := range rows {
 		rows[i].Kind = Kind(u.take(1)[0])
 	}
-	last := after
+	last := int64(after) //nolint:gosec // a cursor's number, at most MaxN
 	for i := range rows {
-		step := u.number(MaxN)
-		last += step
-		rows[i].N = last
-		u.bad = u.bad || step == 0 || last > MaxN
+		last += u.step()
+		rows[i].N = uint64(last) //nolint:gosec // checked here
+		u.bad = u.bad || last < 1 || last > MaxN
 	}
 	for i := range rows {
 		rows[i].Rev = u.number(MaxN)
@@ -130,20 +160,28 @@ func Unpack(after uint64, packed []byte) ([]Row, error) {
 		bodies[i] = u.number(MaxBody)
 	}
 	for i := range rows {
-		key := u.take(keys[i])
-		u.bad = u.bad || !utf8.Valid(key)
-		rows[i].Key = string(key)
+		rows[i].Key = string(u.take(keys[i]))
 	}
-	for _, i := range alike(rows) {
+	for i := range rows {
 		rows[i].Body = u.take(bodies[i])
+		if keys[i] == 0 && rows[i].Kind == Entity {
+			rows[i].Key = keyIn(rows[i].Body)
+		}
+		u.bad = u.bad || !utf8.ValidString(rows[i].Key)
 	}
 	if u.bad || len(u.b) > 0 {
 		return nil, fmt.Errorf("%w: a page's rows do not add up", ErrInvalid)
 	}
+	slices.SortFunc(rows, func(x, y Row) int { return cmp.Compare(x.N, y.N) })
+	above := after
 	for _, r := range rows {
 		if err := r.Check(); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
+		if r.N <= above {
+			return nil, fmt.Errorf("%w: row %s %s: %d comes after %d", ErrInvalid, r.Kind, r.Key, r.N, above)
+		}
+		above = r.N
 	}
 	return rows, nil
 }
@@ -157,6 +195,17 @@ type unpacking struct {
 func (u *unpacking) number(most uint64) uint64 {
 	v, n := binary.Uvarint(u.b)
 	if u.bad || n <= 0 || v > most {
+		u.bad = true
+		return 0
+	}
+	u.b = u.b[n:]
+	return v
+}
+
+// step is a difference of two numbers of rows.
+func (u *unpacking) step() int64 {
+	v, n := binary.Varint(u.b)
+	if u.bad || n <= 0 || v > MaxN || v < -MaxN {
 		u.bad = true
 		return 0
 	}

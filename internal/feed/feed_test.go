@@ -44,6 +44,9 @@ func sampleRows() []feed.Row {
 		{N: 8, Kind: feed.Entity, Key: "household/H-NB-07", Rev: 3, Body: []byte("state")},
 		{N: 9, Kind: feed.Gone, Key: "herd/H-NB-07-sheep", Rev: 12},
 		{N: 300, Kind: feed.Verdict, Key: "D-101/1/record/17", Body: []byte{0xa0}},
+		// its state names it: {1: 1, 2: ["herd", "H-7"]}
+		{N: 301, Kind: feed.Entity, Key: "herd/H-7", Rev: 1, Body: []byte("\xa2\x01\x01\x02\x82\x64herd\x63H-7")},
+		{N: 302, Kind: feed.Entity, Key: "herd/H-8", Rev: 1, Body: []byte("\xa2\x01\x01\x02\x82\x64herd\x63H-7")}, // another's
 	}
 }
 
