@@ -14,15 +14,20 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/nats-io/nkeys"
 
 	"otor/agent/enrol"
 	"otor/agent/store"
+	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/entry"
 	"otor/internal/feed"
+	"otor/internal/hlc"
 	"otor/internal/merge"
 	"otor/internal/receipt"
 )
@@ -88,8 +93,33 @@ func confirm(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
+// theirs are the hub's states of what a household has, as an office's lists have them:
+// with the household itself and what the device writes about six entities each.
+func theirs(household string, i int) (out []*merge.State, err error) {
+	add := func(typ, id string, fields ...any) {
+		s := merge.New(entry.Ref{Type: typ, ID: id})
+		c := merge.Change{Dot: dot.Chain{Device: dot.Hub, Incarnation: 1, Lane: dot.Record}.At(dot.Seq(i + 1)), HLC: hlc.Time{Millis: 1_780_000_000_000}} //nolint:gosec // from 0
+		for n := 0; n < len(fields); n += 2 {
+			raw, e := cbor.Marshal(fields[n+1])
+			err = errors.Join(err, e)
+			c.Writes = append(c.Writes, merge.Write{Register: fields[n].(string), Raw: raw})
+		}
+		s.Apply(c)
+		out = append(out, s)
+	}
+	born := fmt.Sprintf("%d-%02d-%02d", 1938+i%60, 1+i%12, 1+i%28)
+	for n := 1; n <= 2; n++ {
+		add("person", fmt.Sprintf("P-%05d-%d", i, n), "household", household, "relation", "head", "name_zh", fmt.Sprintf("娜仁%d", i%997), "name_latin", "Naran Bat",
+			"sex", "f", "birth", born, "pref_lang", "mn", "resident_id", fmt.Sprintf("999922%s%04d", strings.ReplaceAll(born, "-", ""), i%10_000))
+	}
+	add("pension", fmt.Sprintf("PN-%05d", i), "person", fmt.Sprintf("P-%05d-1", i), "scheme", "resident", "checks/2025-03-01", true, "method", "visit")
+	add("plot", fmt.Sprintf("PL-%05d", i), "household", household, "cert_no", fmt.Sprintf("NB-2015-%06d", i), "regime", "balance", "area_mu", float64(i%60_000)/10,
+		"mu_per_sheep_unit", 20.5, "year", 2025)
+	return out, err
+}
+
 // load gives a device, as its feeds do in the contact that confirms its entries, the
-// hub's states of all entities that it wrote about.
+// hub's states of all entities that it wrote about, and of what else their households have.
 func load(ctx context.Context, s *store.Store) error {
 	const scope, rows = "gacha-1", 500
 	if err := s.GrantScopes(ctx, []string{scope}); err != nil {
@@ -110,7 +140,17 @@ func load(ctx context.Context, s *store.Store) error {
 		}
 		all = append(all, shown.State)
 	}
-	for _, state := range all {
+	for i, s := range slices.Clone(all) {
+		if s.Ref.Type != "household" {
+			continue
+		}
+		more, err := theirs(s.Ref.ID, i)
+		if err != nil {
+			return err
+		}
+		all = append(all, more...)
+	}
+	for _, state := range all { // states, and not rows: their bytes are of this moment
 		n++
 		page = append(page, feed.Row{N: n, Kind: feed.Entity, Key: feed.EntityKey(state.Ref), Rev: n, Body: state.Encode()})
 		if len(page) == rows {
