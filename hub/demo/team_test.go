@@ -79,11 +79,14 @@ func TestTeamPages(t *testing.T) {
 }
 
 // dayUntil plays the day up to a time of day.
-func dayUntil(t *testing.T, until string) (*world, *player) {
+func dayUntil(t *testing.T, until string, changes ...func(*Scenario)) (*world, *player) {
 	t.Helper()
 	s, err := (&Options{}).scenario()
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(s)
 	}
 	p, err := pack.Transhumance()
 	if err != nil {

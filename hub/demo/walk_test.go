@@ -66,15 +66,17 @@ func (w walker) write(selector, text string) {
 }
 
 // takePhoto gives the photo question a picture of the camera's size.
-func (w walker) takePhoto() {
-	w.t.Helper()
-	webuitest.Eval[bool](w.Browser, `(async () => {
+const takePhoto = `(async () => {
   const c = document.createElement("canvas"); c.width = 1600; c.height = 1200;
   const x = c.getContext("2d"); for (let i = 0; i < 400; i++) { x.fillStyle = "hsl(" + i * 7 + " 60% 50%)"; x.fillRect((i % 20) * 80, Math.floor(i / 20) * 60, 80, 60); }
   const blob = await new Promise((f) => c.toBlob(f, "image/jpeg", 0.9));
   const dt = new DataTransfer(); dt.items.add(new File([blob], "IMG.jpg", { type: "image/jpeg" }));
   const input = document.querySelector("#q"); input.files = dt.files; input.dispatchEvent(new Event("change", { bubbles: true }));
-})(), true`)
+})(), true`
+
+func (w walker) takePhoto() {
+	w.t.Helper()
+	webuitest.Eval[bool](w.Browser, takePhoto)
 	w.Await(`document.querySelector(".photo img")?.naturalWidth > 0`)
 }
 

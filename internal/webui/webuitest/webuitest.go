@@ -293,6 +293,17 @@ func (b *Browser) Forget() {
 	}
 }
 
+// ForgetAll empties all that the browser keeps of sites: what Forget does, and cookies and
+// storage, the way in among them.
+func (b *Browser) ForgetAll() {
+	b.t.Helper()
+	b.Forget()
+	Eval[bool](b, `(localStorage.clear(), sessionStorage.clear(), true)`)
+	if _, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, chromedp.Void{}); err != nil {
+		b.t.Fatalf("browser: %v", err)
+	}
+}
+
 // Press presses keys, as "\t" for Tab, "\r" for Enter, " " for the space bar.
 func (b *Browser) Press(keys string) {
 	b.t.Helper()

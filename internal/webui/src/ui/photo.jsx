@@ -20,7 +20,7 @@ export function Photo({ id, node, question, words, described, onAnswer }) {
 			onAnswer();
 			setState('');
 		} catch (err) {
-			setState(err instanceof PhotoError ? err.message : 'unsaved');
+			setState(err instanceof PhotoError ? err.message : err.code === 'disk_full' ? 'full' : 'unsaved');
 		}
 	};
 	const drop = (name) => {
