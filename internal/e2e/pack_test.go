@@ -55,7 +55,7 @@ func secondPack(t *testing.T) string {
 	return packFolder(t, map[string]func(string) string{
 		"pack.toml":                replace("version = 1\n", "version = 2\n"),
 		"forms/visit/settings.csv": replace("visit,入户走访,1,", "visit,入户走访,2,"),
-		"forms/visit/survey.csv":   func(s string) string { return s + "text,wind,风,Wind,,,,,,,,,\n" },
+		"forms/visit/survey.csv":   func(s string) string { return s + "text,wind,风,Wind,Салхи,,,,,,,,,,\n" },
 	})
 }
 
@@ -209,15 +209,15 @@ func TestBadPacksAreRefused(t *testing.T) {
 			[]string{"entities.toml:12:", `"newest"`, "write one of latest"},
 		},
 		"an id twice": {
-			rules("\n[[flag]]\nid = \"attribution\"\nforms = [\"visit\"]\nwhen = \"true\"\nwords = { zh = \"甲\", en = \"A\" }\n"),
+			rules("\n[[flag]]\nid = \"attribution\"\nforms = [\"visit\"]\nwhen = \"true\"\nwords = { zh = \"甲\", en = \"A\", mn = \"A\" }\n"),
 			[]string{"rules.toml:", "attribution", "twice"},
 		},
 		"an expression that is none": {
-			rules("\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"answers.minutes >\"\nwords = { zh = \"甲\", en = \"A\" }\n"),
+			rules("\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"answers.minutes >\"\nwords = { zh = \"甲\", en = \"A\", mn = \"A\" }\n"),
 			[]string{"rules.toml:", "odd", "when"},
 		},
 		"an expression that runs away": {
-			rules("\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"answers.topics.all(a, answers.topics.all(b, answers.topics.all(c, answers.topics.all(d, a == b && c == d))))\"\nwords = { zh = \"甲\", en = \"A\" }\n"),
+			rules("\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"answers.topics.all(a, answers.topics.all(b, answers.topics.all(c, answers.topics.all(d, a == b && c == d))))\"\nwords = { zh = \"甲\", en = \"A\", mn = \"A\" }\n"),
 			[]string{"rules.toml:", "odd", "when"},
 		},
 		"another type of an old field": {

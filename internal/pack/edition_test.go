@@ -59,7 +59,7 @@ func second(t testing.TB) fstest.MapFS {
 	return changed(t, map[string]func(string) string{
 		"pack.toml":                swap("version = 1\n", "version = 2\n"),
 		"forms/visit/settings.csv": swap("visit,入户走访,1,", "visit,入户走访,2,"),
-		"forms/visit/survey.csv":   func(s string) string { return s + "text,wind,风,Wind,,,,,,,,,\n" },
+		"forms/visit/survey.csv":   func(s string) string { return s + "text,wind,风,Wind,Салхи,,,,,,,,,,\n" },
 		"entities.toml":            swap("ger_count = { type = \"integer\", rule = \"latest\" }\n", "ger_count = { type = \"integer\", rule = \"latest\" }\nwind = { type = \"text\", rule = \"latest\" }\n"),
 	})
 }
@@ -199,7 +199,7 @@ func TestVersionsSideBySide(t *testing.T) {
 	third := mustLoad(t, changed(t, map[string]func(string) string{
 		"pack.toml": swap("version = 1\n", "version = 3\n"),
 		"rules.toml": func(s string) string {
-			return s + "\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"true\"\nwords = { zh = \"甲\", en = \"A\" }\n"
+			return s + "\n[[flag]]\nid = \"odd\"\nforms = [\"visit\"]\nwhen = \"true\"\nwords = { zh = \"甲\", en = \"A\", mn = \"A\" }\n"
 		},
 		"forms/visit/settings.csv": swap("visit,入户走访,1,", "visit,入户走访,3,"),
 		"entities.toml":            swap("grid = { type = \"text\", rule = \"ask\", ref = \"admin_area\" }\n", ""),

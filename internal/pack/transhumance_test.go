@@ -157,7 +157,7 @@ func TestTranshumanceIsLoadedOnce(t *testing.T) {
 	if again := first(t); again != p {
 		t.Error("two packs")
 	}
-	if p.ID != "transhumance" || p.Version != 1 || !slices.Equal(p.Languages, []string{"zh", "en"}) ||
+	if p.ID != "transhumance" || p.Version != 1 || !slices.Equal(p.Languages, []string{"zh", "en", "mn"}) ||
 		len(p.Scopes) != 5 || !strings.Contains(p.ApprovedBy, "demonstration") {
 		t.Errorf("pack %s version %d in %v, scopes %v, approved by %s", p.ID, p.Version, p.Languages, p.Scopes, p.ApprovedBy)
 	}
