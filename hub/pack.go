@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,15 +51,31 @@ func newPackCheck(app *cli.App) *cobra.Command {
 					Version  uint32 `json:"version"`
 					Forms    int    `json:"forms"`
 					Compared bool   `json:"compared"` // with what a hub published
-				}{p.ID, p.Version, len(p.Forms.IDs()), compared})
+					// Missing are the keys without words, by language of a catalogue.
+					Missing map[string][]string `json:"missing,omitempty"`
+				}{p.ID, p.Version, len(p.Forms.IDs()), compared, p.Missing})
 			}
 			with := "; there is no hub in " + app.Data + " to compare it with"
 			if compared {
 				with = ", and goes with what the hub published"
 			}
-			return app.Printf("Pack %s version %d, %d forms: nothing is wrong with it%s.\n", p.ID, p.Version, len(p.Forms.IDs()), with)
+			if err := app.Printf("Pack %s version %d, %d forms: nothing is wrong with it%s.\n", p.ID, p.Version, len(p.Forms.IDs()), with); err != nil {
+				return err
+			}
+			return printMissing(app, p)
 		},
 	}
+}
+
+// printMissing lists what falls back to the pack's first language.
+func printMissing(app *cli.App, p *pack.Pack) error {
+	for _, lang := range slices.Sorted(maps.Keys(p.Missing)) {
+		keys := p.Missing[lang]
+		if err := app.Printf("i18n/%s.toml has no words for %d things, which are shown in %s: %s\n", lang, len(keys), p.Languages[0], strings.Join(keys, ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newPackPublish(app *cli.App) *cobra.Command {

@@ -15,7 +15,13 @@ import (
 // xforms makes the XForms that the page asks, once each.
 type xforms struct {
 	mu   sync.Mutex
-	made map[string][]byte // by the form's name and version, and what is left out of it; guarded by mu
+	made map[asked][]byte // guarded by mu
+}
+
+// asked is a form as a version of the pack has it, and what is left out of it.
+type asked struct {
+	form *form.Form
+	out  string
 }
 
 // errNoSheets says that a form was not made of sheets and so has no page.
@@ -27,7 +33,7 @@ var errNoSheets = errors.New("the form has no sheets to ask by")
 func (x *xforms) of(f *form.Form, denied func(role string) bool) ([]byte, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	key := f.String() + keptFrom(f.Fields, denied)
+	key := asked{f, keptFrom(f.Fields, denied)}
 	if b, ok := x.made[key]; ok {
 		return b, nil
 	}
@@ -44,18 +50,21 @@ func (x *xforms) of(f *form.Form, denied func(role string) bool) ([]byte, error)
 		if err != nil {
 			return nil, fmt.Errorf("form %s: %w", f, err)
 		}
-		if name == "survey" {
-			without(&s, denied)
-			asText(&s)
-		}
 		b.Sheets = append(b.Sheets, s)
+	}
+	speak(b.Sheets, f)
+	for i := range b.Sheets {
+		if b.Sheets[i].Name == "survey" {
+			without(&b.Sheets[i], denied)
+			asText(&b.Sheets[i])
+		}
 	}
 	res, err := xlsform.Convert(b, xlsform.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("form %s: %w", f, err)
 	}
 	if x.made == nil {
-		x.made = make(map[string][]byte)
+		x.made = make(map[asked][]byte)
 	}
 	x.made[key] = res.XForm
 	return res.XForm, nil
@@ -88,12 +97,7 @@ func without(s *xlsform.Sheet, denied func(role string) bool) {
 // another one is there. What a record writes into entities is worked out by
 // capture as well.
 func asText(s *xlsform.Sheet) {
-	at := func(r xlsform.Row, name string) string {
-		if i := slices.Index(s.Header, name); i >= 0 && i < len(r.Cells) {
-			return strings.TrimSpace(r.Cells[i])
-		}
-		return ""
-	}
+	at := func(r xlsform.Row, name string) string { return cell(s, r, name) }
 	set := func(r xlsform.Row, name, v string) {
 		if i := slices.Index(s.Header, name); i >= 0 && i < len(r.Cells) {
 			r.Cells[i] = v

@@ -6,12 +6,29 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"otor/internal/form"
 )
 
 const wordsDir = "i18n"
 
-// catalogues reads i18n/<language>.toml: under [fields.<type>] the words for an
-// entity type's fields, written and derived.
+// catalogue is one i18n/<language>.toml.
+type catalogue struct {
+	file    string
+	says    map[string]*saying // by key, such as choices.species.camel
+	missing map[string]bool    // keys without words
+	fields  bool               // it has words for fields, and so must have all of them
+}
+
+// saying is one line of a catalogue.
+type saying struct {
+	words string
+	line  int
+	used  bool
+}
+
+// catalogues reads i18n/<language>.toml: what the pack says, in languages in which its
+// sheets and tables do not say it.
 func (l *loader) catalogues() {
 	files, err := fs.ReadDir(l.dir, wordsDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -21,7 +38,7 @@ func (l *loader) catalogues() {
 		l.fault(wordsDir, 0, "cannot be read: %v", err)
 		return
 	}
-	l.pack.Words = map[string]map[string]string{}
+	l.words = map[string]*catalogue{}
 	for _, f := range files {
 		name := path.Join(wordsDir, f.Name())
 		lang, ok := strings.CutSuffix(f.Name(), ".toml")
@@ -29,21 +46,153 @@ func (l *loader) catalogues() {
 			l.fault(name, 0, "unknown file: write one <language>.toml for each language")
 			continue
 		}
-		l.catalogue(name, lang)
+		if c := l.catalogue(name); c != nil {
+			l.words[lang] = c
+		}
 	}
-	if len(l.pack.Words) == 0 {
-		return
+}
+
+func (l *loader) catalogue(name string) *catalogue {
+	src := l.read(name)
+	if src == nil {
+		return nil
 	}
-	for _, lang := range l.pack.Languages {
-		for i := range l.pack.Entities {
-			e := &l.pack.Entities[i]
-			for _, field := range l.fieldsOf(e) {
-				if l.pack.Words[lang][e.Type+"."+field] == "" {
-					l.fault(path.Join(wordsDir, lang+".toml"), 0, "%s of %s has no words: write %s = \"...\" under [fields.%s]", field, e.Type, field, e.Type)
-				}
+	var m struct {
+		Title     string                       `toml:"title"`
+		Scopes    map[string]string            `toml:"scopes"`
+		Types     map[string]string            `toml:"types"`
+		Rules     map[string]string            `toml:"rules"`
+		Titles    map[string]string            `toml:"titles"`
+		Questions map[string]string            `toml:"questions"`
+		Form      map[string]map[string]string `toml:"form"`
+		Hints     map[string]map[string]string `toml:"hints"`
+		Messages  map[string]map[string]string `toml:"messages"`
+		Required  map[string]map[string]string `toml:"required"`
+		Choices   map[string]map[string]string `toml:"choices"`
+		Fields    map[string]map[string]string `toml:"fields"`
+	}
+	if !l.toml(name, src, &m) {
+		return nil
+	}
+	c := &catalogue{file: name, says: map[string]*saying{}, missing: map[string]bool{}, fields: m.Fields != nil}
+	lines := tomlLines(src)
+	put := func(key, words string) {
+		if strings.TrimSpace(words) == "" {
+			l.fault(name, lines[key], "%s is empty: write the words or remove the line", clip(key))
+		}
+		c.says[key] = &saying{words: words, line: lines[key]}
+	}
+	if m.Title != "" {
+		put("title", m.Title)
+	}
+	for table, of := range map[string]map[string]string{"scopes": m.Scopes, "types": m.Types, "rules": m.Rules, "titles": m.Titles, "questions": m.Questions} {
+		for id, words := range of {
+			put(table+"."+id, words)
+		}
+	}
+	for table, of := range map[string]map[string]map[string]string{"form": m.Form, "hints": m.Hints, "messages": m.Messages, "required": m.Required, "choices": m.Choices, "fields": m.Fields} {
+		for group, ids := range of {
+			for id, words := range ids {
+				put(table+"."+group+"."+id, words)
 			}
 		}
 	}
+	for _, typ := range sortedKeys(m.Fields) {
+		c.says["fields."+typ] = &saying{line: lines["fields."+typ]} // a table may be empty, and its type is checked
+	}
+	return c
+}
+
+// say adds the words of the catalogues to a label, in languages that it lacks. The first
+// key that a catalogue has counts; what none has is missing under the last.
+func (l *loader) say(label form.Labels, keys ...string) form.Labels {
+	for lang, c := range l.words {
+		found := label[lang] != ""
+		for _, k := range keys {
+			s := c.says[k]
+			if s == nil {
+				continue
+			}
+			s.used = true
+			if !found {
+				if label == nil {
+					label = form.Labels{}
+				}
+				label[lang], found = s.words, true
+			}
+		}
+		if !found && len(label) > 0 {
+			c.missing[keys[len(keys)-1]] = true
+		}
+	}
+	return label
+}
+
+// said finishes the catalogues once the whole pack is read: the words of fields, what
+// is missing, and what belongs to nothing.
+func (l *loader) said() {
+	clean := len(l.faults) == 0 // otherwise what was not read seems to be unknown
+	for _, lang := range sortedKeys(l.words) {
+		c := l.words[lang]
+		l.fieldWords(lang, c)
+		for _, key := range sortedKeys(c.says) {
+			if s := c.says[key]; clean && !s.used {
+				l.fault(c.file, s.line, "the pack has no %s: correct the name or remove the words", clip(key))
+			}
+		}
+		if len(c.missing) > 0 {
+			if l.pack.Missing == nil {
+				l.pack.Missing = map[string][]string{}
+			}
+			l.pack.Missing[lang] = sortedKeys(c.missing)
+		}
+	}
+}
+
+// fieldWords takes the words for entity fields, written and derived, out of a catalogue.
+func (l *loader) fieldWords(lang string, c *catalogue) {
+	if !c.fields {
+		return
+	}
+	words := map[string]string{}
+	for i := range l.pack.Entities {
+		e := &l.pack.Entities[i]
+		if s := c.says["fields."+e.Type]; s != nil {
+			s.used = true
+		}
+		for _, field := range l.fieldsOf(e) {
+			key := "fields." + e.Type + "." + field
+			s := c.says[key]
+			switch {
+			case s != nil:
+				s.used, words[e.Type+"."+field] = true, s.words
+			case slices.Contains(l.pack.Languages, lang):
+				l.fault(c.file, 0, "%s of %s has no words: write %s = \"...\" under [fields.%s]", field, e.Type, field, e.Type)
+			default:
+				c.missing[key] = true
+			}
+		}
+	}
+	for _, key := range sortedKeys(c.says) {
+		rest, ok := strings.CutPrefix(key, "fields.")
+		s := c.says[key]
+		if !ok || s.used {
+			continue
+		}
+		s.used = true
+		typ, field, _ := strings.Cut(rest, ".")
+		if l.types != nil && !l.types[typ] {
+			if field == "" {
+				l.known(c.file, s.line, typ)
+			}
+			continue
+		}
+		l.fault(c.file, s.line, "%s has no field %q: correct the name or remove the words", typ, clip(field))
+	}
+	if l.pack.Words == nil {
+		l.pack.Words = map[string]map[string]string{}
+	}
+	l.pack.Words[lang] = words
 }
 
 // fieldsOf lists the written and derived fields of a type.
@@ -58,37 +207,6 @@ func (l *loader) fieldsOf(e *Entity) []string {
 		}
 	}
 	return out
-}
-
-func (l *loader) catalogue(name, lang string) {
-	src := l.read(name)
-	if src == nil {
-		return
-	}
-	var m struct {
-		Fields map[string]map[string]string `toml:"fields"`
-	}
-	if !l.toml(name, src, &m) {
-		return
-	}
-	lines := tomlLines(src)
-	words := map[string]string{}
-	for _, typ := range sortedKeys(m.Fields) {
-		e, ok := l.pack.Entity(typ)
-		if !ok {
-			l.known(name, lines["fields."+typ], typ)
-			continue
-		}
-		has := l.fieldsOf(&e)
-		for _, field := range sortedKeys(m.Fields[typ]) {
-			line := lines["fields."+typ+"."+field]
-			if !slices.Contains(has, field) {
-				l.fault(name, line, "%s has no field %q: correct the name or remove the words", typ, clip(field))
-			}
-			words[typ+"."+field] = m.Fields[typ][field]
-		}
-	}
-	l.pack.Words[lang] = words
 }
 
 // FieldLabel is what a field of an entity type is called, by language; its name

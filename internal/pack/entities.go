@@ -102,7 +102,7 @@ func (l *loader) entity(typ string, t entityTable, lines map[string]int) {
 	if !idPattern.MatchString(typ) || typ == anyEntity {
 		l.fault(entitiesFile, line, "entity type %q: %s; %q is taken", clip(typ), idRule, anyEntity)
 	}
-	e := Entity{Type: typ, Label: l.label(entitiesFile, line, "entity type "+clip(typ), t.Label), Groups: t.Groups, Lives: t.Lives}
+	e := Entity{Type: typ, Label: l.label(entitiesFile, line, "entity type "+clip(typ), "types."+typ, t.Label), Groups: t.Groups, Lives: t.Lives}
 	for _, name := range sortedKeys(t.Fields) {
 		at := cmpLine(lines, typ+".fields."+name, line)
 		p := t.Fields[name]

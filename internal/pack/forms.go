@@ -135,6 +135,7 @@ func (l *loader) settings(dir string) headed {
 		title = form.Labels{}
 	}
 	title[lang] = r.cell("form_title")
+	title = l.say(title, "titles."+id)
 	l.labelled(file, r.line, "the form's title", title)
 	edit := false
 	switch r.cell("otor:edit") {
@@ -195,7 +196,7 @@ func (l *loader) choices(file string) map[string]*choiceList {
 			continue
 		}
 		seen[[2]string{list, name}] = r.line
-		c := form.Choice{Name: name, Label: r.labels("label")}
+		c := form.Choice{Name: name, Label: l.say(r.labels("label"), "choices."+list+"."+name)}
 		l.labelled(file, r.line, "choice "+clip(name), c.Label)
 		for i, col := range s.columns {
 			if col.lang == "" && col.base != "" && !slices.Contains(choicesLayout.plain, col.base) &&

@@ -61,7 +61,7 @@ func (l *loader) manifest() {
 	}
 	l.pack.ID, l.pack.Version, l.pack.ApprovedBy = m.ID, uint32(m.Version), m.ApprovedBy
 	l.languages(m.Languages, at("languages"))
-	l.pack.Title = l.label(manifestFile, at("title"), "title", m.Title)
+	l.pack.Title = l.label(manifestFile, at("title"), "title", "title", m.Title)
 	seen := map[string]bool{}
 	if len(m.Scopes) == 0 {
 		l.fault(manifestFile, 0, `no scopes: write [[scopes]] with id = "team" and its label`)
@@ -75,7 +75,7 @@ func (l *loader) manifest() {
 			l.fault(manifestFile, line, "scope %s stands twice: keep one", s.ID)
 		}
 		seen[s.ID] = true
-		l.pack.Scopes = append(l.pack.Scopes, Scope{ID: s.ID, Label: l.label(manifestFile, line, "scope "+clip(s.ID), s.Label)})
+		l.pack.Scopes = append(l.pack.Scopes, Scope{ID: s.ID, Label: l.label(manifestFile, line, "scope "+clip(s.ID), "scopes."+s.ID, s.Label)})
 	}
 }
 
@@ -96,14 +96,15 @@ func (l *loader) languages(langs []string, line int) {
 }
 
 // label checks words that stand in a TOML table by language.
-func (l *loader) label(file string, line int, what string, words map[string]string) form.Labels {
+func (l *loader) label(file string, line int, what, key string, words map[string]string) form.Labels {
 	for _, lang := range sortedKeys(words) {
 		if !l.language(lang) {
 			l.fault(file, line, "%s has words in %q, which is not among the languages of %s: add it there", what, clip(lang), manifestFile)
 		}
 	}
-	l.labelled(file, line, what, words)
-	return words
+	said := l.say(words, key)
+	l.labelled(file, line, what, said)
+	return said
 }
 
 // toml decodes src strictly and reports what is wrong with it.

@@ -8,7 +8,7 @@
 //	entities.toml             the entity types: fields, merge rules, where they live
 //	rules.toml                local policy, derived values, what is to be noticed
 //	pages.toml                what plays which part on the team's pages (may be missing)
-//	i18n/<language>.toml      words for entity fields, derived values and choices
+//	i18n/<language>.toml      the words of all these in one more language
 //	fixtures/<type>.csv       reference data, also as fixtures/<name>.ndjson
 //	forms/<id>/survey.csv     the questions       (XLSForm sheets,
 //	forms/<id>/choices.csv    their choices        one CSV file
@@ -91,6 +91,9 @@ type Pack struct {
 	Pages *Pages
 	// Words are the catalogues of i18n/: words by language and key.
 	Words map[string]map[string]string
+	// Missing are the keys for which a catalogue has no words, by language. In the pack's
+	// own languages nothing may be missing.
+	Missing map[string][]string
 	// Fixtures are the reference data that come with the pack.
 	Fixtures []Fixture
 
@@ -135,13 +138,14 @@ func (f *Fault) Error() string {
 func Load(dir fs.FS) (*Pack, error) {
 	l := &loader{dir: dir, pack: &Pack{}}
 	l.strangers()
+	l.catalogues()
 	l.manifest()
 	l.entities()
 	forms := l.forms()
 	l.saves(forms)
 	l.rules(forms)
 	l.pages(forms)
-	l.catalogues()
+	l.said()
 	l.fixtures()
 	if len(l.faults) == 0 {
 		reg, err := form.NewRegistry(forms...)
@@ -162,6 +166,7 @@ type loader struct {
 	pack   *Pack
 	types  map[string]bool // entity types; nil when entities.toml could not be read
 	saving []saving
+	words  map[string]*catalogue // of i18n/, by language
 	faults []*Fault
 }
 

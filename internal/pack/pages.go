@@ -25,8 +25,6 @@ type Pages struct {
 	// Names are the fields that name an entity, by its type; a path goes through
 	// references ("head.name"). NAME_LANG is tried before NAME.
 	Names map[string]string `toml:"names"`
-	// Titles are names of forms in languages that the forms themselves do not speak.
-	Titles map[string]form.Labels `toml:"titles"`
 	// Says are words for values that no form offers as a choice, by
 	// "type.field.value".
 	Says map[string]form.Labels `toml:"says"`
@@ -197,7 +195,6 @@ type pagesCheck struct {
 }
 
 func (c *pagesCheck) all(p *Pages) {
-	c.offered("titles", sortedKeys(p.Titles)...)
 	for _, typ := range sortedKeys(p.Names) {
 		c.path("names", typ, p.Names[typ])
 	}
@@ -376,12 +373,7 @@ func (p *Pack) ValueLabel(typ, field, value, lang string) string {
 }
 
 // FormTitle is what a form is called, by language.
-func (p *Pack) FormTitle(f *form.Form, lang string) string {
-	if f.Title[lang] == "" && p.Pages != nil && p.Pages.Titles[f.ID][lang] != "" {
-		return p.Pages.Titles[f.ID][lang]
-	}
-	return p.In(f.Title, lang)
-}
+func (p *Pack) FormTitle(f *form.Form, lang string) string { return p.In(f.Title, lang) }
 
 // RuleWord is what a rule says that it noticed, by language; "" for no rule of the pack.
 func (p *Pack) RuleWord(rule, lang string) string { return p.In(p.RuleWords[rule], lang) }

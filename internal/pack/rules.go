@@ -298,7 +298,7 @@ func (r *ruling) id(line int, id string, words map[string]string) {
 		r.fault(rulesFile, line, "rule %s stands twice: keep one", id)
 	}
 	r.seen[id] = true
-	r.pack.RuleWords[id] = r.label(rulesFile, line, "rule "+clip(id), words)
+	r.pack.RuleWords[id] = r.label(rulesFile, line, "rule "+clip(id), "rules."+id, words)
 }
 
 func (r *ruling) form(line int, rule, id string) *form.Form {

@@ -127,6 +127,13 @@ func TestFixturesAndWordsRefuses(t *testing.T) {
 		{words("[fields.herd]\nweight = \"重\"\n"), `i18n/zh.toml:2: herd has no field "weight"`},
 		{words("[fields.flock]\nweight = \"重\"\n"), `i18n/zh.toml:1: unknown entity type "flock"`},
 		{words("[fields.herd]\n"), "i18n/zh.toml: count of herd has no words"},
+		{map[string]string{"i18n/mn.toml": "[titles]\ncount = \"Тоолох\"\n[questions]\nspecies = \"Төрөл\"\n[choices.species]\ngoat = \"Ямаа\"\n"}, ""},
+		{map[string]string{"i18n/mn.toml": "[titles]\ncounts = \"Тоолох\"\n"}, "i18n/mn.toml:2: the pack has no titles.counts: correct the name or remove the words"},
+		{map[string]string{"i18n/mn.toml": "[questions]\n\nspecie = \"Төрөл\"\n"}, "i18n/mn.toml:3: the pack has no questions.specie: correct"},
+		{map[string]string{"i18n/mn.toml": "[form.counts]\nspecies = \"Төрөл\"\n"}, "i18n/mn.toml:2: the pack has no form.counts.species: correct"},
+		{map[string]string{"i18n/mn.toml": "[choices.species]\nyak = \"Сарлаг\"\n"}, "i18n/mn.toml:2: the pack has no choices.species.yak: correct"},
+		{map[string]string{"i18n/mn.toml": "[types]\nflock = \"Сүрэг\"\n"}, "i18n/mn.toml:2: the pack has no types.flock: correct"},
+		{map[string]string{"i18n/mn.toml": "[rules]\nodd = \" \"\n"}, "i18n/mn.toml:2: rules.odd is empty: write the words"},
 		{words("[words]\n"), `i18n/zh.toml:1: unknown key "words"`},
 		{map[string]string{"i18n/zh.json": "{}"}, "i18n/zh.json: unknown file"},
 	} {

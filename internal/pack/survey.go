@@ -2,6 +2,7 @@ package pack
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -161,10 +162,10 @@ func (s *survey) unknownType(r row, word string) {
 // field reads a row of a known kind. rest are the words after the type.
 func (s *survey) field(r row, kind form.Kind, rest []string) form.Field {
 	f := form.Field{
-		Name: r.cell("name"), Kind: kind, Label: r.labels("label"), Hint: r.labels("hint"),
+		Name: r.cell("name"), Kind: kind, Label: s.words(r, "label", "form", "questions"), Hint: s.words(r, "hint", "hints", ""),
 		Relevant: r.cell("relevant"), Constraint: r.cell("constraint"), Calculation: r.cell("calculation"),
 		ChoiceFilter: r.cell("choice_filter"), RepeatCount: r.cell("repeat_count"), RequiredUnless: r.cell("otor:required_unless"),
-		RequiredWords: r.labels("required_message"), ConstraintWords: r.labels("constraint_message"),
+		RequiredWords: s.words(r, "required_message", "required", ""), ConstraintWords: s.words(r, "constraint_message", "messages", ""),
 		Appearance: r.cell("appearance"), Parameters: r.cell("parameters"), Default: r.cell("default"),
 		Trigger: r.cell("trigger"), Unit: r.cell("otor:unit"), Entity: r.cell("otor:entity"), Role: r.cell("otor:role"),
 	}
@@ -192,6 +193,16 @@ func (s *survey) field(r row, kind form.Kind, rest []string) form.Field {
 		}
 	}
 	return f
+}
+
+// words are a row's words in all languages: those of the sheet, and of the catalogues.
+// own is the table for one form's words, shared the one for those of all forms; "": none.
+func (s *survey) words(r row, column, own, shared string) form.Labels {
+	keys := []string{own + "." + path.Base(path.Dir(s.file)) + "." + r.cell("name")}
+	if shared != "" {
+		keys = append(keys, shared+"."+r.cell("name"))
+	}
+	return s.say(r.labels(column), keys...)
 }
 
 // name checks a question's name.
