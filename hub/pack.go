@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otor/hub/server"
 	"otor/internal/cli"
 	"otor/internal/pack"
 )
@@ -30,7 +32,7 @@ func newPackCheck(app *cli.App) *cobra.Command {
 			"devices and entries go by. Nothing is changed.",
 		Args: onePack,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			zip, p, err := readPack(args[0])
+			zip, p, err := readPack(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -86,7 +88,7 @@ func newPackPublish(app *cli.App) *cobra.Command {
 			"which was not known are judged anew. A running hub need not be started again.",
 		Args: onePack,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			zip, _, err := readPack(args[0])
+			zip, _, err := readPack(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -143,8 +145,8 @@ func onePack(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// readPack reads a folder or a zip, and checks it by itself.
-func readPack(name string) (zip []byte, p *pack.Pack, err error) {
+// readPack reads a folder or a zip, checks it by itself, and runs the cases that it carries.
+func readPack(ctx context.Context, name string) (zip []byte, p *pack.Pack, err error) {
 	fi, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, cli.Misuse("FOLDER", "there is no %s", "name the folder that has the pack.toml, or a zip of it", name)
@@ -152,26 +154,31 @@ func readPack(name string) (zip []byte, p *pack.Pack, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if !fi.IsDir() {
-		if zip, err = readZip(name); err != nil {
-			return nil, nil, err
-		}
-		dir, err := pack.OpenZip(zip)
+	var dir fs.FS
+	if fi.IsDir() {
+		root, err := os.OpenRoot(name) // links do not lead out of the folder
 		if err != nil {
 			return nil, nil, err
 		}
-		p, err = pack.Load(dir)
-		return zip, p, err
+		defer func() { err = errors.Join(err, root.Close()) }()
+		dir = root.FS()
+	} else {
+		if zip, err = readZip(name); err != nil {
+			return nil, nil, err
+		}
+		if dir, err = pack.OpenZip(zip); err != nil {
+			return nil, nil, err
+		}
 	}
-	root, err := os.OpenRoot(name) // links do not lead out of the folder
-	if err != nil {
+	if p, err = pack.Load(dir); err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, root.Close()) }()
-	if p, err = pack.Load(root.FS()); err != nil {
+	if err := server.Rehearse(ctx, p); err != nil {
 		return nil, nil, err
 	}
-	zip, err = pack.Zip(root.FS())
+	if zip == nil {
+		zip, err = pack.Zip(dir)
+	}
 	return zip, p, err
 }
 

@@ -31,7 +31,7 @@ type Fixture struct {
 }
 
 // fixtures reads fixtures/.
-func (l *loader) fixtures() {
+func (l *loader) fixtures(forms []*form.Form) {
 	files, err := fs.ReadDir(l.dir, fixturesDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
@@ -40,16 +40,26 @@ func (l *loader) fixtures() {
 		l.fault(fixturesDir, 0, "cannot be read: %v", err)
 		return
 	}
+	byID := map[string]*form.Form{}
+	for _, f := range forms {
+		if f != nil {
+			byID[f.ID] = f
+		}
+	}
 	seen := map[[2]string]string{}
 	for _, f := range files {
 		name := path.Join(fixturesDir, f.Name())
 		base, ext, _ := strings.Cut(f.Name(), ".")
-		if f.IsDir() || ext != "csv" && ext != "ndjson" {
-			l.fault(name, 0, "unknown file: write <type>.csv or <name>.ndjson")
+		if f.IsDir() || ext != "csv" && ext != "ndjson" && ext != "toml" {
+			l.fault(name, 0, "unknown file: write <type>.csv, <name>.ndjson, or <name>.toml for cases")
 			continue
 		}
 		src := l.read(name)
 		if src == nil {
+			continue
+		}
+		if ext == "toml" {
+			l.cases(name, src, byID)
 			continue
 		}
 		for line, x := range l.fixtureRows(name, base, ext, src) {

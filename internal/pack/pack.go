@@ -10,6 +10,7 @@
 //	pages.toml                what plays which part on the team's pages (may be missing)
 //	i18n/<language>.toml      the words of all these in one more language
 //	fixtures/<type>.csv       reference data, also as fixtures/<name>.ndjson
+//	fixtures/<name>.toml      cases: records, and what must come of them
 //	forms/<id>/survey.csv     the questions       (XLSForm sheets,
 //	forms/<id>/choices.csv    their choices        one CSV file
 //	forms/<id>/settings.csv   the form itself      for each sheet)
@@ -96,6 +97,8 @@ type Pack struct {
 	Missing map[string][]string
 	// Fixtures are the reference data that come with the pack.
 	Fixtures []Fixture
+	// Cases are the examples that come with it.
+	Cases []Case
 
 	domain     *Domain
 	valueWords map[string]form.Labels // by type.field.value
@@ -146,7 +149,7 @@ func Load(dir fs.FS) (*Pack, error) {
 	l.rules(forms)
 	l.pages(forms)
 	l.said()
-	l.fixtures()
+	l.fixtures(forms)
 	if len(l.faults) == 0 {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {
