@@ -46,6 +46,7 @@ type office interface {
 	Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error)
 	ConfirmLife(ctx context.Context, d dot.Device, i dot.Incarnation) error
 	Seal(ctx context.Context, c dot.Chain, run lane.Range, reason string) error
+	RuleAside(ctx context.Context, in server.AsideRuling) (server.AsideAnswer, error)
 	Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[server.FactLine, error]
 	Packs(ctx context.Context) ([]server.PackLine, error)
 	CheckPack(ctx context.Context, zip []byte) (server.PackLine, error)

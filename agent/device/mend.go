@@ -105,7 +105,8 @@ func (l *Lives) Hear(w wire.Welcome) error {
 	return l.Store.SetSealed(ctx, by)
 }
 
-// leave gives all entries of a life other names.
+// leave gives all entries of a life other names, but for those up to the last one that
+// was removed here: the hub has these in its archive, under the names that they have.
 func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
 	if i == l.Enrolled {
 		return errors.New("it is the life of this device's own enrolment: ask the hub's operator")
@@ -117,7 +118,7 @@ func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
 	}
 	for _, c := range l.Store.Chains() {
 		if c.Chain.Incarnation == i && c.Last > 0 {
-			if err := l.rehome(ctx, c.Chain, 0); err != nil {
+			if err := l.rehome(ctx, c.Chain, c.Pruned.Highest()); err != nil {
 				return err
 			}
 		}

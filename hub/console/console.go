@@ -216,6 +216,7 @@ func (s *site) routes() []route {
 		page("GET /queue/{id}", "view", s.item),
 		page("POST /queue/{id}/decide", "decide", s.decide),
 		page("POST /queue/gaps/seal", "decide", s.seal),
+		page("POST /queue/aside", "decide", s.ruleAside),
 		page("GET /api/v1/fleet", "view", s.apiFleet),
 		{"GET /api/v1/events", "view", s.stream},
 		page("/", "own", func(w http.ResponseWriter, r *http.Request) {

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"otor/internal/dot"
@@ -29,7 +30,9 @@ type Queue interface {
 // Holes is what arrived and was set aside, and what did not arrive.
 type Holes interface {
 	// Aside lists the newest entries that were set aside, at most so many.
-	Aside(ctx context.Context, most int) ([]AsideRow, error)
+	Aside(ctx context.Context, most int, lang string) ([]AsideRow, error)
+	// RuleAside rules on one of them; a *webui.Refusal says why not.
+	RuleAside(ctx context.Context, c AsideChoice) error
 	Gaps(ctx context.Context) ([]Gap, error)
 	// Seal gives up waiting for a gap (law L7). Refusals: reason_missing, no_gap.
 	Seal(ctx context.Context, g Gap, reason string) error
@@ -85,6 +88,21 @@ type Choice struct {
 type AsideRow struct {
 	Dot, Form, Entity, Actor, Code, Words string
 	ReceivedAt                            time.Time
+	Answers                               []Answer // none where it cannot be read, or its form is not here
+	Ruled                                 bool     // it was returned to its author
+}
+
+// Answer is one of a record that was set aside.
+type Answer struct {
+	Name, Label, Value string // personal numbers are masked
+	Wrong              bool   // what is wrong with the record
+	Open               bool   // it can be corrected on the page
+}
+
+// AsideChoice is what an operator rules on an entry that was set aside.
+type AsideChoice struct {
+	Dot, Choice, Seen, Reason string
+	Answers                   map[string]string // of accept: corrected answers by name, as typed
 }
 
 // Gap is a run of missing entries of a chain.
@@ -150,7 +168,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
 	v.title(v.Words.T("queue.title"))
-	v.Still = kind == "gap"
+	v.Still = kind == "gap" || kind == "quarantine" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
 	counts, err := s.fillQueue(r.Context(), &v)
@@ -186,7 +204,7 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 		}
 		v.Items = append(v.Items, line)
 	}
-	aside, err := s.Holes.Aside(ctx, mostAside)
+	aside, err := s.Holes.Aside(ctx, mostAside, v.Words.Lang)
 	if err != nil {
 		return counts, err
 	}
@@ -211,6 +229,23 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 		}
 	}
 	return counts, nil
+}
+
+// ruleAside rules on an entry that was set aside.
+func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	c := AsideChoice{Dot: r.PostFormValue("dot"), Choice: r.PostFormValue("choice"), Seen: r.PostFormValue("seen"), Reason: r.PostFormValue("reason"), Answers: map[string]string{}}
+	for name, v := range r.PostForm {
+		if of, ok := strings.CutPrefix(name, "answer."); ok && len(v) > 0 && v[0] != "" {
+			c.Answers[of] = v[0]
+		}
+	}
+	if err := s.Holes.RuleAside(r.Context(), c); err != nil {
+		trouble, status := s.trouble(r, err)
+		s.showQueue(w, r, status, "quarantine", trouble)
+		return
+	}
+	http.Redirect(w, r, "/queue?"+url.Values{"kind": {"quarantine"}}.Encode(), http.StatusSeeOther)
 }
 
 // seal gives up waiting for a gap.

@@ -18,6 +18,7 @@ var officeActs = map[string]access.Act{
 	"GET " + officePath + "ledger/check":             access.Audit,
 	"POST " + officePath + "items/{id}/decide":       access.Decide,
 	"POST " + officePath + "gaps/seal":               access.Decide,
+	"POST " + officePath + "aside":                   access.Decide,
 	"POST " + officePath + "statements":              access.Sign,
 	"POST " + officePath + "devices":                 access.Devices,
 	"POST " + officePath + "devices/{device}/revoke": access.Devices,

@@ -145,6 +145,7 @@ func (s *Server) kinds() []ledger.Kind {
 		kind(kindAccess, func(store.Tx, ledger.Fact, accessFact) error { return nil }),
 		kind(kindDecision, s.decideAgain),
 		kind(kindAuthored, s.authorAgain),
+		kind(kindAside, s.asideAgain),
 		kind(kindPiece, keepPieces),
 		kind(kindPack, s.publishAgain),
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),

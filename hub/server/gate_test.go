@@ -55,6 +55,7 @@ var who = map[string]string{
 	"GET /queue/{id}":             "vrda",
 	"POST /queue/{id}/decide":     "ra",
 	"POST /queue/gaps/seal":       "ra",
+	"POST /queue/aside":           "ra",
 	"GET /api/v1/fleet":           "vrda",
 	"GET /api/v1/events":          "vrda",
 
@@ -71,6 +72,7 @@ var who = map[string]string{
 	"GET /api/v1/office/ledger/check":              "raW",
 	"POST /api/v1/office/items/{id}/decide":        "ra",
 	"POST /api/v1/office/gaps/seal":                "ra",
+	"POST /api/v1/office/aside":                    "ra",
 	"POST /api/v1/office/statements":               "ra",
 	"POST /api/v1/office/devices":                  "aW",
 	"POST /api/v1/office/devices/{device}/revoke":  "aW",

@@ -48,9 +48,12 @@ type Office struct {
 	domain  reconcile.Domain // nil: no entities
 	// operators lets them in.
 	operators *access.Desk
-	// reconciler and decider follow operators' rulings; reconciler is nil without a Domain.
+	// reconciler and decider follow operators' rulings, author makes records of the hub's own;
+	// reconciler is nil without a Domain.
 	reconciler *reconcile.Reconciler
 	decider    *ingest.Author
+	author     *ingest.Author
+	forms      ingest.Forms
 	// packs are the form packs; nil: none can be published. replay judges anew what waits for a form.
 	packs  *pack.Shelf
 	replay func(ctx context.Context, w ingest.Waiting) (int, error)

@@ -247,27 +247,6 @@ func asPageRefusal(err error) error {
 	return err
 }
 
-// Aside implements console.Holes.
-func (t table) Aside(ctx context.Context, most int) ([]console.AsideRow, error) {
-	var out []console.AsideRow
-	for e, err := range t.o.Entries(ctx, store.EntryQuery{Verdict: store.Quarantined}) {
-		if err != nil {
-			return nil, err
-		}
-		row := console.AsideRow{
-			Dot: e.Dot.String(), Form: e.Form, Actor: e.User, Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt,
-		}
-		if e.Entity != "" {
-			row.Entity = e.EntityType + "/" + e.Entity
-		}
-		if out = append(out, row); len(out) > most {
-			out = out[1:] // the newest are shown
-		}
-	}
-	slices.Reverse(out)
-	return out, nil
-}
-
 // Gaps implements console.Holes.
 func (t table) Gaps(ctx context.Context) ([]console.Gap, error) {
 	gaps, err := t.o.store.Gaps(ctx, false)

@@ -264,7 +264,7 @@ func (s *Server) wire() error {
 			Source: s.store, Keys: filepath.Join(s.cfg.Dir, "keys"), Photos: photosOf(s.blobs), Open: openCopy, Now: time.Now, Log: s.cfg.Log,
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
-		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, packs: s.cfg.Packs, replay: s.ingest.Replay,
+		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, author: s.author, forms: s.cfg.Forms, packs: s.cfg.Packs, replay: s.ingest.Replay,
 	}
 	return nil
 }

@@ -136,7 +136,7 @@ func (o *Office) decided(ctx context.Context) iter.Seq2[reconcile.Decision, erro
 	return func(yield func(reconcile.Decision, error) bool) {
 		for f, err := range o.store.Facts(ctx, store.FactQuery{}) {
 			d := reconcile.Decision{Number: f.Number, At: time.UnixMilli(f.At).In(o.zone), By: f.By, Kind: f.Kind, Subject: f.Subject}
-			if err == nil && !slices.Contains([]string{kindDecision, kindSealed, kindRevoked, kindConfirmed, kindTwin}, f.Kind) {
+			if err == nil && !slices.Contains([]string{kindDecision, kindAside, kindSealed, kindRevoked, kindConfirmed, kindTwin}, f.Kind) {
 				continue
 			}
 			if !yield(d, err) || err != nil {

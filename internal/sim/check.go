@@ -173,6 +173,9 @@ func (w *world) left(ctx context.Context) string {
 		if d.proc == nil {
 			return d.name + " is down"
 		}
+		if w.elsewhere(d) {
+			return d.name + " has not heard of the hub's epoch"
+		}
 		chains := d.proc.outbox.Outbox.Chains()
 		if n := uplink.Remaining(chains); n > 0 {
 			return fmt.Sprintf("%s has %d entries waiting", d.name, n)

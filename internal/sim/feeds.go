@@ -269,10 +269,20 @@ func (w *world) endLinks(ctx context.Context, since time.Duration) {
 		return
 	}
 	for _, d := range w.devices {
-		if d.proc != nil && w.behind(ctx, d) != "" {
+		if d.proc != nil && (w.behind(ctx, d) != "" || w.elsewhere(d)) {
 			d.hangUp()
 		}
 	}
+}
+
+// elsewhere reports whether a device goes by another epoch than the hub. A hello that got
+// lost leaves it there until the next: with nothing to send it has lost nothing, but a folder
+// of which there are several may not know yet that the hub has another's history.
+func (w *world) elsewhere(d *device) bool {
+	w.mu.Lock()
+	speaks := w.speaks
+	w.mu.Unlock()
+	return !w.quietFeeds() && !speaks.IsZero() && d.goesBy(d.proc.store) != speaks
 }
 
 // quietFeeds says that nobody publishes and no news get lost. News of a hub that
