@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"otor/agent/blob"
 	"otor/agent/link"
@@ -48,6 +49,18 @@ func (d *Device) File(_ context.Context, name string) ([]byte, error) {
 		return nil, &web.Refusal{Code: "damaged", What: err.Error(), Do: "take the photo again if the herder is still there"}
 	}
 	return b, err
+}
+
+// Preview implements web.Photos.
+func (d *Device) Preview(ctx context.Context, name string) ([]byte, error) {
+	b, err := d.File(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if small := blob.Preview(http.DetectContentType(b), b); small != nil {
+		return small, nil
+	}
+	return b, nil
 }
 
 // newSender makes what takes photos to the hub.

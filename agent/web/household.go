@@ -54,6 +54,7 @@ type historyRow struct {
 	ISO, Clock, What, Who string
 	Mine                  bool
 	Verdict, Why          string
+	Photos                []picture
 }
 
 var householdPage = webui.NewTemplate(files, "household.html", "parts.html")
@@ -195,10 +196,11 @@ func (s *site) history(r *http.Request, t *teller, thing Thing, vis *pack.Visite
 	if err != nil {
 		s.Log.Warn("the log cannot be read", "err", err)
 	}
+	photos := s.album(r, t.Words)
 	for _, e := range rows {
 		seen[e.Dot] = true
 		v := s.rowView(t.Words, e, t.now)
-		row := historyRow{ISO: v.ISO, Clock: v.Clock, What: v.Title, Who: t.T("household.here"), Mine: true, Verdict: v.Verdict, Why: v.Why}
+		row := historyRow{Photos: photos.of(e.Dot, v.Title, v.Clock), ISO: v.ISO, Clock: v.Clock, What: v.Title, Who: t.T("household.here"), Mine: true, Verdict: v.Verdict, Why: v.Why}
 		if e.Entity != thing.ID && t.named("", e.Entity) == "" {
 			row.What += " · " + s.called(t, vis, e.Entity)
 		}

@@ -67,8 +67,11 @@ func (s *site) lists(w http.ResponseWriter, r *http.Request) {
 		s.refusePage(w, r, err)
 		return
 	}
+	photos := s.album(r, v.Words)
 	for _, e := range rows {
-		v.Rows = append(v.Rows, s.listRow(r, v.Words, e))
+		row := s.listRow(r, v.Words, e)
+		row.Photos = photos.of(e.Dot, row.Title, row.Clock)
+		v.Rows = append(v.Rows, row)
 	}
 	if older != "" {
 		v.Older = "/records?" + url.Values{"list": {v.List}, "after": {older}}.Encode()

@@ -66,6 +66,7 @@ type rowView struct {
 	Returned            bool   // the author must act
 	Verdict, Why        string // what the hub made of it; "" when it simply applied it
 	Correct             *link  // to mend it; nil: there is nothing to mend
+	Photos              []picture
 	Steps               []bool // saved, at the hub, archived
 }
 

@@ -16,6 +16,8 @@ type Photos interface {
 	KeepFile(ctx context.Context, mime string, content []byte) (name string, err error)
 	// File returns a kept file; one that is not there is a *Refusal.
 	File(ctx context.Context, name string) ([]byte, error)
+	// Preview returns a picture drawn small, or as it is when it is small or no picture.
+	Preview(ctx context.Context, name string) ([]byte, error)
 	// Photos lists the files that saved records name, in their order.
 	Photos(ctx context.Context) ([]Photo, error)
 }
@@ -40,6 +42,9 @@ func (p Photo) State() string {
 	}
 	return "waiting"
 }
+
+// filesPath is where kept files are served; with ?small a picture comes drawn small.
+const filesPath = "/api/v1/files/"
 
 // Bounds of a file that the page keeps, in bytes. The page shrinks photos to
 // 200 kB; recordings and other files are kept as they are.
@@ -84,7 +89,11 @@ func (s *site) postFile(w http.ResponseWriter, r *http.Request) {
 
 // getFile shows a kept photo; other files are handed out, not shown.
 func (s *site) getFile(w http.ResponseWriter, r *http.Request) {
-	b, err := s.Photos.File(r.Context(), r.PathValue("name"))
+	read := s.Photos.File
+	if r.URL.Query().Has("small") {
+		read = s.Photos.Preview
+	}
+	b, err := read(r.Context(), r.PathValue("name"))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -98,4 +107,69 @@ func (s *site) getFile(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", mime)
 	h.Set("Cache-Control", "private, no-store")
 	_, _ = w.Write(b) // the page is gone if this fails
+}
+
+// picture is a photo on a page: small, and whole behind it.
+type picture struct{ URL, Small, Alt string }
+
+// album are the pictures of a device's records.
+type album struct {
+	by    map[dot.Dot][]Photo
+	words *webui.Words
+}
+
+// album reads which records have pictures; they are shown as far as they can be read.
+func (s *site) album(r *http.Request, words *webui.Words) album {
+	a := album{words: words}
+	if s.Photos == nil {
+		return a
+	}
+	all, err := s.Photos.Photos(r.Context())
+	if err != nil {
+		s.Log.Warn("the list of photos cannot be read; pages show none", "err", err)
+		return a
+	}
+	a.by = make(map[dot.Dot][]Photo)
+	for _, p := range all {
+		if p.Here && strings.HasPrefix(p.Mime, "image/") {
+			a.by[p.Dot] = append(a.by[p.Dot], p)
+		}
+	}
+	return a
+}
+
+// of are the pictures of one record: what says what it is, at when.
+func (a album) of(d dot.Dot, what, at string) (out []picture) {
+	for i, p := range a.by[d] {
+		url := filesPath + p.Name
+		out = append(out, picture{URL: url, Small: url + "?small", Alt: a.words.T("photo.alt", "n", i+1, "of", len(a.by[d]), "what", what, "at", at)})
+	}
+	return out
+}
+
+// kept says how much room photos take on the device; "" when there are none.
+func (s *site) kept(r *http.Request, words *webui.Words) string {
+	if s.Photos == nil {
+		return ""
+	}
+	all, err := s.Photos.Photos(r.Context())
+	if err != nil {
+		return ""
+	}
+	var bytes uint64
+	n, only := 0, 0
+	for _, p := range all {
+		if !p.Here {
+			continue
+		}
+		n++
+		bytes += p.Size
+		if !p.AtHub {
+			only++
+		}
+	}
+	if n == 0 {
+		return ""
+	}
+	return words.T("photo.kept", "n", n, "size", size(bytes), "only", only)
 }

@@ -59,6 +59,7 @@ type settingsView struct {
 	Findings  []Finding
 	Lanes     []LaneStatus
 	DiskFree  string
+	Photos    string // how much room they take; "": there are none
 	Life      string
 	Wrong     *Refusal
 }
@@ -89,6 +90,7 @@ func (s *site) showSettings(w http.ResponseWriter, r *http.Request, wrong *Refus
 	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
 	v.Today, v.Findings, v.Lanes = words.T("home.today", "size", size(st.Link.Today)), st.Findings, st.Lanes
 	v.DiskFree = words.T("home.disk", "size", size(st.DiskFree))
+	v.Photos = s.kept(r, words)
 	v.Check = words.T("check.complete")
 	if c := st.Check; !c.Complete {
 		v.Check, v.Checking = words.T("check.running", "n", c.Done, "of", c.Total), true

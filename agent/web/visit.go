@@ -298,5 +298,5 @@ func (s *site) visitRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /api/v1/drafts/{id}", s.dropDraft)
 	mux.HandleFunc("POST /api/v1/files", s.postFile)
 	mux.HandleFunc("GET /api/v1/files", s.listFiles)
-	mux.HandleFunc("GET /api/v1/files/{name}", s.getFile)
+	mux.HandleFunc("GET "+filesPath+"{name}", s.getFile)
 }

@@ -32,6 +32,7 @@ type desk struct {
 	sent   []web.Submission
 	refuse error
 	fields map[string]any
+	photos []web.Photo
 }
 
 func newDesk(t testing.TB) *desk {
@@ -169,7 +170,14 @@ func (d *desk) DropDraft(_ context.Context, id string) error {
 	return nil
 }
 
-func (d *desk) Photos(context.Context) ([]web.Photo, error) { return []web.Photo{}, nil }
+func (d *desk) Photos(context.Context) ([]web.Photo, error) {
+	return append([]web.Photo{}, d.photos...), nil
+}
+
+func (d *desk) Preview(ctx context.Context, name string) ([]byte, error) {
+	b, err := d.File(ctx, name)
+	return append([]byte("small "), b...), err
+}
 
 func (d *desk) KeepFile(_ context.Context, mime string, content []byte) (string, error) {
 	d.mu.Lock()
