@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -345,7 +346,14 @@ func (p *Pack) choices(f *form.Form, fields []form.Field) {
 			p.choices(f, x.Fields)
 			continue
 		}
-		if x.SaveTo == "" || len(x.Choices) == 0 {
+		offered := x.Choices
+		if m := carried.FindStringSubmatch(x.Calculation); m != nil { // what another question answers is saved as it is
+			offered = choicesOf(fields, m[1])
+			if offered == nil {
+				offered = choicesOf(f.Fields, m[1])
+			}
+		}
+		if x.SaveTo == "" || len(offered) == 0 {
 			continue
 		}
 		types, property := []string{f.Entity}, x.SaveTo
@@ -356,7 +364,7 @@ func (p *Pack) choices(f *form.Form, fields []form.Field) {
 			types = append(types, s.Type)
 		}
 		for _, typ := range types {
-			for _, c := range x.Choices {
+			for _, c := range offered {
 				key := typ + "." + property + "." + c.Name
 				words := maps.Clone(c.Label)
 				maps.Copy(words, p.valueWords[key]) // what came first counts
@@ -364,6 +372,18 @@ func (p *Pack) choices(f *form.Form, fields []form.Field) {
 			}
 		}
 	}
+}
+
+// carried is a calculation that is another question's answer.
+var carried = regexp.MustCompile(`^\$\{(\w+)\}$`)
+
+func choicesOf(fields []form.Field, name string) []form.Choice {
+	for _, x := range fields {
+		if x.Name == name {
+			return x.Choices
+		}
+	}
+	return nil
 }
 
 // ValueLabel is what a value of an entity's field is called, by language; "" when
