@@ -2,10 +2,8 @@ package device
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
-	"otor/agent/store"
 	"otor/agent/web"
 	"otor/internal/entry"
 	"otor/internal/feed"
@@ -104,13 +102,4 @@ func (d *Device) masked(typ, field string, v any) any {
 		return "****" + string(r[len(r)-4:])
 	}
 	return "****"
-}
-
-// feedState names what the feeds have brought so far.
-func feedState(s *store.Store) string {
-	var b strings.Builder
-	for _, f := range s.Feeds() {
-		fmt.Fprintf(&b, "%s %d %v %d\n", f.Scope, f.Position().N, f.Loading, f.Rows)
-	}
-	return b.String() + "."
 }

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"html"
+	"maps"
 	"net/http/httptest"
 	"os"
 	"regexp"
@@ -56,9 +57,7 @@ func foreign(t *testing.T, p *pack.Pack) map[string]bool {
 			if texts[lang] == nil {
 				texts[lang] = map[string]any{}
 			}
-			for key, v := range c.Text {
-				texts[lang][key] = v
-			}
+			maps.Copy(texts[lang], c.Text)
 		}
 	}
 	add := func(l form.Labels) {
