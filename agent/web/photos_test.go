@@ -30,7 +30,7 @@ func TestPhotosAreShown(t *testing.T) {
 			t.Fatalf("%s: status %d", path, code)
 		}
 		for _, want := range []string{
-			`<a href="/api/v1/files/a.jpg"><img src="/api/v1/files/a.jpg?small" alt="Photo 1 of 2: Household visit, `,
+			`<img src="/api/v1/files/a.jpg?small" alt="Photo 1 of 2: Household visit, `, `<a href="/api/v1/files/a.jpg" aria-label="Photo 1 of 2: `,
 			`<img src="/api/v1/files/b.jpg?small" alt="Photo 2 of 2: `,
 		} {
 			if !strings.Contains(body, want) {
