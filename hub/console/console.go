@@ -118,6 +118,9 @@ type Config struct {
 	Holes   Holes
 	Devices Devices
 	Ledger  Ledger
+	// Statements and Operators are the pages of the same names.
+	Statements Statements
+	Operators  Operators
 	// Visitor is who looks at a page, out of its request's context.
 	Visitor func(context.Context) Visitor
 	// QR draws a QR code: its width in modules, and the dark ones as an SVG path.
@@ -212,6 +215,14 @@ func (s *site) routes() []route {
 		page("POST /devices/invite", "devices", s.invite),
 		page("POST /devices/revoke", "devices", s.revoke),
 		page("GET /ledger", "audit", s.ledger),
+		page("GET /statements", "sign", s.statements),
+		page("POST /statements", "sign", s.makeStatement),
+		page("POST /statements/verify", "sign", s.verifyStatement),
+		page("GET /operators", "operators", s.operators),
+		page("POST /operators", "operators", s.addOperator),
+		page("POST /operators/change", "operators", s.changeOperator),
+		page("POST /operators/access", "operators", s.operatorAccess),
+		page("POST /operators/token", "operators", s.endToken),
 		page("GET /queue", "view", s.queue),
 		page("GET /queue/{id}", "view", s.item),
 		page("POST /queue/{id}/decide", "decide", s.decide),

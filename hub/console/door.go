@@ -195,6 +195,8 @@ func (s *site) frame(r *http.Request, here string) Frame {
 var menu = []struct{ path, key, act string }{
 	{"/", "menu.fleet", "view"},
 	{"/queue", "menu.queue", "view"},
+	{"/statements", "menu.statements", "sign"},
 	{"/devices", "menu.devices", "devices"},
+	{"/operators", "menu.operators", "operators"},
 	{"/ledger", "menu.ledger", "audit"},
 }

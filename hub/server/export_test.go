@@ -48,3 +48,10 @@ func (s *Server) Guarded(mux *http.ServeMux, acts map[string]access.Act) http.Ha
 	pages := &webui.Refuser{Texts: webui.Shared(), DefaultLang: "en"}
 	return guard.Wrap((&gate{desk: s.operators, token: s.token, guard: guard, pages: pages, log: s.cfg.Log}).wrap(mux, acts))
 }
+
+// Health is what tells whether the hub works.
+func (s *Server) Health() http.Handler {
+	mux := http.NewServeMux()
+	s.health(mux)
+	return mux
+}

@@ -59,11 +59,14 @@ func TestTheEveningInBrowser(t *testing.T) {
 	b.Follow("#decide")
 	b.Await(`document.querySelector("#undo") && document.querySelector("#state").innerText.includes("rita")`)
 	look("console-item-decided")
-	for _, page := range []string{"devices", "ledger"} {
+	for _, page := range []string{"devices", "ledger", "operators"} {
 		b.Open(base + "/" + page)
 		b.Await(`document.querySelector("main .row")`)
 		look("console-" + page)
 	}
+	b.Open(base + "/statements")
+	b.Await(`document.querySelector("#make")`)
+	look("console-statements")
 	b.Open(base + "/account")
 	b.Await(`document.querySelector(".qr")`)
 	look("console-account")
