@@ -27,7 +27,7 @@ func newPack(app *cli.App) *cobra.Command {
 func newPackCheck(app *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "check FOLDER", Short: "Check a form pack: a folder or a zip",
-		Long: "Reads a form pack and names everything that is wrong with it, by file and line, with what to write instead.\n" +
+		Long: "Reads a form pack, runs the cases that it carries, and names everything that is wrong with it, by file and line, with what to write instead.\n" +
 			"Where there is a hub in the data folder the pack is also compared with the versions that it published, which\n" +
 			"devices and entries go by. Nothing is changed.",
 		Args: onePack,
