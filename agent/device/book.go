@@ -87,6 +87,7 @@ type book struct {
 	d       *Device
 	today   string
 	edition atomic.Uint64
+	size    atomic.Uint64 // rows of feeds
 
 	mu         sync.Mutex // guards what follows
 	sheets     map[string]*sheet
@@ -119,12 +120,15 @@ func (b *book) sit() {
 // date notes how old what the device knows of each scope is.
 func (b *book) date() {
 	asOf := make(map[string]*time.Time)
+	var size uint64
 	for _, f := range b.d.store.Feeds() {
+		size += f.Rows
 		if !f.AsOf.IsZero() {
 			at := f.AsOf.In(b.d.cfg.Zone)
 			asOf[f.Scope] = &at
 		}
 	}
+	b.size.Store(size)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.asOf = asOf
@@ -382,6 +386,9 @@ func (b *book) Having(typ, field string, value any) []string {
 	defer b.mu.Unlock()
 	return slices.Clone(b.having(typ, field, value))
 }
+
+// Size implements web.Book.
+func (b *book) Size() uint64 { return b.size.Load() }
 
 // Edition implements web.Book.
 func (b *book) Edition() uint64 { return b.edition.Load() }

@@ -430,9 +430,18 @@ func (d *Device) watchStore(ctx context.Context) error {
 	}
 }
 
+// settling is how long a start has the processor for its first page. What waits for the
+// hub was checked before.
+const settling = 300 * time.Millisecond
+
 // verifies checks the whole store once, in the background, and again when
 // somebody asks for it.
 func (d *Device) verifies(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-time.After(settling):
+	}
 	for {
 		if err := d.verify(ctx); err != nil {
 			return err

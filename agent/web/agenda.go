@@ -140,8 +140,13 @@ type tally struct {
 	n    int           // the latest that was counted
 }
 
-// patience is how long the home page waits for the count. A gacha's is there by then.
-const patience = 60 * time.Millisecond
+// patience is how long the home page waits for the count. A gacha's is there by then. With
+// more than large entities it is not: the page does not wait, and has the processor for itself first.
+const (
+	patience = 60 * time.Millisecond
+	large    = 5_000
+	later    = 400 * time.Millisecond
+)
 
 // dueCount is how many of all are due, "" for none, or where that is not known yet. A
 // count that comes later than the page does lets the page be shown anew.
@@ -149,15 +154,20 @@ func (s *site) dueCount(ctx context.Context, t *teller) string {
 	of := fmt.Sprintf("%s %d %s", t.pack.ID, t.book.Edition(), t.now.Format(time.DateOnly))
 	c := &s.tally
 	c.mu.Lock()
+	wait, pause := patience, time.Duration(0)
+	if t.book.Size() > large {
+		wait, pause = 0, later
+	}
 	if c.of != of {
 		c.of, c.done = of, make(chan struct{})
-		go c.count(of, c.done, t, s.Counted)
+		done := c.done
+		time.AfterFunc(pause, func() { c.count(of, done, t, s.Counted) })
 	}
 	done := c.done
 	c.mu.Unlock()
 	select {
 	case <-done:
-	case <-time.After(patience):
+	case <-time.After(wait):
 	case <-ctx.Done():
 	}
 	c.mu.Lock()

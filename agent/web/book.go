@@ -20,6 +20,8 @@ type Book interface {
 	Written(typ, id string) (t Thing, ok bool)
 	// IDs lists the entities of a type, in order.
 	IDs(typ string) []string
+	// Size is about how many entities the device holds.
+	Size() uint64
 	// Edition is another number whenever the device shows anything otherwise.
 	Edition() uint64
 	// Having lists those of them whose written field has a value.

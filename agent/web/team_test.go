@@ -36,6 +36,8 @@ func (s shelf) IDs(typ string) (out []string) {
 
 func (s shelf) Written(typ, id string) (web.Thing, bool) { return s.Thing(typ, id) }
 
+func (s shelf) Size() uint64 { return 0 }
+
 func (s shelf) Edition() uint64 { return 1 }
 
 func (s shelf) Having(typ, field string, v any) (out []string) {
