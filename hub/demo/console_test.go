@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"fmt"
 	"net/url"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"otor/hub/ingest"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/webui/webuitest"
 )
 
@@ -56,9 +58,42 @@ func (o deskWorker) decides(kind, choice, reason string) {
 	o.Await(`!document.querySelector(".trouble")`)
 }
 
-// TestEveningAtTheConsole is what an operator does once the day is over: the conflicts are
-// decided, one by asking those who wrote; duplicates are linked; of what was set aside one
-// record is put right, one returned and one rejected. What was decided arrives on the devices.
+// arrives waits until a device that holds an entity has it as the hub does.
+func (o deskWorker) arrives(w *world, name string) {
+	o.t.Helper()
+	typ, id, _ := strings.Cut(name, "/")
+	ref := entry.Ref{Type: typ, ID: id}
+	holders := 0
+	err := until(o.t.Context(), name+" as it was decided arrives", func() (bool, error) {
+		hub, err := w.hub.Store().Entity(o.t.Context(), ref)
+		if err != nil {
+			return false, err
+		}
+		holders = 0
+		for _, m := range w.members {
+			m.Link().Kick()
+			row, here, err := m.Store().Base(ref)
+			if err != nil {
+				return false, err
+			}
+			if !here {
+				continue
+			}
+			if holders++; !bytes.Equal(row.Body, hub.State) {
+				return false, nil
+			}
+		}
+		return holders > 0, nil
+	})
+	if err != nil {
+		o.t.Error(err)
+	}
+}
+
+// TestEveningAtTheConsole is what an operator does once the day is over: of two conflicts one
+// is decided and of the other those who wrote are asked; both duplicates are linked; of what was
+// set aside one record is put right, the other returned and, in the end, rejected. What was
+// decided arrives on the devices.
 func TestEveningAtTheConsole(t *testing.T) {
 	b := webuitest.Start(t)
 	w, _ := dayUntil(t, "18:40")
@@ -83,6 +118,17 @@ func TestEveningAtTheConsole(t *testing.T) {
 		}
 	}
 
+	before, err := w.hub.Office().Items(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, it := range before {
+		count[it.Kind]++
+	}
+	if count[store.Conflicts] != 2 || count[store.Duplicates] != 2 {
+		t.Fatalf("the day left %v", count)
+	}
 	o.decides("conflict", "a", "which number does he answer?")
 	b.Open(base + "/queue?kind=conflict")
 	for n := webuitest.Eval[int](b, `document.querySelectorAll(".to-item").length`); n > 1; n-- { // the one that is asked stays open
@@ -101,6 +147,24 @@ func TestEveningAtTheConsole(t *testing.T) {
 	}
 	for range 2 {
 		o.decides("duplicate", "1", "the same check")
+	}
+	after, err := w.hub.Office().Items(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, it := range after {
+		switch {
+		case it.Kind == store.Duplicates && it.State != store.Decided:
+			t.Errorf("item %d is %s", it.ID, it.State)
+		case it.Kind == store.Conflicts && it.State == store.Decided:
+			count["decided"]++
+			o.arrives(w, it.Entity)
+		case it.Kind == store.Conflicts && it.State == store.Open:
+			count["asked"]++
+		}
+	}
+	if count["decided"] != 1 || count["asked"] != 1 {
+		t.Errorf("%d conflicts were decided, and of %d somebody is asked", count["decided"], count["asked"])
 	}
 
 	aside := map[string]dot.Dot{}
@@ -132,6 +196,9 @@ func TestEveningAtTheConsole(t *testing.T) {
 		b.Follow(inside("accept", wrong) + " button")
 	}
 	b.Open(base + "/queue?kind=quarantine")
+	if webuitest.Eval[bool](b, fmt.Sprintf(`!!document.querySelector(%q)`, inside("accept", wrong))) {
+		t.Fatal("no number was accepted")
+	}
 	b.Click(inside("return", newer) + " summary")
 	o.types(inside("return", newer)+` input[name="reason"]`, "please fill in the form of last year")
 	b.Follow(inside("return", newer) + " button")

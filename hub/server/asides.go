@@ -42,7 +42,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) ([]console.Asid
 			return nil, err
 		}
 		if f != nil {
-			row.Answers = answersOf(f, fields, lang)
+			row.Answers = t.answersOf(f, fields, lang)
 			row.Form = f.Title.In(lang)
 		}
 		out = append(out, row)
@@ -69,12 +69,24 @@ func (t table) recordOf(ctx context.Context, d dot.Dot) (*form.Form, map[string]
 }
 
 // answersOf are a record's answers in words, in the order of its form; those of a group
-// are named "group.question".
-func answersOf(f *form.Form, fields map[string]any, lang string) []console.Answer {
-	return answersIn(f.Fields, "", fields, lang)
+// are named "group.question". What the pack masks where it is saved is masked here.
+func (t table) answersOf(f *form.Form, fields map[string]any, lang string) []console.Answer {
+	w, _ := t.domain.(worded)
+	mask := func(x *form.Field) string {
+		if x.Rule != form.NoRule { // a personal number: enough to know it by
+			return "last4"
+		}
+		for _, s := range f.Saves {
+			if w != nil && w.Mask(s.Type, x.SaveTo) != "" {
+				return w.Mask(s.Type, x.SaveTo)
+			}
+		}
+		return ""
+	}
+	return answersIn(f.Fields, "", fields, lang, mask)
 }
 
-func answersIn(asked []form.Field, prefix string, fields map[string]any, lang string) (out []console.Answer) {
+func answersIn(asked []form.Field, prefix string, fields map[string]any, lang string, mask func(*form.Field) string) (out []console.Answer) {
 	for i := range asked {
 		x := &asked[i]
 		v, answered := fields[x.Name]
@@ -85,7 +97,7 @@ func answersIn(asked []form.Field, prefix string, fields map[string]any, lang st
 		switch x.Kind {
 		case form.Group:
 			if inner, ok := v.(map[string]any); ok {
-				out = append(out, answersIn(x.Fields, a.Name+".", inner, lang)...)
+				out = append(out, answersIn(x.Fields, a.Name+".", inner, lang, mask)...)
 			}
 			continue
 		case form.Text, form.Integer, form.Decimal, form.Range, form.SelectOne, form.DateOnly, form.Time, form.DateTime, form.Barcode, form.Acknowledge:
@@ -100,15 +112,13 @@ func answersIn(asked []form.Field, prefix string, fields map[string]any, lang st
 		switch v := v.(type) {
 		case nil:
 		case string:
-			if a.Value = v; x.Rule != form.NoRule { // a personal number: enough to know it by
-				a.Value = masked(v, "last4")
-			}
+			a.Value = masked(v, mask(x))
 		case map[string]any, []any:
 			if b, err := json.Marshal(v); err == nil {
-				a.Value = string(b)
+				a.Value = masked(string(b), mask(x))
 			}
 		default:
-			a.Value = fmt.Sprint(v)
+			a.Value = masked(fmt.Sprint(v), mask(x))
 		}
 		out = append(out, a)
 	}
