@@ -95,7 +95,6 @@ type AsideRow struct {
 // Answer is one of a record that was set aside.
 type Answer struct {
 	Name, Label, Value string // personal numbers are masked
-	Wrong              bool   // what is wrong with the record
 	Open               bool   // it can be corrected on the page
 }
 
