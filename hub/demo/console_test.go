@@ -48,8 +48,7 @@ func (o deskWorker) types(selector, text string) {
 func (o deskWorker) decides(kind, choice, reason string) {
 	o.t.Helper()
 	o.Open(o.base + "/queue?" + url.Values{"kind": {kind}}.Encode())
-	o.Await(`document.querySelector(".to-item")`)
-	o.Follow(".to-item")
+	o.Visit(".to-item")
 	o.Await(fmt.Sprintf(`document.querySelector("#pick-%s")`, choice))
 	o.looks("item-" + kind + "-" + choice)
 	o.Click("#pick-" + choice)
@@ -138,7 +137,7 @@ func TestEveningAtTheConsole(t *testing.T) {
 		if at == 0 {
 			break
 		}
-		b.Follow(fmt.Sprintf(".row:nth-of-type(%d) .to-item", at))
+		b.Visit(fmt.Sprintf(".row:nth-of-type(%d) .to-item", at))
 		b.Await(`document.querySelector("#pick-2")`)
 		b.Click("#pick-2")
 		o.types("#reason", "counted later, one by one")

@@ -166,6 +166,14 @@ func within(f func() error) error {
 	}
 }
 
+// Visit opens the page that a link leads to. Unlike Follow it does not press the link,
+// which a page that changes by itself may replace meanwhile.
+func (b *Browser) Visit(selector string) {
+	b.t.Helper()
+	b.Await(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.Open(Eval[string](b, fmt.Sprintf("document.querySelector(%q).href", selector)))
+}
+
 // Resize sets the window.
 func (b *Browser) Resize(s Size) {
 	b.t.Helper()
