@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"testing/synctest"
 	"time"
 
 	"otor/agent/store"
@@ -102,6 +103,7 @@ func (w *world) calm(ctx context.Context) (err error) {
 		if !sleep(ctx, askEvery) {
 			return ctx.Err()
 		}
+		synctest.Wait() // what happens at this moment has happened
 		if err := w.check(ctx); err != nil || w.failed() {
 			return err
 		}
