@@ -4,8 +4,9 @@
 // redeemed, a batch is ingested, an entry is judged. Everything that one batch
 // causes happens inside one [Store.Ingest] call and is committed whole or not
 // at all; only after it returned may a receipt be sent (law L5 of the
-// protocol). Two rooms fulfil the contract, sqlite and postgres; storetest
-// holds the one suite that both must pass. The nouns:
+// protocol). Package tables fulfils the contract in SQL, the rooms sqlite and
+// postgres on their databases; storetest holds the one suite that both must pass.
+// The nouns:
 //
 //   - [Device], [Key]: who may speak, and with what signing key in which life.
 //   - [Lane]: what the hub holds of a chain, and what the device declared.

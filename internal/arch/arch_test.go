@@ -101,6 +101,8 @@ var controls = []control{
 	{"hub/ingest/contract.go", "otor/hub/store", "", ""},
 	{"hub/ingest/real_test.go", "otor/hub/store/sqlite", "", ""},
 	{"hub/store/sqlite/sqlite.go", "otor/hub/store", "", ""},
+	{"hub/store/sqlite/sqlite.go", "otor/hub/store/tables", "", ""},
+	{"hub/store/storetest/statements.go", "otor/hub/store/tables", "", impl},
 	{"hub/store/sqlite/sqlite_test.go", "otor/hub/store/storetest", "", ""},
 	{"hub/server/server.go", "otor/hub/store/sqlite", "", ""},
 	{"hub/server/rooms.go", "otor/hub/ingest", "", ""},

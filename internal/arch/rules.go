@@ -57,8 +57,8 @@ var Rules = []Rule{
 		"a room that knows which database it has cannot be given the other",
 		func(e Edge) bool {
 			to, ok := e.to()
-			return ok && !e.Test && in(to, "hub/store/sqlite", "hub/store/postgres") &&
-				!in(e.From, to) && e.From != "hub" && !in(e.From, roots...) && !in(e.From, "internal/sim", "internal/e2e")
+			return ok && !e.Test && in(to, "hub/store/sqlite", "hub/store/postgres", "hub/store/tables") &&
+				!in(e.From, to) && !(to == "hub/store/tables" && in(e.From, "hub/store/sqlite", "hub/store/postgres")) && e.From != "hub" && !in(e.From, roots...) && !in(e.From, "internal/sim", "internal/e2e")
 		},
 	},
 	{

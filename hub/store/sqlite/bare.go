@@ -10,6 +10,9 @@ import (
 	"github.com/ncruces/go-sqlite3"
 )
 
+// rowsAtOnce is how many rows a statement inserts, as the store does it.
+const rowsAtOnce = 50
+
 // What the bare loop copies: names are there before the clock starts, rows are
 // what ingesting leaves behind of entries, of entities and of feeds.
 var (
@@ -42,7 +45,7 @@ func BareInsert(ctx context.Context, from *Store, path string, perTx int) (took 
 		return 0, 0, err
 	}
 	for _, t := range names {
-		if err := s.write(ctx, "name what the rows name", func(w *writer) error { return w.bare(t, t.rows) }); err != nil {
+		if err := s.write(ctx, "name what the rows name", func(w *conn) error { return w.bare(t, t.rows) }); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -51,7 +54,7 @@ func BareInsert(ctx context.Context, from *Store, path string, perTx int) (took 
 		rows += len(t.rows)
 		for len(t.rows) > 0 {
 			n := min(perTx, len(t.rows))
-			if err := s.write(ctx, "insert rows", func(w *writer) error { return w.bare(t, t.rows[:n]) }); err != nil {
+			if err := s.write(ctx, "insert rows", func(w *conn) error { return w.bare(t, t.rows[:n]) }); err != nil {
 				return 0, 0, err
 			}
 			t.rows = t.rows[n:]
@@ -83,7 +86,7 @@ func readTables(c *conn, names []string) (out []bareTable, err error) {
 				case sqlite3.TEXT:
 					row[i] = s.ColumnText(i)
 				case sqlite3.BLOB:
-					row[i] = blob(s, i)
+					row[i] = s.ColumnBlob(i, []byte{})
 				case sqlite3.NULL:
 				case sqlite3.FLOAT:
 					return fmt.Errorf("table %s has a fraction in %s", name, s.ColumnName(i))
@@ -104,7 +107,7 @@ func readTables(c *conn, names []string) (out []bareTable, err error) {
 	return out, nil
 }
 
-func (w *writer) bare(t bareTable, rows [][]any) error {
+func (w *conn) bare(t bareTable, rows [][]any) error {
 	for len(rows) > 0 {
 		sql, n := t.one, 1
 		if len(rows) >= rowsAtOnce {

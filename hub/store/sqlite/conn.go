@@ -6,17 +6,78 @@ import (
 	"fmt"
 
 	"github.com/ncruces/go-sqlite3"
+
+	"otor/hub/store/tables"
 )
 
 // conn is one connection with the statements that were prepared on it. It is
-// used by one goroutine at a time. Every SQL text is a constant of this
-// package, so the number of statements is bounded.
+// used by one goroutine at a time.
 type conn struct {
 	db    *sqlite3.Conn
 	stmts map[string]*sqlite3.Stmt
 }
 
-func (c *conn) close() error {
+// row is a statement that stands on a row.
+type row struct{ *sqlite3.Stmt }
+
+func (r row) Null(col int) bool   { return r.ColumnType(col) == sqlite3.NULL }
+func (r row) Int64(col int) int64 { return r.ColumnInt64(col) }
+func (r row) Text(col int) string { return r.ColumnText(col) }
+func (r row) Bytes(col int) []byte {
+	if r.ColumnType(col) == sqlite3.TEXT {
+		return r.ColumnRawText(col)
+	}
+	return r.ColumnRawBlob(col)
+}
+
+// Watch has the end of ctx interrupt what runs.
+func (c *conn) Watch(ctx context.Context) { c.db.SetInterrupt(ctx) }
+
+// Alive holds always: a file does not hang up.
+func (c *conn) Alive() bool { return true }
+
+// Begin begins a transaction. One that is to write waits here, and not half way.
+func (c *conn) Begin(writes bool) error {
+	if writes {
+		return c.exec("BEGIN IMMEDIATE")
+	}
+	return c.exec("BEGIN")
+}
+
+// End ends the transaction. Some errors have rolled it back already.
+func (c *conn) End(commit bool) error {
+	switch {
+	case commit:
+		return c.exec("COMMIT")
+	case c.db.GetAutocommit():
+		return nil
+	}
+	return c.exec("ROLLBACK")
+}
+
+// Exec runs a statement that gives no rows.
+func (c *conn) Exec(sql string, args []any) (changed int64, err error) {
+	if err := c.exec(sql, args...); err != nil {
+		return 0, taken(err)
+	}
+	return c.db.Changes(), nil
+}
+
+// Each calls fn for every row of a query.
+func (c *conn) Each(sql string, args []any, fn func(tables.Row) error) error {
+	return taken(c.each(sql, args, func(s *sqlite3.Stmt) error { return fn(row{s}) }))
+}
+
+// taken tells package tables that a row exists already.
+func taken(err error) error {
+	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+		return fmt.Errorf("%w: %w", tables.ErrTaken, err)
+	}
+	return err
+}
+
+// Close closes the connection.
+func (c *conn) Close() error {
 	for _, s := range c.stmts {
 		_ = s.Close() // reports the statement's last error, which was reported when it happened
 	}
@@ -85,12 +146,12 @@ func (c *conn) one(sql string, args []any, row func(s *sqlite3.Stmt) error) (fou
 
 // snapshot runs fn so that all its queries see the database of one moment.
 func (c *conn) snapshot(fn func() error) error {
-	if err := c.exec("BEGIN"); err != nil {
+	if err := c.Begin(false); err != nil {
 		return err
 	}
 	err := fn()
-	c.db.SetInterrupt(context.Background()) // the end must be reached
-	return errors.Join(err, c.exec("ROLLBACK"))
+	c.Watch(context.Background()) // the end must be reached
+	return errors.Join(err, c.End(false))
 }
 
 // bind sets the parameters of s from args, in order.
@@ -125,17 +186,4 @@ func blob(s *sqlite3.Stmt, col int) []byte {
 		return nil
 	}
 	return s.ColumnBlob(col, []byte{})
-}
-
-// digest reads a column of exactly len(into) bytes. NULL leaves into alone.
-func digest(s *sqlite3.Stmt, col int, into []byte) error {
-	if s.ColumnType(col) == sqlite3.NULL {
-		return nil
-	}
-	b := s.ColumnRawBlob(col)
-	if len(b) != len(into) {
-		return fmt.Errorf("%w: column %s holds %d bytes, want %d", errDamagedRow, s.ColumnName(col), len(b), len(into))
-	}
-	copy(into, b)
-	return nil
 }

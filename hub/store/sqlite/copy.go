@@ -116,30 +116,6 @@ func (c *conn) pragmaCheck(pragma string) error {
 	return err
 }
 
-// Archive raises the lanes' archived marks.
-func (s *Store) Archive(ctx context.Context, marks []store.Watermark) error {
-	return s.write(ctx, "note what is archived", func(w *writer) error {
-		for _, m := range marks {
-			id, err := w.chain(m.Chain, false)
-			if err != nil {
-				return err
-			}
-			if id == 0 {
-				continue
-			}
-			received, err := w.received(id)
-			if err != nil {
-				return err
-			}
-			to := int64(min(m.Through, received.Through())) //nolint:gosec // at most the highest seq
-			if err := w.exec("UPDATE chains SET archived = max(archived, ?) WHERE id = ?", to, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // Reserve says that a database belongs at path. Until one is put there, no hub
 // opens or makes one.
 func Reserve(path string) error {

@@ -12,10 +12,8 @@ import (
 	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
+	"otor/hub/store/tables"
 )
-
-// errDamagedRow marks a row that no version of this program has written.
-var errDamagedRow = errors.New("row does not make sense")
 
 // explain puts an error of SQLite into words that the operator can act on, and
 // into the contract's errors. Errors of other kinds pass through.
@@ -42,7 +40,7 @@ func explain(ctx context.Context, path string, err error) error {
 	case code == sqlite3.NOTADB:
 		return fmt.Errorf("%w: %s is not a hub's database, or its first page is damaged; name another --data folder, or restore a backup (%w)",
 			store.ErrForeign, path, err)
-	case code == sqlite3.CORRUPT, errors.Is(err, errDamagedRow):
+	case code == sqlite3.CORRUPT, errors.Is(err, tables.ErrDamagedRow):
 		return fmt.Errorf("%w: %s; keep a copy of the file, then restore the newest backup: devices send again what it lacks (%w)",
 			store.ErrDamaged, path, err)
 	case isSQLite && code == sqlite3.BUSY:

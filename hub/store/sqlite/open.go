@@ -21,7 +21,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"otor/hub/store"
-	"otor/internal/dot"
+	"otor/hub/store/tables"
 	"otor/internal/durable"
 )
 
@@ -65,10 +65,7 @@ var (
 // date. Errors wrap [store.ErrLocked], [store.ErrReadOnly], [store.ErrFull],
 // [store.ErrForeign], [store.ErrNewer] or [store.ErrDamaged] where one of them is the case.
 func Open(ctx context.Context, path string, opts Options) (*Store, error) {
-	s := &Store{
-		log: opts.Log, scratch: opts.Scratch,
-		writer: make(chan *writer, 1), readers: make(chan *conn, maxReaders), closing: make(chan struct{}),
-	}
+	s := &Store{log: opts.Log, scratch: opts.Scratch}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -78,9 +75,6 @@ func Open(ctx context.Context, path string, opts Options) (*Store, error) {
 	}
 	if err := s.open(ctx, opts); err != nil {
 		return nil, fmt.Errorf("open database: %w", explain(ctx, s.path, err))
-	}
-	for range maxReaders {
-		s.readers <- nil
 	}
 	return s, nil
 }
@@ -96,7 +90,7 @@ func (s *Store) open(ctx context.Context, opts Options) (err error) {
 	defer func() {
 		if err != nil {
 			if c != nil {
-				err = errors.Join(err, c.close())
+				err = errors.Join(err, c.Close())
 			}
 			err = errors.Join(err, s.lock.Close())
 		}
@@ -121,7 +115,7 @@ func (s *Store) open(ctx context.Context, opts Options) (err error) {
 	if err := mark(s.path); err != nil {
 		return err
 	}
-	s.writer <- &writer{conn: c, chains: newNames[dot.Chain](), terms: newNames[string]()}
+	s.Store = tables.New(file(s.path), c)
 	return nil
 }
 
@@ -214,7 +208,7 @@ func openConn(path string, pragmas []string) (*conn, error) {
 	c := &conn{db: db, stmts: make(map[string]*sqlite3.Stmt)}
 	for _, p := range pragmas {
 		if err := db.Exec(p); err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", p, err), c.close())
+			return nil, errors.Join(fmt.Errorf("%s: %w", p, err), c.Close())
 		}
 	}
 	return c, nil

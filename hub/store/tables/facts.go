@@ -1,12 +1,10 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -17,10 +15,10 @@ const pageFacts = 256
 
 const factColumns = "number, id, hash, at, by, kind, subject, signed FROM facts"
 
-func scanFact(r *sqlite3.Stmt) (store.Fact, error) {
+func scanFact(r Row) (store.Fact, error) {
 	f := store.Fact{
-		Number: uint64(r.ColumnInt64(0)), At: r.ColumnInt64(3), //nolint:gosec // never negative
-		By: r.ColumnText(4), Kind: r.ColumnText(5), Subject: r.ColumnText(6), Signed: blob(r, 7),
+		Number: uint64(r.Int64(0)), At: r.Int64(3), //nolint:gosec // never negative
+		By: r.Text(4), Kind: r.Text(5), Subject: r.Text(6), Signed: blob(r, 7),
 	}
 	return f, errors.Join(digest(r, 1, f.ID[:]), digest(r, 2, f.Hash[:]))
 }
@@ -30,7 +28,7 @@ func (s *Store) Facts(ctx context.Context, q store.FactQuery) iter.Seq2[store.Fa
 	return func(yield func(store.Fact, error) bool) {
 		var last int64
 		err := s.read(ctx, "list facts", func(c *conn) error {
-			return scanInt(c, "SELECT coalesce(max(number), 0) FROM facts", &last)
+			return c.number("SELECT coalesce(max(number), 0) FROM facts", nil, &last)
 		})
 		for left := q.Limit; err == nil; {
 			var page []store.Fact
@@ -68,7 +66,7 @@ func (s *Store) factPage(ctx context.Context, q store.FactQuery, last int64) (pa
 		args = append(args, q.Subject)
 	}
 	err = s.read(ctx, "list facts", func(c *conn) error {
-		return c.each(sql, args, func(r *sqlite3.Stmt) error {
+		return c.each(sql, args, func(r Row) error {
 			f, err := scanFact(r)
 			page = append(page, f)
 			return err
@@ -80,8 +78,8 @@ func (s *Store) factPage(ctx context.Context, q store.FactQuery, last int64) (pa
 // Doubts lists the devices that an operator has yet to confirm.
 func (s *Store) Doubts(ctx context.Context, only dot.Device) (out []store.Doubt, err error) {
 	err = s.read(ctx, "list doubts", func(c *conn) error {
-		return c.each("SELECT device, since, why FROM doubts WHERE ?1 = '' OR device = ?1 ORDER BY device", []any{string(only)}, func(r *sqlite3.Stmt) error {
-			out = append(out, store.Doubt{Device: dot.Device(r.ColumnText(0)), Since: r.ColumnInt64(1), Why: r.ColumnText(2)})
+		return c.each("SELECT device, since, why FROM doubts WHERE ?1 = '' OR device = ?1 ORDER BY device", []any{string(only)}, func(r Row) error {
+			out = append(out, store.Doubt{Device: dot.Device(r.Text(0)), Since: r.Int64(1), Why: r.Text(2)})
 			return nil
 		})
 	})
@@ -102,7 +100,7 @@ func (t *tx) authored(what string, act func() error) error {
 func (t *tx) LastFact() (f store.Fact, err error) {
 	err = t.authored("read the ledger's end", func() error {
 		_, err := t.w.one("SELECT "+factColumns+" ORDER BY number DESC LIMIT 1", nil,
-			func(r *sqlite3.Stmt) (err error) { f, err = scanFact(r); return err })
+			func(r Row) (err error) { f, err = scanFact(r); return err })
 		return err
 	})
 	return f, err
@@ -111,7 +109,7 @@ func (t *tx) LastFact() (f store.Fact, err error) {
 func (t *tx) AddFact(f store.Fact) error {
 	return t.authored(fmt.Sprintf("add fact %d", f.Number), func() error {
 		var last int64
-		_, err := t.w.one("SELECT coalesce(max(number), 0) FROM facts", nil, func(r *sqlite3.Stmt) error { last = r.ColumnInt64(0); return nil })
+		_, err := t.w.one("SELECT coalesce(max(number), 0) FROM facts", nil, func(r Row) error { last = r.Int64(0); return nil })
 		if err != nil {
 			return err
 		}
@@ -120,7 +118,7 @@ func (t *tx) AddFact(f store.Fact) error {
 		}
 		err = t.w.exec("INSERT INTO facts (number, id, hash, at, by, kind, subject, signed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			last+1, f.ID[:], f.Hash[:], f.At, f.By, f.Kind, f.Subject, f.Signed)
-		if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
+		if errors.Is(err, ErrTaken) {
 			return fmt.Errorf("fact %s: %w", f.ID, store.ErrExists)
 		}
 		return err
@@ -161,7 +159,7 @@ func (t *tx) Doubt(since int64, why string) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		_, err = t.w.one("SELECT count(*) FROM doubts", nil, func(r *sqlite3.Stmt) error { n = r.ColumnInt(0); return nil })
+		_, err = t.w.one("SELECT count(*) FROM doubts", nil, func(r Row) error { n = int(r.Int64(0)); return nil })
 		return err
 	})
 	return n, err
@@ -172,7 +170,7 @@ func (t *tx) Trust(d dot.Device) error {
 		if err := t.w.exec("DELETE FROM doubts WHERE device = ?", string(d)); err != nil {
 			return err
 		}
-		if t.w.db.Changes() == 0 {
+		if t.w.changed == 0 {
 			return store.ErrNotFound
 		}
 		return nil

@@ -1,4 +1,4 @@
-package sqlite
+package tables
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ncruces/go-sqlite3"
-
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -17,10 +15,10 @@ import (
 
 const entityColumns = "id, type, name, rev, scopes, disputed, state"
 
-func scanEntity(s *sqlite3.Stmt) (id int64, e store.Entity) {
-	return s.ColumnInt64(0), store.Entity{
-		Ref: entry.Ref{Type: s.ColumnText(1), ID: s.ColumnText(2)}, Rev: uint64(s.ColumnInt64(3)), //nolint:gosec // was such when it was stored
-		Scopes: splitLines(s.ColumnText(4)), Disputed: splitLines(s.ColumnText(5)), State: blob(s, 6),
+func scanEntity(s Row) (id int64, e store.Entity) {
+	return s.Int64(0), store.Entity{
+		Ref: entry.Ref{Type: s.Text(1), ID: s.Text(2)}, Rev: uint64(s.Int64(3)), //nolint:gosec // was such when it was stored
+		Scopes: splitLines(s.Text(4)), Disputed: splitLines(s.Text(5)), State: blob(s, 6),
 	}
 }
 
@@ -46,13 +44,13 @@ func splitLines(s string) []string {
 // entity reads one; ok is false when it is not there.
 func (c *conn) entity(ref entry.Ref) (id int64, e store.Entity, ok bool, err error) {
 	ok, err = c.one("SELECT "+entityColumns+" FROM entities WHERE type = ? AND name = ?", []any{ref.Type, ref.ID},
-		func(s *sqlite3.Stmt) error { id, e = scanEntity(s); return nil })
+		func(s Row) error { id, e = scanEntity(s); return nil })
 	if err != nil || !ok {
 		return 0, e, false, err
 	}
 	err = c.each("SELECT parent_type, parent FROM entity_parents WHERE child = ? ORDER BY parent_type, parent", []any{id},
-		func(s *sqlite3.Stmt) error {
-			e.Parents = append(e.Parents, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+		func(s Row) error {
+			e.Parents = append(e.Parents, entry.Ref{Type: s.Text(0), ID: s.Text(1)})
 			return nil
 		})
 	return id, e, true, err
@@ -70,8 +68,8 @@ var (
 // and one for an entity without any.
 func entitiesSQL(n int) string {
 	return "SELECT e.id, e.type, e.name, e.rev, e.scopes, e.disputed, e.state, p.parent_type, p.parent" +
-		" FROM (VALUES " + strings.Repeat("(?, ?), ", n-1) + "(?, ?)) AS wanted CROSS JOIN entities e ON e.type = wanted.column1 AND e.name = wanted.column2" +
-		" LEFT JOIN entity_parents p ON p.child = e.id ORDER BY p.parent_type, p.parent"
+		" FROM (VALUES " + strings.Repeat("(?, ?), ", n-1) + "(?, ?)) AS wanted CROSS JOIN entities e" +
+		" LEFT JOIN entity_parents p ON p.child = e.id WHERE e.type = wanted.column1 AND e.name = wanted.column2 ORDER BY p.parent_type, p.parent"
 }
 
 // Entities reads entities.
@@ -117,15 +115,15 @@ func (t *tx) entities(refs []entry.Ref) (map[entry.Ref]*store.Entity, error) {
 		}
 	}
 	found := make(map[entry.Ref]*store.Entity, len(refs))
-	return found, t.w.each(sql, args, func(s *sqlite3.Stmt) error {
-		ref := entry.Ref{Type: s.ColumnText(1), ID: s.ColumnText(2)}
+	return found, t.w.each(sql, args, func(s Row) error {
+		ref := entry.Ref{Type: s.Text(1), ID: s.Text(2)}
 		e := found[ref]
 		if e == nil {
 			_, x := scanEntity(s)
 			e = &x
 			found[ref] = e
 		}
-		if parent := (entry.Ref{Type: s.ColumnText(7), ID: s.ColumnText(8)}); parent.Type != "" {
+		if parent := (entry.Ref{Type: s.Text(7), ID: s.Text(8)}); parent.Type != "" {
 			e.Parents = append(e.Parents, parent)
 		}
 		return nil
@@ -160,14 +158,14 @@ func (t *tx) saveEntity(e *store.Entity) error {
 	_, err = t.w.one("INSERT INTO entities (type, name, rev, scopes, disputed, state) VALUES (?, ?, ?, ?, ?, ?)"+
 		" ON CONFLICT (type, name) DO UPDATE SET rev = excluded.rev, scopes = excluded.scopes, disputed = excluded.disputed, state = excluded.state RETURNING id",
 		[]any{e.Ref.Type, e.Ref.ID, int64(e.Rev), scopes, disputed, e.State}, //nolint:gosec // counts changes
-		func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+		func(s Row) error { id = s.Int64(0); return nil })
 	if err != nil {
 		return err
 	}
 	had, known := t.parents[e.Ref]
 	if !known {
-		err = t.w.each("SELECT parent_type, parent FROM entity_parents WHERE child = ?", []any{id}, func(s *sqlite3.Stmt) error {
-			had = append(had, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+		err = t.w.each("SELECT parent_type, parent FROM entity_parents WHERE child = ?", []any{id}, func(s Row) error {
+			had = append(had, entry.Ref{Type: s.Text(0), ID: s.Text(1)})
 			return nil
 		})
 	}
@@ -189,8 +187,8 @@ func (t *tx) saveEntity(e *store.Entity) error {
 func (t *tx) Dependents(parent entry.Ref) (out []entry.Ref, err error) {
 	err = t.do("read dependents as part of", dot.Chain{}, func() error {
 		return t.w.each("SELECT e.type, e.name FROM entity_parents p JOIN entities e ON e.id = p.child WHERE p.parent_type = ? AND p.parent = ? ORDER BY e.type, e.name",
-			[]any{parent.Type, parent.ID}, func(s *sqlite3.Stmt) error {
-				out = append(out, entry.Ref{Type: s.ColumnText(0), ID: s.ColumnText(1)})
+			[]any{parent.Type, parent.ID}, func(s Row) error {
+				out = append(out, entry.Ref{Type: s.Text(0), ID: s.Text(1)})
 				return nil
 			})
 	})
@@ -221,7 +219,7 @@ func (s *Store) EntitiesOf(ctx context.Context, kind string) iter.Seq2[store.Ent
 			var page []store.Entity
 			err := s.read(ctx, "list entities", func(c *conn) error {
 				return c.each("SELECT "+entityColumns+" FROM entities WHERE (type, name) > (?1, ?2) AND (?3 = '' OR type = ?3) ORDER BY type, name LIMIT ?4",
-					[]any{last.Type, last.ID, kind, int64(some)}, func(r *sqlite3.Stmt) error {
+					[]any{last.Type, last.ID, kind, int64(some)}, func(r Row) error {
 						_, e := scanEntity(r)
 						page = append(page, e)
 						return nil
@@ -246,27 +244,27 @@ func (s *Store) EntitiesOf(ctx context.Context, kind string) iter.Seq2[store.Ent
 
 const itemColumns = "id, kind, entity_type, entity, field, entries, evidence, opened_at, owner, state, closed_at, decision, decided_by, reason, times"
 
-func scanItem(s *sqlite3.Stmt) (it store.Item, err error) {
+func scanItem(s Row) (it store.Item, err error) {
 	it = store.Item{
-		ID: s.ColumnInt64(0), Kind: s.ColumnText(1), Entity: entry.Ref{Type: s.ColumnText(2), ID: s.ColumnText(3)}, Field: s.ColumnText(4),
-		Evidence: json.RawMessage(s.ColumnText(6)), OpenedAt: s.ColumnInt64(7), Owner: s.ColumnText(8), State: store.ItemState(s.ColumnText(9)),
-		ClosedAt: s.ColumnInt64(10), DecidedBy: s.ColumnText(12), Reason: s.ColumnText(13), Times: s.ColumnInt(14),
+		ID: s.Int64(0), Kind: s.Text(1), Entity: entry.Ref{Type: s.Text(2), ID: s.Text(3)}, Field: s.Text(4),
+		Evidence: json.RawMessage(s.Text(6)), OpenedAt: s.Int64(7), Owner: s.Text(8), State: store.ItemState(s.Text(9)),
+		ClosedAt: s.Int64(10), DecidedBy: s.Text(12), Reason: s.Text(13), Times: int(s.Int64(14)),
 	}
-	for _, line := range splitLines(s.ColumnText(5)) {
+	for _, line := range splitLines(s.Text(5)) {
 		d, err := dot.Parse(line)
 		if err != nil {
-			return it, fmt.Errorf("%w: item %d: %w", errDamagedRow, it.ID, err)
+			return it, fmt.Errorf("%w: item %d: %w", ErrDamagedRow, it.ID, err)
 		}
 		it.Entries = append(it.Entries, d)
 	}
-	return it, it.Decision.UnmarshalText([]byte(s.ColumnText(11)))
+	return it, it.Decision.UnmarshalText([]byte(s.Text(11)))
 }
 
 // ItemOf finds an item by what it is about.
 func (t *tx) ItemOf(kind string, ref entry.Ref, field string) (it store.Item, ok bool, err error) {
 	err = t.do("read an item as part of", dot.Chain{}, func() error {
 		ok, err = t.w.one("SELECT "+itemColumns+" FROM items WHERE kind = ? AND entity_type = ? AND entity = ? AND field = ?",
-			[]any{kind, ref.Type, ref.ID, field}, func(s *sqlite3.Stmt) (err error) { it, err = scanItem(s); return err })
+			[]any{kind, ref.Type, ref.ID, field}, func(s Row) (err error) { it, err = scanItem(s); return err })
 		return err
 	})
 	return it, ok, err
@@ -298,7 +296,7 @@ func (t *tx) PutItem(it store.Item) (id int64, err error) {
 				it.Kind, it.Entity.Type, it.Entity.ID, it.Field, entries, string(it.Evidence), it.OpenedAt, it.Owner, string(it.State),
 				it.ClosedAt, string(decision), it.DecidedBy, it.Reason, int64(it.Times),
 			},
-			func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+			func(s Row) error { id = s.Int64(0); return nil })
 		return err
 	})
 	return id, err
@@ -312,8 +310,8 @@ func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item,
 	}
 	err = s.read(ctx, "list items", func(c *conn) error {
 		return c.each("SELECT "+itemColumns+" FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2)"+
-			" AND (?3 = '' OR instr(char(10) || entries, char(10) || ?3) > 0) ORDER BY opened_at, id",
-			[]any{string(q.State), q.Kind, about}, func(r *sqlite3.Stmt) error {
+			" AND (?3 = '' OR replace(?4 || entries, ?4 || ?3, '') <> ?4 || entries) ORDER BY opened_at, id",
+			[]any{string(q.State), q.Kind, about, "\n"}, func(r Row) error {
 				it, err := scanItem(r)
 				out = append(out, it)
 				return err
@@ -326,7 +324,7 @@ func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item,
 func (s *Store) Item(ctx context.Context, id int64) (it store.Item, err error) {
 	err = s.read(ctx, fmt.Sprintf("item %d", id), func(c *conn) error {
 		ok, err := c.one("SELECT "+itemColumns+" FROM items WHERE id = ?", []any{id},
-			func(r *sqlite3.Stmt) (err error) { it, err = scanItem(r); return err })
+			func(r Row) (err error) { it, err = scanItem(r); return err })
 		if err == nil && !ok {
 			return store.ErrNotFound
 		}

@@ -1,8 +1,6 @@
-package sqlite
+package tables
 
 import (
-	"github.com/ncruces/go-sqlite3"
-
 	"otor/internal/dot"
 )
 
@@ -49,7 +47,7 @@ func (w *writer) chain(c dot.Chain, add bool) (int64, error) {
 	var id int64
 	args := []any{string(c.Device), int64(c.Incarnation), int64(c.Lane)}
 	found, err := w.one("SELECT id FROM chains WHERE device = ? AND incarnation = ? AND lane = ?", args,
-		func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+		func(s Row) error { id = s.Int64(0); return nil })
 	if err != nil || (!found && !add) {
 		return 0, err
 	}
@@ -57,10 +55,9 @@ func (w *writer) chain(c dot.Chain, add bool) (int64, error) {
 		if err := c.Check(); err != nil {
 			return 0, err
 		}
-		if err := w.exec("INSERT INTO chains (device, incarnation, lane) VALUES (?, ?, ?)", args...); err != nil {
+		if err := w.number("INSERT INTO chains (device, incarnation, lane) VALUES (?, ?, ?) RETURNING id", args, &id); err != nil {
 			return 0, err
 		}
-		id = w.db.LastInsertRowID()
 	}
 	w.chains.add(c, id)
 	return id, nil
@@ -76,15 +73,14 @@ func (w *writer) term(word string) (any, error) {
 	}
 	var id int64
 	found, err := w.one("SELECT id FROM terms WHERE term = ?", []any{word},
-		func(s *sqlite3.Stmt) error { id = s.ColumnInt64(0); return nil })
+		func(s Row) error { id = s.Int64(0); return nil })
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		if err := w.exec("INSERT INTO terms (term) VALUES (?)", word); err != nil {
+		if err := w.number("INSERT INTO terms (term) VALUES (?) RETURNING id", []any{word}, &id); err != nil {
 			return nil, err
 		}
-		id = w.db.LastInsertRowID()
 	}
 	if len(word) <= maxWord {
 		w.terms.add(word, id)

@@ -1,11 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -38,7 +36,7 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 		s.published(moved)
 	}
 	if own != nil {
-		return explain(ctx, s.path, own) // fn's error needs no words of ours
+		return s.db.Explain(ctx, own) // fn's error needs no words of ours
 	}
 	return err
 }
@@ -86,7 +84,7 @@ func (t *tx) Lane(c dot.Chain) (l store.Lane, err error) {
 	err = t.do("read lane", c, func() error {
 		found, err := t.w.one("SELECT "+laneColumns+" FROM chains c WHERE c.device = ? AND c.incarnation = ? AND c.lane = ?",
 			[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane)},
-			func(s *sqlite3.Stmt) (err error) { l, err = scanLane(s); return err })
+			func(s Row) (err error) { l, err = scanLane(s); return err })
 		if err == nil && !found {
 			l = store.Lane{Chain: c, Head: entry.Genesis(c)}
 		}
@@ -115,7 +113,7 @@ func (t *tx) SaveLane(l store.Lane) error {
 		}
 		return t.w.exec("UPDATE chains SET received = ?1, head = ?2, archived = ?3, duplicates = ?4, received_at = ?5,"+
 			" declared_head = CASE WHEN declared < ?6 THEN ?7 ELSE declared_head END,"+
-			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = max(declared, ?6), sealed = ?9, joined = ?10, joined_head = ?11 WHERE id = ?8",
+			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = CASE WHEN declared < ?6 THEN ?6 ELSE declared END, sealed = ?9, joined = ?10, joined_head = ?11 WHERE id = ?8",
 			encodeSet(l.Received), orNull(l.Head), int64(l.Archived), int64(l.Duplicates), l.ReceivedAt, //nolint:gosec // counts stay far below
 			int64(highest), head, id, encodeSet(l.Sealed), int64(l.Joined), orNull(l.JoinedHead)) //nolint:gosec // checked above
 	})
@@ -128,7 +126,7 @@ func (t *tx) saveTallies() error {
 		if n == 0 {
 			continue
 		}
-		err := t.w.exec("INSERT INTO tallies (chain, verdict, n) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", k.chain, k.verdict, n)
+		err := t.w.exec("INSERT INTO tallies (chain, verdict, n) VALUES (?, ?, ?) ON CONFLICT (chain, verdict) DO UPDATE SET n = tallies.n + excluded.n", k.chain, k.verdict, n)
 		if err != nil {
 			return fmt.Errorf("count entries: %w", err)
 		}
@@ -165,7 +163,7 @@ func (t *tx) judge(chain int64, d dot.Dot, j store.Judgement) error {
 	}
 	var number, from int64
 	found, err := t.w.one("SELECT number, verdict FROM entries WHERE chain = ? AND seq = ?", []any{chain, int64(d.Seq)},
-		func(s *sqlite3.Stmt) error { number, from = s.ColumnInt64(0), s.ColumnInt64(1); return nil })
+		func(s Row) error { number, from = s.Int64(0), s.Int64(1); return nil })
 	if err != nil {
 		return err
 	}

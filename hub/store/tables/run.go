@@ -1,10 +1,8 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"errors"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -26,7 +24,7 @@ func (s *Store) EntriesOf(ctx context.Context, c dot.Chain, run lane.Range, maxB
 		err := r.each("SELECT "+entryColumns+rawColumns+entryTables+` WHERE e.chain = (SELECT id FROM chains WHERE device = ? AND incarnation = ? AND lane = ?)
 			AND e.seq BETWEEN ? AND ? ORDER BY e.seq LIMIT ?`,
 			[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane), int64(run.First), int64(run.Last), int64(runRows)}, //nolint:gosec // checked above
-			func(q *sqlite3.Stmt) error {
+			func(q Row) error {
 				e, err := scanEntry(q, true)
 				if err != nil {
 					return err

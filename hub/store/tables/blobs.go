@@ -1,10 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
+	"math"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -13,15 +12,15 @@ import (
 
 const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0)"
 
-func scanBlob(s *sqlite3.Stmt) (b store.Blob, err error) {
-	h := s.ColumnRawBlob(0)
+func scanBlob(s Row) (b store.Blob, err error) {
+	h := s.Bytes(0)
 	if len(h) != len(b.Hash) {
-		return b, fmt.Errorf("%w: a photo's hash has %d bytes", errDamagedRow, len(h))
+		return b, fmt.Errorf("%w: a photo's hash has %d bytes", ErrDamagedRow, len(h))
 	}
 	b.Hash = entry.Hash(h)
-	b.Size, b.Mime, b.NamedAt, b.GotAt = uint64(s.ColumnInt64(1)), s.ColumnText(2), s.ColumnInt64(4), s.ColumnInt64(5) //nolint:gosec // never negative
-	if b.Dot, err = dot.Parse(s.ColumnText(3)); err != nil {
-		return b, fmt.Errorf("%w: the entry of photo %x: %w", errDamagedRow, h, err)
+	b.Size, b.Mime, b.NamedAt, b.GotAt = uint64(s.Int64(1)), s.Text(2), s.Int64(4), s.Int64(5) //nolint:gosec // never negative
+	if b.Dot, err = dot.Parse(s.Text(3)); err != nil {
+		return b, fmt.Errorf("%w: the entry of photo %x: %w", ErrDamagedRow, h, err)
 	}
 	return b, nil
 }
@@ -43,7 +42,7 @@ func (t *tx) NameBlobs(d dot.Dot, at int64, blobs []entry.Blob) error {
 // Blob gives one file.
 func (s *Store) Blob(ctx context.Context, h entry.Hash) (b store.Blob, err error) {
 	err = s.read(ctx, "read a photo", func(c *conn) error {
-		found, err := c.one("SELECT "+blobColumns+" FROM blobs WHERE hash = ?", []any{h[:]}, func(r *sqlite3.Stmt) (err error) { b, err = scanBlob(r); return err })
+		found, err := c.one("SELECT "+blobColumns+" FROM blobs WHERE hash = ?", []any{h[:]}, func(r Row) (err error) { b, err = scanBlob(r); return err })
 		if err == nil && !found {
 			err = fmt.Errorf("photo %x: %w", h, store.ErrNotFound)
 		}
@@ -54,7 +53,7 @@ func (s *Store) Blob(ctx context.Context, h entry.Hash) (b store.Blob, err error
 
 // Blobs lists files in the order in which they were named.
 func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob, err error) {
-	where, args := " WHERE 1", []any(nil)
+	where, args := " WHERE 1 = 1", []any(nil)
 	if q.Missing {
 		where += " AND got_at IS NULL"
 	}
@@ -65,13 +64,13 @@ func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob,
 		where += " AND device = ?"
 		args = append(args, string(q.Device))
 	}
-	limit := int64(-1)
+	limit := int64(math.MaxInt64)
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
 	}
 	err = s.read(ctx, "list photos", func(c *conn) error {
 		out = nil
-		return c.each("SELECT "+blobColumns+" FROM blobs"+where+" ORDER BY number LIMIT ?", append(args, limit), func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+blobColumns+" FROM blobs"+where+" ORDER BY number LIMIT ?", append(args, limit), func(r Row) error {
 			b, err := scanBlob(r)
 			out = append(out, b)
 			return err
@@ -83,9 +82,9 @@ func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob,
 // CountBlobs counts files.
 func (s *Store) CountBlobs(ctx context.Context) (n store.BlobCounts, err error) {
 	err = s.read(ctx, "count photos", func(c *conn) error {
-		_, err := c.one("SELECT count(*), count(*) - count(got_at), coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE got_at IS NULL), 0) FROM blobs", nil,
-			func(r *sqlite3.Stmt) error {
-				n = store.BlobCounts{Named: r.ColumnInt64(0), Missing: r.ColumnInt64(1), NamedBytes: r.ColumnInt64(2), MissingBytes: r.ColumnInt64(3)}
+		_, err := c.one("SELECT count(*), count(*) - count(got_at), CAST(coalesce(sum(size), 0) AS BIGINT), CAST(coalesce(sum(size) FILTER (WHERE got_at IS NULL), 0) AS BIGINT) FROM blobs", nil,
+			func(r Row) error {
+				n = store.BlobCounts{Named: r.Int64(0), Missing: r.Int64(1), NamedBytes: r.Int64(2), MissingBytes: r.Int64(3)}
 				return nil
 			})
 		return err
@@ -96,12 +95,13 @@ func (s *Store) CountBlobs(ctx context.Context) (n store.BlobCounts, err error) 
 // SetBlobGot notes when the hub had all of a file.
 func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
 	return s.write(ctx, "note that a photo is here", func(w *writer) error {
-		var got any
-		if at != 0 {
-			got = at
+		var err error
+		if at == 0 {
+			err = w.exec("UPDATE blobs SET lost = CASE WHEN got_at IS NOT NULL THEN 1 ELSE lost END, got_at = NULL WHERE hash = ?", h[:])
+		} else {
+			err = w.exec("UPDATE blobs SET got_at = ?, lost = 0 WHERE hash = ?", at, h[:])
 		}
-		found, err := w.one("UPDATE blobs SET got_at = ?1, lost = ?1 IS NULL AND (lost OR got_at IS NOT NULL) WHERE hash = ?2 RETURNING 1", []any{got, h[:]}, func(*sqlite3.Stmt) error { return nil })
-		if err == nil && !found {
+		if err == nil && w.changed == 0 {
 			err = fmt.Errorf("photo %x: %w", h, store.ErrNotFound)
 		}
 		return err

@@ -1,11 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -52,77 +50,36 @@ func (t *tx) Insert(es []store.Entry) error {
 
 // insert runs one statement, which has room for exactly es.
 func (t *tx) insert(sql string, es []store.Entry) error {
-	s, err := t.w.stmt(sql)
-	if err != nil {
-		return err
-	}
+	t.w.args = t.w.args[:0]
 	for i := range es {
-		if err := t.bindEntry(s, 1+i*insertColumns, &es[i]); err != nil {
+		if err := t.entryArgs(&es[i]); err != nil {
 			return fmt.Errorf("entry %s: %w", es[i].Dot, err)
 		}
 	}
-	if err := s.Exec(); err != nil {
-		if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
-			return fmt.Errorf("entry %s: %w", t.taken(es), store.ErrExists)
-		}
-		return err
+	err := t.w.exec(sql, t.w.args...)
+	if errors.Is(err, ErrTaken) {
+		return fmt.Errorf("%s: %w (%w)", t.taken(es), store.ErrExists, err)
 	}
-	return nil
+	return err
 }
 
-// taken finds the entry that made an insert fail: one that the ledger holds,
-// or the second of two with the same dot.
-func (t *tx) taken(es []store.Entry) dot.Dot {
+// taken names the entry that made an insert fail: one that the ledger holds, or
+// the second of two with the same dot. A database that answers nothing after an
+// error leaves it at the run.
+func (t *tx) taken(es []store.Entry) string {
 	seen := make(map[dot.Dot]bool, len(es))
 	for _, e := range es {
 		have, err := t.hashes(e.Dot.Chain, lane.Run(e.Dot.Seq, e.Dot.Seq))
 		if seen[e.Dot] || (err == nil && len(have) > 0) {
-			return e.Dot
+			return "entry " + e.Dot.String()
 		}
 		seen[e.Dot] = true
 	}
-	return es[0].Dot
+	return fmt.Sprintf("one of the entries %s to %s", es[0].Dot, es[len(es)-1].Dot)
 }
 
-// binder binds parameters one after the other and keeps the first error.
-type binder struct {
-	s   *sqlite3.Stmt
-	at  int
-	err error
-}
-
-func (b *binder) note(err error) {
-	if b.err == nil {
-		b.err = err
-	}
-	b.at++
-}
-
-func (b *binder) int(v int64) { b.note(b.s.BindInt64(b.at, v)) }
-
-// id binds the number of a term, NULL for none.
-func (b *binder) id(v any) {
-	if id, ok := v.(int64); ok {
-		b.int(id)
-		return
-	}
-	b.note(b.s.BindNull(b.at))
-}
-
-// text binds a text, NULL for an empty one.
-func (b *binder) text(v string) {
-	if v == "" {
-		b.note(b.s.BindNull(b.at))
-		return
-	}
-	b.note(b.s.BindText(b.at, v))
-}
-
-// blob binds bytes, NULL for nil.
-func (b *binder) blob(v []byte) { b.note(b.s.BindBlob(b.at, v)) }
-
-// bindEntry binds one entry's columns from parameter at on, in insertSQL's order.
-func (t *tx) bindEntry(s *sqlite3.Stmt, at int, e *store.Entry) (err error) {
+// entryArgs adds one entry's columns to the writer's arguments, in insertSQL's order.
+func (t *tx) entryArgs(e *store.Entry) (err error) {
 	if err := checkRun(e.Dot.Chain, lane.Run(e.Dot.Seq, e.Dot.Seq)); err != nil {
 		return err
 	}
@@ -132,7 +89,6 @@ func (t *tx) bindEntry(s *sqlite3.Stmt, at int, e *store.Entry) (err error) {
 		}
 		t.last = e.Dot.Chain
 	}
-	chain := t.lastID
 	verdict, err := verdictNumber(e.Judgement.Verdict)
 	if err != nil {
 		return err
@@ -143,28 +99,13 @@ func (t *tx) bindEntry(s *sqlite3.Stmt, at int, e *store.Entry) (err error) {
 			return err
 		}
 	}
-	b := binder{s: s, at: at}
-	b.int(chain)
-	b.int(int64(e.Dot.Seq)) //nolint:gosec // checked above
-	b.int(verdict)
-	b.id(ids[0])
-	b.id(ids[1])
-	b.int(int64(e.FormVersion))
-	b.id(ids[2])
-	b.id(ids[3])
-	b.id(ids[4])
-	b.int(e.DeviceTime)
-	b.int(e.CorrectedTime)
-	b.int(e.ReceivedAt)
-	b.text(e.Entity)
-	b.text(e.Judgement.Words)
-	b.blob(e.Hash[:])
 	public, private, privateHash := parts(e.Raw)
-	b.blob(public)
-	b.blob(private)
-	b.blob(privateHash)
-	t.count(chain, verdict, 1)
-	return b.err
+	t.w.args = append(
+		t.w.args, t.lastID, int64(e.Dot.Seq), verdict, ids[0], ids[1], int64(e.FormVersion), ids[2], ids[3], ids[4], //nolint:gosec // checked above
+		e.DeviceTime, e.CorrectedTime, e.ReceivedAt, text(e.Entity), text(e.Judgement.Words), e.Hash[:], public, maybeBlob(private), maybeBlob(privateHash),
+	)
+	t.count(t.lastID, verdict, 1)
+	return nil
 }
 
 func (t *tx) Hashes(c dot.Chain, run lane.Range) (out map[dot.Seq]entry.Hash, err error) {
@@ -182,12 +123,12 @@ func (t *tx) hashes(c dot.Chain, run lane.Range) (map[dot.Seq]entry.Hash, error)
 		return out, err
 	}
 	err = t.w.each("SELECT seq, hash FROM entries WHERE chain = ? AND seq BETWEEN ? AND ?", []any{id, int64(run.First), int64(run.Last)}, //nolint:gosec // checked above
-		func(s *sqlite3.Stmt) error {
+		func(s Row) error {
 			var h entry.Hash
 			if err := digest(s, 1, h[:]); err != nil {
 				return err
 			}
-			out[dot.Seq(s.ColumnInt64(0))] = h //nolint:gosec // never negative
+			out[dot.Seq(s.Int64(0))] = h //nolint:gosec // never negative
 			return nil
 		})
 	return out, err
@@ -204,7 +145,7 @@ func (t *tx) Entries(c dot.Chain, run lane.Range) (out []store.Entry, err error)
 		}
 		return t.w.each("SELECT "+entryColumns+rawColumns+entryTables+" WHERE e.chain = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq",
 			[]any{id, int64(run.First), int64(run.Last)}, //nolint:gosec // checked above
-			func(s *sqlite3.Stmt) error {
+			func(s Row) error {
 				e, err := scanEntry(s, true)
 				out = append(out, e.Entry)
 				return err

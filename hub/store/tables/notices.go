@@ -1,10 +1,8 @@
-package sqlite
+package tables
 
 import (
 	"fmt"
 	"slices"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -28,14 +26,14 @@ func (t *tx) PutMark(m store.Mark) error {
 // Marks lists the marks under a key.
 func (t *tx) Marks(rule, key string) (out []store.Mark, err error) {
 	err = t.do("read marks as part of", dot.Chain{}, func() error {
-		return t.w.each("SELECT arrived, entry, at, of_entry FROM marks WHERE rule = ? AND key = ?", []any{rule, key}, func(s *sqlite3.Stmt) (err error) {
-			m := store.Mark{Rule: rule, Key: key, Arrived: s.ColumnInt64(0), Time: s.ColumnInt64(2)}
-			if m.Dot, err = dot.Parse(s.ColumnText(1)); err != nil {
-				return fmt.Errorf("%w: mark %d: %w", errDamagedRow, m.Arrived, err)
+		return t.w.each("SELECT arrived, entry, at, of_entry FROM marks WHERE rule = ? AND key = ?", []any{rule, key}, func(s Row) (err error) {
+			m := store.Mark{Rule: rule, Key: key, Arrived: s.Int64(0), Time: s.Int64(2)}
+			if m.Dot, err = dot.Parse(s.Text(1)); err != nil {
+				return fmt.Errorf("%w: mark %d: %w", ErrDamagedRow, m.Arrived, err)
 			}
-			if of := s.ColumnText(3); of != "" {
+			if of := s.Text(3); of != "" {
 				if m.Of, err = dot.Parse(of); err != nil {
-					return fmt.Errorf("%w: mark %d: %w", errDamagedRow, m.Arrived, err)
+					return fmt.Errorf("%w: mark %d: %w", ErrDamagedRow, m.Arrived, err)
 				}
 			}
 			out = append(out, m)
@@ -49,8 +47,8 @@ func (t *tx) Marks(rule, key string) (out []store.Mark, err error) {
 // Reasons lists the judgements that speak of an entry.
 func (t *tx) Reasons(d dot.Dot) (out []store.Judgement, err error) {
 	err = t.do("read reasons as part of", d.Chain, func() error {
-		return t.w.each("SELECT verdict, code, words FROM reasons WHERE entry = ? ORDER BY verdict, code", []any{d.String()}, func(s *sqlite3.Stmt) error {
-			out = append(out, store.Judgement{Verdict: store.Verdict(s.ColumnText(0)), Code: s.ColumnText(1), Words: s.ColumnText(2)})
+		return t.w.each("SELECT verdict, code, words FROM reasons WHERE entry = ? ORDER BY verdict, code", []any{d.String()}, func(s Row) error {
+			out = append(out, store.Judgement{Verdict: store.Verdict(s.Text(0)), Code: s.Text(1), Words: s.Text(2)})
 			return nil
 		})
 	})
@@ -75,7 +73,7 @@ func (t *tx) SetReasons(d dot.Dot, reasons []store.Judgement) error {
 // OfType lists the entities of a type.
 func (t *tx) OfType(kind string) (out []store.Entity, err error) {
 	err = t.do("list entities as part of", dot.Chain{}, func() error {
-		return t.w.each("SELECT "+entityColumns+" FROM entities WHERE type = ? ORDER BY name", []any{kind}, func(s *sqlite3.Stmt) error {
+		return t.w.each("SELECT "+entityColumns+" FROM entities WHERE type = ? ORDER BY name", []any{kind}, func(s Row) error {
 			_, e := scanEntity(s)
 			out = append(out, e)
 			return nil

@@ -1,11 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"fmt"
 	"iter"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 )
@@ -71,7 +69,7 @@ func (l *listing) prepare(ctx context.Context) error {
 		l.verdict = v
 	}
 	return l.store.read(ctx, "list entries", func(c *conn) error {
-		_, err := c.one("SELECT coalesce(max(number), 0) FROM entries", nil, func(r *sqlite3.Stmt) error { l.last = r.ColumnInt64(0); return nil })
+		_, err := c.one("SELECT coalesce(max(number), 0) FROM entries", nil, func(r Row) error { l.last = r.Int64(0); return nil })
 		return err
 	})
 }
@@ -120,7 +118,7 @@ func (l *listing) nextByNumber(c *conn) (page []store.ListedEntry, err error) {
 	}
 	bytes, rows := 0, 0
 	err = c.each(l.columns()+" WHERE e.number > ? AND e.number <= ?"+which+" ORDER BY e.number LIMIT ?", []any{l.after, l.last, int64(l.rows())},
-		func(r *sqlite3.Stmt) error {
+		func(r Row) error {
 			if rows++; bytes > pageBytes {
 				return nil
 			}
@@ -144,7 +142,7 @@ func (l *listing) nextByChain(c *conn) (page []store.ListedEntry, err error) {
 	bytes, rows := 0, l.rows()
 	for len(l.numbers) > 0 && len(page) < rows && bytes < pageBytes {
 		number := l.numbers[0]
-		_, err := c.one(l.columns()+" WHERE e.number = ?", []any{number}, func(r *sqlite3.Stmt) error {
+		_, err := c.one(l.columns()+" WHERE e.number = ?", []any{number}, func(r Row) error {
 			e, err := scanEntry(r, l.q.WithRaw)
 			if err == nil && (l.q.Verdict == "" || e.Judgement.Verdict == l.q.Verdict) {
 				page = append(page, e)
@@ -177,8 +175,8 @@ func (l *listing) find(c *conn) error {
 	sql := "SELECT number FROM entries" + which + " chain IN (SELECT id FROM chains WHERE (?1 = '' OR device = ?1) AND (?2 = 0 OR lane = ?2))" +
 		" AND number > ?3 AND number <= ?4 ORDER BY number LIMIT ?5"
 	l.numbers = l.numbers[:0]
-	err := c.each(sql, []any{string(l.q.Device), int64(l.q.Lane), l.after, l.last, int64(limit)}, func(r *sqlite3.Stmt) error {
-		l.numbers = append(l.numbers, r.ColumnInt64(0))
+	err := c.each(sql, []any{string(l.q.Device), int64(l.q.Lane), l.after, l.last, int64(limit)}, func(r Row) error {
+		l.numbers = append(l.numbers, r.Int64(0))
 		return nil
 	})
 	l.done = len(l.numbers) == 0

@@ -1,11 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -23,7 +21,7 @@ func (s *Store) Epoch(ctx context.Context, mint func() (receipt.EpochCertificate
 		if cert, err = mint(); err != nil {
 			return err
 		}
-		return w.exec("INSERT INTO epoch (only, epoch, parent, lineage, minted) VALUES (1, ?, ?, ?, ?)",
+		return w.exec("INSERT INTO epoch (\"only\", epoch, parent, lineage, minted) VALUES (1, ?, ?, ?, ?)",
 			cert.Epoch[:], cert.Parent[:], int64(cert.Lineage), cert.Minted)
 	})
 	if err != nil {
@@ -33,8 +31,8 @@ func (s *Store) Epoch(ctx context.Context, mint func() (receipt.EpochCertificate
 }
 
 func epochOf(c *conn, into *receipt.EpochCertificate) (found bool, err error) {
-	return c.one("SELECT epoch, parent, lineage, minted FROM epoch", nil, func(r *sqlite3.Stmt) error {
-		into.Lineage, into.Minted = uint32(r.ColumnInt64(2)), r.ColumnInt64(3) //nolint:gosec // was one when it was stored
+	return c.one("SELECT epoch, parent, lineage, minted FROM epoch", nil, func(r Row) error {
+		into.Lineage, into.Minted = uint32(r.Int64(2)), r.Int64(3) //nolint:gosec // was one when it was stored
 		return errors.Join(digest(r, 0, into.Epoch[:]), digest(r, 1, into.Parent[:]))
 	})
 }
@@ -113,13 +111,13 @@ func (w *writer) noteLoss(l store.Loss) error {
 // received reads the set of received seqs of a chain.
 func (w *writer) received(chain int64) (set lane.Set, err error) {
 	_, err = w.one("SELECT received FROM chains WHERE id = ?", []any{chain},
-		func(r *sqlite3.Stmt) (err error) { set, err = decodeSet(r.ColumnRawBlob(0)); return err })
+		func(r Row) (err error) { set, err = decodeSet(r.Bytes(0)); return err })
 	return set, err
 }
 
 func (w *writer) openLoss(chain int64) (l store.Loss, found bool, err error) {
-	found, err = w.one("SELECT first, last FROM losses WHERE chain = ? AND regained_at = 0", []any{chain}, func(r *sqlite3.Stmt) error {
-		l.Run = lane.Run(dot.Seq(r.ColumnInt64(0)), dot.Seq(r.ColumnInt64(1))) //nolint:gosec // never negative
+	found, err = w.one("SELECT first, last FROM losses WHERE chain = ? AND regained_at = 0", []any{chain}, func(r Row) error {
+		l.Run = lane.Run(dot.Seq(r.Int64(0)), dot.Seq(r.Int64(1))) //nolint:gosec // never negative
 		return nil
 	})
 	return l, found, err
@@ -154,14 +152,14 @@ func (s *Store) Losses(ctx context.Context, regained bool) (out []store.Loss, er
 			" FROM losses l JOIN chains c ON c.id = l.chain ORDER BY l.noted_at, l.id"
 	}
 	err = s.read(ctx, "list losses", func(c *conn) error {
-		return c.each(sql, nil, func(r *sqlite3.Stmt) error {
-			received, err := decodeSet(r.ColumnRawBlob(3))
+		return c.each(sql, nil, func(r Row) error {
+			received, err := decodeSet(r.Bytes(3))
 			if err != nil {
 				return err
 			}
 			l := store.Loss{
-				Chain: scanChain(r, 0), Run: lane.Run(dot.Seq(r.ColumnInt64(4)), dot.Seq(r.ColumnInt64(5))), //nolint:gosec // never negative
-				Missing: uint64(r.ColumnInt64(7)), NotedAt: r.ColumnInt64(8), RegainedAt: r.ColumnInt64(9), //nolint:gosec // never negative
+				Chain: scanChain(r, 0), Run: lane.Run(dot.Seq(r.Int64(4)), dot.Seq(r.Int64(5))), //nolint:gosec // never negative
+				Missing: uint64(r.Int64(7)), NotedAt: r.Int64(8), RegainedAt: r.Int64(9), //nolint:gosec // never negative
 			}
 			if l.RegainedAt == 0 {
 				l.Left = missingIn(received, l.Run)

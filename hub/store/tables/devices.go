@@ -1,12 +1,10 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -16,19 +14,19 @@ const deviceColumns = "d.name, d.scopes, d.added_at, d.enrolled_at, d.revoked_at
 	" d.contact_at, d.skew, d.version, d.battery, d.disk_free, d.blobs, coalesce(o.expires_at, 0), d.pack, d.pack_version" +
 	" FROM devices d LEFT JOIN codes o ON o.device = d.name AND o.used_at = 0 AND o.replaced_at = 0"
 
-func scanDevice(s *sqlite3.Stmt) (store.Device, error) {
+func scanDevice(s Row) (store.Device, error) {
 	d := store.Device{
-		ID: dot.Device(s.ColumnText(0)), AddedAt: s.ColumnInt64(2), EnrolledAt: s.ColumnInt64(3), RevokedAt: s.ColumnInt64(4),
-		Incarnation: dot.Incarnation(s.ColumnInt64(5)), //nolint:gosec // was one when it was stored
+		ID: dot.Device(s.Text(0)), AddedAt: s.Int64(2), EnrolledAt: s.Int64(3), RevokedAt: s.Int64(4),
+		Incarnation: dot.Incarnation(s.Int64(5)), //nolint:gosec // was one when it was stored
 		Contact: store.Contact{
-			At: s.ColumnInt64(6), Skew: s.ColumnInt64(7), Version: s.ColumnText(8),
-			Battery: s.ColumnInt(9), DiskFree: s.ColumnInt64(10), Blobs: s.ColumnInt(11),
-			Pack: s.ColumnText(13), PackVersion: uint32(s.ColumnInt64(14)), //nolint:gosec // was one when it was stored
+			At: s.Int64(6), Skew: s.Int64(7), Version: s.Text(8),
+			Battery: int(s.Int64(9)), DiskFree: s.Int64(10), Blobs: int(s.Int64(11)),
+			Pack: s.Text(13), PackVersion: uint32(s.Int64(14)), //nolint:gosec // was one when it was stored
 		},
-		CodeExpiresAt: s.ColumnInt64(12),
+		CodeExpiresAt: s.Int64(12),
 	}
-	if err := json.Unmarshal(s.ColumnRawText(1), &d.Scopes); err != nil {
-		return d, fmt.Errorf("%w: scopes of %s: %w", errDamagedRow, d.ID, err)
+	if err := json.Unmarshal(s.Bytes(1), &d.Scopes); err != nil {
+		return d, fmt.Errorf("%w: scopes of %s: %w", ErrDamagedRow, d.ID, err)
 	}
 	return d, nil
 }
@@ -36,7 +34,7 @@ func scanDevice(s *sqlite3.Stmt) (store.Device, error) {
 // Devices lists all devices by name.
 func (s *Store) Devices(ctx context.Context) (out []store.Device, err error) {
 	err = s.read(ctx, "list devices", func(c *conn) error {
-		return c.each("SELECT "+deviceColumns+" ORDER BY d.name", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+deviceColumns+" ORDER BY d.name", nil, func(r Row) error {
 			d, err := scanDevice(r)
 			out = append(out, d)
 			return err
@@ -59,7 +57,7 @@ func (s *Store) Device(ctx context.Context, id dot.Device) (d store.Device, err 
 
 func device(c *conn, id dot.Device, into *store.Device) (found bool, err error) {
 	return c.one("SELECT "+deviceColumns+" WHERE d.name = ?", []any{string(id)},
-		func(r *sqlite3.Stmt) (err error) { *into, err = scanDevice(r); return err })
+		func(r Row) (err error) { *into, err = scanDevice(r); return err })
 }
 
 // Invite opens a one-time code.
@@ -90,7 +88,7 @@ func (w *writer) invite(in store.Invitation, again bool) error {
 		return err
 	}
 	err = w.exec("INSERT INTO codes (hash, device, added_at, expires_at) VALUES (?, ?, ?, ?)", in.CodeHash[:], string(in.Device), in.AddedAt, in.ExpiresAt)
-	if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+	if errors.Is(err, ErrTaken) {
 		return fmt.Errorf("this code was given out before: %w", store.ErrExists)
 	}
 	return err
@@ -101,7 +99,7 @@ func saveScopes(w *writer, in store.Invitation) error {
 	if err != nil {
 		return err
 	}
-	return w.exec("INSERT INTO devices (name, scopes, added_at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET scopes = excluded.scopes",
+	return w.exec("INSERT INTO devices (name, scopes, added_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET scopes = excluded.scopes",
 		string(in.Device), b, in.AddedAt)
 }
 
@@ -129,8 +127,8 @@ func (s *Store) Redeem(ctx context.Context, e store.Enrolment) (key store.Key, e
 func (w *writer) redeem(e store.Enrolment) (key store.Key, err error) {
 	var name string
 	var expires, used, replaced int64
-	found, err := w.one("SELECT device, expires_at, used_at, replaced_at FROM codes WHERE hash = ?", []any{e.CodeHash[:]}, func(r *sqlite3.Stmt) error {
-		name, expires, used, replaced = r.ColumnText(0), r.ColumnInt64(1), r.ColumnInt64(2), r.ColumnInt64(3)
+	found, err := w.one("SELECT device, expires_at, used_at, replaced_at FROM codes WHERE hash = ?", []any{e.CodeHash[:]}, func(r Row) error {
+		name, expires, used, replaced = r.Text(0), r.Int64(1), r.Int64(2), r.Int64(3)
 		return nil
 	})
 	switch {
@@ -164,7 +162,7 @@ func errMissing(found bool, what string) error {
 	if found {
 		return nil
 	}
-	return fmt.Errorf("%w: %s is missing", errDamagedRow, what)
+	return fmt.Errorf("%w: %s is missing", ErrDamagedRow, what)
 }
 
 // enrol spends the code and stores the key under its incarnation.
@@ -172,15 +170,15 @@ func (w *writer) enrol(k store.Key, codeHash [32]byte) error {
 	if err := w.exec("UPDATE codes SET used_at = ? WHERE hash = ? AND used_at = 0", max(k.EnrolledAt, 1), codeHash[:]); err != nil {
 		return err
 	}
-	err := w.exec("INSERT INTO device_keys (device, incarnation, sign_key, nats_key, enrolled_at) VALUES (?, ?, ?, ?, ?)",
+	err := w.exec("INSERT INTO device_keys (device, incarnation, sign_key, nats_key, enrolled_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 		string(k.Device), int64(k.Incarnation), k.SignKey[:], k.NatsKey, k.EnrolledAt)
-	if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) || errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
-		return w.sameKey(k)
-	}
 	if err != nil {
 		return err
 	}
-	return w.exec("UPDATE devices SET enrolled_at = ?1, incarnation = max(incarnation, ?2) WHERE name = ?3", k.EnrolledAt, int64(k.Incarnation), string(k.Device))
+	if w.changed == 0 {
+		return w.sameKey(k)
+	}
+	return w.exec("UPDATE devices SET enrolled_at = ?1, incarnation = CASE WHEN incarnation < ?2 THEN ?2 ELSE incarnation END WHERE name = ?3", k.EnrolledAt, int64(k.Incarnation), string(k.Device))
 }
 
 // sameKey is content when the key that is there is this one.
@@ -212,7 +210,7 @@ func (w *writer) revoke(d dot.Device, at int64) (keys []store.Key, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if w.db.Changes() == 0 {
+	if w.changed == 0 {
 		return nil, store.ErrNotFound
 	}
 	if err := w.exec("UPDATE device_keys SET revoked_at = ? WHERE device = ? AND revoked_at = 0", max(at, 1), string(d)); err != nil {
@@ -224,7 +222,7 @@ func (w *writer) revoke(d dot.Device, at int64) (keys []store.Key, err error) {
 	if err := w.exec("DELETE FROM doubts WHERE device = ?", string(d)); err != nil {
 		return nil, err
 	}
-	err = w.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation", []any{string(d)}, func(r *sqlite3.Stmt) error {
+	err = w.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation", []any{string(d)}, func(r Row) error {
 		k, err := scanKey(r)
 		keys = append(keys, k)
 		return err
@@ -234,10 +232,10 @@ func (w *writer) revoke(d dot.Device, at int64) (keys []store.Key, err error) {
 
 const keyColumns = "device, incarnation, sign_key, nats_key, enrolled_at, revoked_at FROM device_keys"
 
-func scanKey(r *sqlite3.Stmt) (store.Key, error) {
+func scanKey(r Row) (store.Key, error) {
 	k := store.Key{
-		Device: dot.Device(r.ColumnText(0)), Incarnation: dot.Incarnation(r.ColumnInt64(1)), //nolint:gosec // was one when it was stored
-		NatsKey: r.ColumnText(3), EnrolledAt: r.ColumnInt64(4), RevokedAt: r.ColumnInt64(5),
+		Device: dot.Device(r.Text(0)), Incarnation: dot.Incarnation(r.Int64(1)), //nolint:gosec // was one when it was stored
+		NatsKey: r.Text(3), EnrolledAt: r.Int64(4), RevokedAt: r.Int64(5),
 	}
 	return k, digest(r, 2, k.SignKey[:])
 }
@@ -245,7 +243,7 @@ func scanKey(r *sqlite3.Stmt) (store.Key, error) {
 // Revoked lists the keys of revoked devices.
 func (s *Store) Revoked(ctx context.Context) (keys []store.Key, err error) {
 	err = s.read(ctx, "list revoked keys", func(c *conn) error {
-		return c.each("SELECT "+keyColumns+" WHERE revoked_at <> 0 ORDER BY device, incarnation", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+keyColumns+" WHERE revoked_at <> 0 ORDER BY device, incarnation", nil, func(r Row) error {
 			k, err := scanKey(r)
 			keys = append(keys, k)
 			return err
@@ -270,7 +268,7 @@ func (s *Store) Key(ctx context.Context, d dot.Device, i dot.Incarnation) (k sto
 
 func keyOf(c *conn, d dot.Device, i dot.Incarnation) (k store.Key, found bool, err error) {
 	found, err = c.one("SELECT "+keyColumns+" WHERE device = ? AND incarnation = ?", []any{string(d), int64(i)},
-		func(r *sqlite3.Stmt) (err error) { k, err = scanKey(r); return err })
+		func(r Row) (err error) { k, err = scanKey(r); return err })
 	return k, found, err
 }
 
@@ -292,7 +290,7 @@ func signerOf(c *conn, d dot.Device, i dot.Incarnation) (store.Key, bool, error)
 // Keys reads the keys of all enrolments, newest first.
 func (s *Store) Keys(ctx context.Context, d dot.Device) (ks []store.Key, err error) {
 	err = s.read(ctx, "keys of "+string(d), func(c *conn) error {
-		return c.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation DESC", []any{string(d)}, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+keyColumns+" WHERE device = ? ORDER BY incarnation DESC", []any{string(d)}, func(r Row) error {
 			k, err := scanKey(r)
 			ks = append(ks, k)
 			return err
@@ -309,7 +307,7 @@ func (s *Store) NoteContact(ctx context.Context, d dot.Device, c store.Contact, 
 		if err != nil {
 			return err
 		}
-		if w.db.Changes() == 0 {
+		if w.changed == 0 {
 			return store.ErrNotFound
 		}
 		for _, l := range declared {

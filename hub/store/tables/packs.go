@@ -1,19 +1,17 @@
-package sqlite
+package tables
 
 import (
 	"bytes"
 	"context"
 	"fmt"
 
-	"github.com/ncruces/go-sqlite3"
-
 	"otor/hub/store"
 )
 
 func packsOf(c *conn) (out []store.Pack, err error) {
-	err = c.each("SELECT id, version, signed, at, by FROM packs ORDER BY id, version", nil, func(r *sqlite3.Stmt) error {
+	err = c.each("SELECT id, version, signed, at, by FROM packs ORDER BY id, version", nil, func(r Row) error {
 		out = append(out, store.Pack{
-			ID: r.ColumnText(0), Version: uint32(r.ColumnInt64(1)), Signed: blob(r, 2), At: r.ColumnInt64(3), By: r.ColumnText(4), //nolint:gosec // was one when it was stored
+			ID: r.Text(0), Version: uint32(r.Int64(1)), Signed: blob(r, 2), At: r.Int64(3), By: r.Text(4), //nolint:gosec // was one when it was stored
 		})
 		return nil
 	})
@@ -21,7 +19,7 @@ func packsOf(c *conn) (out []store.Pack, err error) {
 }
 
 func pieceOf(c *conn, h store.PieceHash) (body []byte, err error) {
-	found, err := c.one("SELECT body FROM pack_pieces WHERE hash = ?", []any{h[:]}, func(r *sqlite3.Stmt) error { body = blob(r, 0); return nil })
+	found, err := c.one("SELECT body FROM pack_pieces WHERE hash = ?", []any{h[:]}, func(r Row) error { body = blob(r, 0); return nil })
 	if err == nil && !found {
 		err = fmt.Errorf("piece %x: %w", h, store.ErrNotFound)
 	}
@@ -61,7 +59,7 @@ func (t *tx) AddPack(p store.Pack) error {
 	return t.authored(fmt.Sprintf("add pack %s version %d", p.ID, p.Version), func() error {
 		var had []byte
 		found, err := t.w.one("SELECT signed FROM packs WHERE id = ? AND version = ?", []any{p.ID, int64(p.Version)},
-			func(r *sqlite3.Stmt) error { had = blob(r, 0); return nil })
+			func(r Row) error { had = blob(r, 0); return nil })
 		switch {
 		case err != nil:
 			return err

@@ -1,12 +1,10 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -17,7 +15,7 @@ func (s *Store) SetFinding(ctx context.Context, f store.Finding) error {
 	return s.write(ctx, "note finding "+f.Code+" of "+string(f.Device), func(w *writer) error {
 		err := w.exec("UPDATE findings SET words = ?, value = ?, updated_at = ? WHERE device = ? AND code = ? AND closed_at = 0",
 			f.Words, f.Value, f.UpdatedAt, string(f.Device), f.Code)
-		if err != nil || w.db.Changes() > 0 {
+		if err != nil || w.changed > 0 {
 			return err
 		}
 		return w.exec("INSERT INTO findings (device, code, words, value, opened_at, updated_at, closed_at) VALUES (?, ?, ?, ?, ?, ?, 0)",
@@ -40,10 +38,10 @@ func (s *Store) Findings(ctx context.Context, closed bool) (out []store.Finding,
 		sql = "SELECT device, code, words, value, opened_at, updated_at, closed_at FROM findings ORDER BY opened_at, id"
 	}
 	err = s.read(ctx, "list findings", func(c *conn) error {
-		return c.each(sql, nil, func(r *sqlite3.Stmt) error {
+		return c.each(sql, nil, func(r Row) error {
 			out = append(out, store.Finding{
-				Device: dot.Device(r.ColumnText(0)), Code: r.ColumnText(1), Words: r.ColumnText(2), Value: r.ColumnInt64(3),
-				OpenedAt: r.ColumnInt64(4), UpdatedAt: r.ColumnInt64(5), ClosedAt: r.ColumnInt64(6),
+				Device: dot.Device(r.Text(0)), Code: r.Text(1), Words: r.Text(2), Value: r.Int64(3),
+				OpenedAt: r.Int64(4), UpdatedAt: r.Int64(5), ClosedAt: r.Int64(6),
 			})
 			return nil
 		})
@@ -65,17 +63,23 @@ func (s *Store) PutUnattributed(ctx context.Context, u store.Unattributed) (isNe
 		frame = []byte{}
 	}
 	err = s.write(ctx, "set a frame aside", func(w *writer) error {
-		found, err := w.one("SELECT id FROM unattributed WHERE digest = ? AND via = ?", []any{sum, string(u.Via)}, func(*sqlite3.Stmt) error { return nil })
+		found, err := w.one("SELECT id FROM unattributed WHERE digest = ? AND via = ?", []any{sum, string(u.Via)}, func(Row) error { return nil })
 		if err != nil || found {
 			return err
 		}
-		err = w.exec("INSERT INTO unattributed (received_at, via, claims, code, words, size, digest, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			u.ReceivedAt, string(u.Via), string(u.Claims), u.Code, u.Words, int64(u.Size), sum, frame)
+		var last int64
+		if err := w.number("SELECT coalesce(max(id), 0) FROM unattributed", nil, &last); err != nil {
+			return err
+		}
+		// Only the oldest go, so that no id comes back. A database that counts by
+		// itself would leave holes behind what was rolled back.
+		last++
+		err = w.exec("INSERT INTO unattributed (id, received_at, via, claims, code, words, size, digest, frame) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			last, u.ReceivedAt, string(u.Via), string(u.Claims), u.Code, u.Words, int64(u.Size), sum, frame)
 		if err != nil {
 			return err
 		}
-		// Ids follow one another without holes, and only the oldest go.
-		if err := w.exec("DELETE FROM unattributed WHERE id <= ?", w.db.LastInsertRowID()-store.MaxUnattributed); err != nil {
+		if err := w.exec("DELETE FROM unattributed WHERE id <= ?", last-store.MaxUnattributed); err != nil {
 			return err
 		}
 		isNew = true
@@ -87,10 +91,10 @@ func (s *Store) PutUnattributed(ctx context.Context, u store.Unattributed) (isNe
 // Unattributed lists what is kept, oldest first, without the frames.
 func (s *Store) Unattributed(ctx context.Context) (out []store.Unattributed, err error) {
 	err = s.read(ctx, "list unattributed frames", func(c *conn) error {
-		return c.each("SELECT id, received_at, via, claims, code, words, size FROM unattributed ORDER BY id", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT id, received_at, via, claims, code, words, size FROM unattributed ORDER BY id", nil, func(r Row) error {
 			out = append(out, store.Unattributed{
-				ID: r.ColumnInt64(0), ReceivedAt: r.ColumnInt64(1), Via: dot.Device(r.ColumnText(2)), Claims: dot.Device(r.ColumnText(3)),
-				Code: r.ColumnText(4), Words: r.ColumnText(5), Size: r.ColumnInt(6),
+				ID: r.Int64(0), ReceivedAt: r.Int64(1), Via: dot.Device(r.Text(2)), Claims: dot.Device(r.Text(3)),
+				Code: r.Text(4), Words: r.Text(5), Size: int(r.Int64(6)),
 			})
 			return nil
 		})
@@ -101,7 +105,7 @@ func (s *Store) Unattributed(ctx context.Context) (out []store.Unattributed, err
 // UnattributedFrame reads the kept bytes of one of them.
 func (s *Store) UnattributedFrame(ctx context.Context, id int64) (frame []byte, err error) {
 	err = s.read(ctx, fmt.Sprintf("unattributed frame %d", id), func(c *conn) error {
-		found, err := c.one("SELECT frame FROM unattributed WHERE id = ?", []any{id}, func(r *sqlite3.Stmt) error {
+		found, err := c.one("SELECT frame FROM unattributed WHERE id = ?", []any{id}, func(r Row) error {
 			frame = blob(r, 0)
 			return nil
 		})

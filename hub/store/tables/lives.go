@@ -1,11 +1,9 @@
-package sqlite
+package tables
 
 import (
 	"bytes"
 	"context"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -16,19 +14,19 @@ import (
 
 const lifeColumns = "l.device, l.incarnation, l.life, l.reason, l.previous, l.enrolled, l.claimed_at, l.spoke_at, l.twin_at, l.twin_of, l.confirmed_at FROM lives l"
 
-func scanLife(s *sqlite3.Stmt) store.Life {
+func scanLife(s Row) store.Life {
 	return store.Life{
-		Device: dot.Device(s.ColumnText(0)), ID: blob(s, 2), ClaimedAt: s.ColumnInt64(6), SpokeAt: s.ColumnInt64(7),
-		TwinAt: s.ColumnInt64(8), ConfirmedAt: s.ColumnInt64(10),
+		Device: dot.Device(s.Text(0)), ID: blob(s, 2), ClaimedAt: s.Int64(6), SpokeAt: s.Int64(7),
+		TwinAt: s.Int64(8), ConfirmedAt: s.Int64(10),
 		// All of these were such numbers when they were stored.
-		Incarnation: dot.Incarnation(s.ColumnInt64(1)), Reason: entry.Reason(s.ColumnInt64(3)), //nolint:gosec // see above
-		Previous: dot.Incarnation(s.ColumnInt64(4)), Enrolled: dot.Incarnation(s.ColumnInt64(5)), TwinOf: dot.Incarnation(s.ColumnInt64(9)), //nolint:gosec // see above
+		Incarnation: dot.Incarnation(s.Int64(1)), Reason: entry.Reason(s.Int64(3)), //nolint:gosec // see above
+		Previous: dot.Incarnation(s.Int64(4)), Enrolled: dot.Incarnation(s.Int64(5)), TwinOf: dot.Incarnation(s.Int64(9)), //nolint:gosec // see above
 	}
 }
 
 func life(c *conn, d dot.Device, i dot.Incarnation) (l store.Life, found bool, err error) {
 	found, err = c.one("SELECT "+lifeColumns+" WHERE l.device = ? AND l.incarnation = ?", []any{string(d), int64(i)},
-		func(s *sqlite3.Stmt) error { l = scanLife(s); return nil })
+		func(s Row) error { l = scanLife(s); return nil })
 	return l, found, err
 }
 
@@ -57,7 +55,7 @@ func (s *Store) Claim(ctx context.Context, l store.Life) (known store.Life, take
 			return err
 		}
 		own, err := w.one("SELECT 1 FROM device_keys WHERE device = ? AND incarnation = ?", []any{string(l.Device), int64(l.Incarnation)},
-			func(*sqlite3.Stmt) error { return nil })
+			func(Row) error { return nil })
 		if err != nil {
 			return err
 		}
@@ -73,7 +71,7 @@ func (s *Store) Claim(ctx context.Context, l store.Life) (known store.Life, take
 			id = l.ID
 		}
 		err = w.exec("INSERT INTO lives (device, incarnation, life, reason, previous, enrolled, claimed_at) VALUES (?, ?, ?, ?, ?, ?, ?)"+
-			" ON CONFLICT DO UPDATE SET life = excluded.life, reason = excluded.reason, previous = excluded.previous",
+			" ON CONFLICT (device, incarnation) DO UPDATE SET life = excluded.life, reason = excluded.reason, previous = excluded.previous",
 			string(l.Device), int64(l.Incarnation), id, int64(l.Reason), int64(l.Previous), int64(l.Enrolled), l.ClaimedAt)
 		if err != nil {
 			return err
@@ -93,7 +91,7 @@ func (s *Store) Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at i
 		}
 		err = w.each("SELECT "+lifeColumns+" JOIN lives o ON o.device = l.device AND o.enrolled = l.enrolled"+
 			" WHERE o.device = ?1 AND o.incarnation = ?2 AND l.incarnation > ?2 AND l.spoke_at > 0 AND l.twin_at = 0 ORDER BY l.incarnation",
-			[]any{string(d), int64(i)}, func(r *sqlite3.Stmt) error {
+			[]any{string(d), int64(i)}, func(r Row) error {
 				twins = append(twins, scanLife(r))
 				return nil
 			})
@@ -116,7 +114,7 @@ func (s *Store) Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at i
 func (s *Store) Lives(ctx context.Context, d dot.Device) (out []store.Life, err error) {
 	err = s.read(ctx, "list lives", func(c *conn) error {
 		return c.each("SELECT "+lifeColumns+" WHERE ?1 = '' OR l.device = ?1 ORDER BY l.device, l.incarnation", []any{string(d)},
-			func(r *sqlite3.Stmt) error { out = append(out, scanLife(r)); return nil })
+			func(r Row) error { out = append(out, scanLife(r)); return nil })
 	})
 	return out, err
 }
@@ -136,9 +134,9 @@ func (t *tx) ConfirmLife(d dot.Device, i dot.Incarnation, at int64) error {
 		// One that is not known yet, to a database that was put back, is claimed again.
 		err := t.w.exec("INSERT INTO lives (device, incarnation, reason, previous, enrolled, claimed_at, confirmed_at)"+
 			" SELECT device, ?2, 3, 0, max(incarnation), ?3, ?3 FROM device_keys WHERE device = ?1 AND incarnation <= ?2 GROUP BY device"+
-			" ON CONFLICT DO UPDATE SET confirmed_at = CASE WHEN confirmed_at = 0 THEN excluded.confirmed_at ELSE confirmed_at END",
+			" ON CONFLICT (device, incarnation) DO UPDATE SET confirmed_at = CASE WHEN lives.confirmed_at = 0 THEN excluded.confirmed_at ELSE lives.confirmed_at END",
 			string(d), int64(i), max(at, 1))
-		if err == nil && t.w.db.Changes() == 0 {
+		if err == nil && t.w.changed == 0 {
 			err = store.ErrNotFound
 		}
 		return err
@@ -152,9 +150,9 @@ func (s *Store) NextLife(ctx context.Context, d dot.Device) (next dot.Incarnatio
 }
 
 func nextLife(c *conn, d dot.Device) (next dot.Incarnation, err error) {
-	_, err = c.one("SELECT 1 + max(coalesce((SELECT max(incarnation) FROM device_keys WHERE device = ?1), 0),"+
-		" coalesce((SELECT max(incarnation) FROM lives WHERE device = ?1), 0))", []any{string(d)},
-		func(r *sqlite3.Stmt) error { next = dot.Incarnation(r.ColumnInt64(0)); return nil }) //nolint:gosec // one above an incarnation
+	_, err = c.one("SELECT 1 + coalesce(max(n), 0) FROM (SELECT max(incarnation) AS n FROM device_keys WHERE device = ?1"+
+		" UNION ALL SELECT max(incarnation) FROM lives WHERE device = ?1) AS numbers", []any{string(d)},
+		func(r Row) error { next = dot.Incarnation(r.Int64(0)); return nil }) //nolint:gosec // one above an incarnation
 	return next, err
 }
 
@@ -165,10 +163,10 @@ func (s *Store) EndDeclared(ctx context.Context, c dot.Chain, last dot.Seq, head
 	var received lane.Set
 	look := func(k *conn) error {
 		_, err := k.one("SELECT declared, declared_head, received FROM chains WHERE device = ? AND incarnation = ? AND lane = ?",
-			[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane)}, func(r *sqlite3.Stmt) (err error) {
-				declared = dot.Seq(r.ColumnInt64(0)) //nolint:gosec // never negative
+			[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane)}, func(r Row) (err error) {
+				declared = dot.Seq(r.Int64(0)) //nolint:gosec // never negative
 				if err = digest(r, 1, declaredHead[:]); err == nil {
-					received, err = decodeSet(r.ColumnRawBlob(2))
+					received, err = decodeSet(r.Bytes(2))
 				}
 				return err
 			})
@@ -201,10 +199,10 @@ func (s *Store) Compare(ctx context.Context, c dot.Chain, runs []lane.Range) (ou
 				err := k.each("SELECT e.seq, e.hash FROM entries e WHERE e.chain = (SELECT id FROM chains WHERE device = ? AND incarnation = ? AND lane = ?)"+
 					" AND e.seq BETWEEN ? AND ? ORDER BY e.seq",
 					[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane), int64(run.First), int64(run.Last)}, //nolint:gosec // checked above
-					func(r *sqlite3.Stmt) error {
+					func(r Row) error {
 						var h entry.Hash
 						err := digest(r, 1, h[:])
-						d.Add(dot.Seq(r.ColumnInt64(0)), h) //nolint:gosec // never negative
+						d.Add(dot.Seq(r.Int64(0)), h) //nolint:gosec // never negative
 						return err
 					})
 				if err != nil {
@@ -222,7 +220,7 @@ func (s *Store) Compare(ctx context.Context, c dot.Chain, runs []lane.Range) (ou
 func (s *Store) OpenForks(ctx context.Context, d dot.Device) (n int64, err error) {
 	err = s.read(ctx, "count forks of "+string(d), func(c *conn) error {
 		_, err := c.one("SELECT count(*) FROM forks WHERE device = ? AND resolved_at = 0", []any{string(d)},
-			func(r *sqlite3.Stmt) error { n = r.ColumnInt64(0); return nil })
+			func(r Row) error { n = r.Int64(0); return nil })
 		return err
 	})
 	return n, err
@@ -236,10 +234,10 @@ func (t *tx) Forms(c dot.Chain, run lane.Range) (out []store.Form, err error) {
 		return t.w.each("SELECT r.seq, r.hash, r.now_seq, "+chainColumns+" FROM rehomed r JOIN chains c ON c.id = r.now_chain"+
 			" WHERE r.device = ? AND r.incarnation = ? AND r.lane = ? AND r.seq BETWEEN ? AND ? ORDER BY r.seq",
 			[]any{string(c.Device), int64(c.Incarnation), int64(c.Lane), int64(run.First), int64(run.Last)}, //nolint:gosec // checked above
-			func(s *sqlite3.Stmt) error {
+			func(s Row) error {
 				f := store.Form{
-					Was: entry.Was{Dot: c.At(dot.Seq(s.ColumnInt64(0)))}, //nolint:gosec // never negative
-					Now: scanChain(s, 3).At(dot.Seq(s.ColumnInt64(2))),   //nolint:gosec // never negative
+					Was: entry.Was{Dot: c.At(dot.Seq(s.Int64(0)))}, //nolint:gosec // never negative
+					Now: scanChain(s, 3).At(dot.Seq(s.Int64(2))),   //nolint:gosec // never negative
 				}
 				err := digest(s, 1, f.Was.Hash[:])
 				out = append(out, f)

@@ -1,12 +1,10 @@
-package sqlite
+package tables
 
 import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -35,7 +33,7 @@ func verdictNumber(v store.Verdict) (int64, error) {
 
 func verdictOf(n int64) (store.Verdict, error) {
 	if n < 0 || n >= int64(len(verdicts)) {
-		return "", fmt.Errorf("%w: verdict number %d", errDamagedRow, n)
+		return "", fmt.Errorf("%w: verdict number %d", ErrDamagedRow, n)
 	}
 	return verdicts[n], nil
 }
@@ -59,11 +57,11 @@ func decodeSet(b []byte) (lane.Set, error) {
 		missing, n := binary.Uvarint(b)
 		length, m := binary.Uvarint(b[max(n, 0):])
 		if n <= 0 || m <= 0 || missing > uint64(dot.MaxSeq) || length == 0 || length > uint64(dot.MaxSeq) {
-			return nil, fmt.Errorf("%w: set of received seqs", errDamagedRow)
+			return nil, fmt.Errorf("%w: set of received seqs", ErrDamagedRow)
 		}
 		r := lane.Run(next+dot.Seq(missing), next+dot.Seq(missing+length)-1)
 		if !r.Valid() || (missing == 0 && len(s) > 0) {
-			return nil, fmt.Errorf("%w: set of received seqs", errDamagedRow)
+			return nil, fmt.Errorf("%w: set of received seqs", ErrDamagedRow)
 		}
 		s, next, b = append(s, r), r.Last+1, b[n+m:]
 	}
@@ -100,7 +98,7 @@ func parts(r entry.Raw) (public, private, privateHash []byte) {
 }
 
 // scanRaw reads public, private and private_hash from column col on.
-func scanRaw(s *sqlite3.Stmt, col int) (entry.Raw, error) {
+func scanRaw(s Row, col int) (entry.Raw, error) {
 	r := entry.Raw{Public: blob(s, col), Private: blob(s, col+1)}
 	if r.Private != nil {
 		r.PrivateHash = sha256.Sum256(r.Private)
@@ -112,35 +110,35 @@ func scanRaw(s *sqlite3.Stmt, col int) (entry.Raw, error) {
 // chainColumns name a chain; scanChain reads them from column col on.
 const chainColumns = "c.device, c.incarnation, c.lane"
 
-func scanChain(s *sqlite3.Stmt, col int) dot.Chain {
+func scanChain(s Row, col int) dot.Chain {
 	return dot.Chain{
-		Device:      dot.Device(s.ColumnText(col)),
-		Incarnation: dot.Incarnation(s.ColumnInt64(col + 1)), //nolint:gosec // was one when it was stored
-		Lane:        dot.Lane(s.ColumnInt64(col + 2)),        //nolint:gosec // was one when it was stored
+		Device:      dot.Device(s.Text(col)),
+		Incarnation: dot.Incarnation(s.Int64(col + 1)), //nolint:gosec // was one when it was stored
+		Lane:        dot.Lane(s.Int64(col + 2)),        //nolint:gosec // was one when it was stored
 	}
 }
 
 // laneColumns read a lane of chains c.
 const laneColumns = chainColumns + ", c.received, c.head, c.archived, c.duplicates, c.declared, c.declared_head, c.declared_at, c.received_at, c.sealed, c.joined, c.joined_head"
 
-func scanLane(s *sqlite3.Stmt) (store.Lane, error) {
+func scanLane(s Row) (store.Lane, error) {
 	l := store.Lane{
-		Chain: scanChain(s, 0), Archived: dot.Seq(s.ColumnInt64(5)), Duplicates: uint64(s.ColumnInt64(6)), //nolint:gosec // never negative
-		Declared: dot.Seq(s.ColumnInt64(7)), DeclaredAt: s.ColumnInt64(9), ReceivedAt: s.ColumnInt64(10), //nolint:gosec // never negative
+		Chain: scanChain(s, 0), Archived: dot.Seq(s.Int64(5)), Duplicates: uint64(s.Int64(6)), //nolint:gosec // never negative
+		Declared: dot.Seq(s.Int64(7)), DeclaredAt: s.Int64(9), ReceivedAt: s.Int64(10), //nolint:gosec // never negative
 	}
 	var err error
-	if l.Received, err = decodeSet(s.ColumnRawBlob(3)); err != nil {
+	if l.Received, err = decodeSet(s.Bytes(3)); err != nil {
 		return l, fmt.Errorf("lane %s: %w", l.Chain, err)
 	}
-	if s.ColumnType(4) == sqlite3.NULL {
+	if s.Null(4) {
 		l.Head = entry.Genesis(l.Chain)
 	} else if err := digest(s, 4, l.Head[:]); err != nil {
 		return l, fmt.Errorf("lane %s: %w", l.Chain, err)
 	}
-	if l.Sealed, err = decodeSet(s.ColumnRawBlob(11)); err != nil {
+	if l.Sealed, err = decodeSet(s.Bytes(11)); err != nil {
 		return l, fmt.Errorf("lane %s: %w", l.Chain, err)
 	}
-	l.Joined = dot.Seq(s.ColumnInt64(12)) //nolint:gosec // never negative
+	l.Joined = dot.Seq(s.Int64(12)) //nolint:gosec // never negative
 	return l, errors.Join(digest(s, 8, l.DeclaredHead[:]), digest(s, 13, l.JoinedHead[:]))
 }
 
@@ -155,16 +153,16 @@ const (
 		" LEFT JOIN terms via ON via.id = e.via LEFT JOIN terms code ON code.id = e.code"
 )
 
-func scanEntry(s *sqlite3.Stmt, withRaw bool) (store.ListedEntry, error) {
-	e := store.ListedEntry{Number: s.ColumnInt64(0), Entry: store.Entry{
-		Dot:  scanChain(s, 1).At(dot.Seq(s.ColumnInt64(4))),          //nolint:gosec // never negative
-		Form: s.ColumnText(6), FormVersion: uint32(s.ColumnInt64(7)), //nolint:gosec // was one when it was stored
-		EntityType: s.ColumnText(8), Entity: s.ColumnText(9), Actor: s.ColumnText(10),
-		DeviceTime: s.ColumnInt64(11), CorrectedTime: s.ColumnInt64(12), ReceivedAt: s.ColumnInt64(13),
-		Via: dot.Device(s.ColumnText(14)), Judgement: store.Judgement{Code: s.ColumnText(16), Words: s.ColumnText(17)},
+func scanEntry(s Row, withRaw bool) (store.ListedEntry, error) {
+	e := store.ListedEntry{Number: s.Int64(0), Entry: store.Entry{
+		Dot:  scanChain(s, 1).At(dot.Seq(s.Int64(4))),    //nolint:gosec // never negative
+		Form: s.Text(6), FormVersion: uint32(s.Int64(7)), //nolint:gosec // was one when it was stored
+		EntityType: s.Text(8), Entity: s.Text(9), Actor: s.Text(10),
+		DeviceTime: s.Int64(11), CorrectedTime: s.Int64(12), ReceivedAt: s.Int64(13),
+		Via: dot.Device(s.Text(14)), Judgement: store.Judgement{Code: s.Text(16), Words: s.Text(17)},
 	}}
 	var err error
-	if e.Judgement.Verdict, err = verdictOf(s.ColumnInt64(15)); err != nil {
+	if e.Judgement.Verdict, err = verdictOf(s.Int64(15)); err != nil {
 		return e, fmt.Errorf("entry %s: %w", e.Dot, err)
 	}
 	if err := digest(s, 5, e.Hash[:]); err != nil {

@@ -1,4 +1,4 @@
-package sqlite
+package tables
 
 import (
 	"context"
@@ -6,27 +6,25 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/ncruces/go-sqlite3"
-
 	"otor/hub/store"
 )
 
 const operatorColumns = "name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation FROM operators"
 
-func scanOperator(r *sqlite3.Stmt) (store.Operator, error) {
+func scanOperator(r Row) (store.Operator, error) {
 	o := store.Operator{
-		Name: r.ColumnText(0), Title: r.ColumnText(1), Role: r.ColumnText(2), Password: r.ColumnText(4), TOTP: blob(r, 5),
-		TOTPStep: r.ColumnInt64(6), AddedAt: r.ColumnInt64(7), DisabledAt: r.ColumnInt64(8), Generation: r.ColumnInt64(9),
+		Name: r.Text(0), Title: r.Text(1), Role: r.Text(2), Password: r.Text(4), TOTP: blob(r, 5),
+		TOTPStep: r.Int64(6), AddedAt: r.Int64(7), DisabledAt: r.Int64(8), Generation: r.Int64(9),
 	}
-	if err := json.Unmarshal(r.ColumnRawText(3), &o.Scopes); err != nil {
-		return o, fmt.Errorf("%w: scopes of %s: %w", errDamagedRow, o.Name, err)
+	if err := json.Unmarshal(r.Bytes(3), &o.Scopes); err != nil {
+		return o, fmt.Errorf("%w: scopes of %s: %w", ErrDamagedRow, o.Name, err)
 	}
 	return o, nil
 }
 
 func operator(c *conn, name string) (o store.Operator, err error) {
 	found, err := c.one("SELECT "+operatorColumns+" WHERE name = ?", []any{name},
-		func(r *sqlite3.Stmt) (err error) { o, err = scanOperator(r); return err })
+		func(r Row) (err error) { o, err = scanOperator(r); return err })
 	if err == nil && !found {
 		err = store.ErrNotFound
 	}
@@ -51,7 +49,7 @@ func (s *Store) AddOperator(ctx context.Context, o store.Operator) error {
 	return s.write(ctx, "add operator "+o.Name, func(w *writer) error {
 		err := w.exec("INSERT INTO operators (name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			o.Name, o.Title, o.Role, scopes, o.Password, maybeBlob(o.TOTP), o.TOTPStep, o.AddedAt, o.DisabledAt, o.Generation)
-		if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+		if errors.Is(err, ErrTaken) {
 			return store.ErrExists
 		}
 		return err
@@ -102,7 +100,7 @@ func (s *Store) Operator(ctx context.Context, name string) (o store.Operator, er
 // ListOperators lists operators by name.
 func (s *Store) ListOperators(ctx context.Context) (out []store.Operator, err error) {
 	err = s.read(ctx, "list operators", func(c *conn) error {
-		return c.each("SELECT "+operatorColumns+" ORDER BY name", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+operatorColumns+" ORDER BY name", nil, func(r Row) error {
 			o, err := scanOperator(r)
 			out = append(out, o)
 			return err
@@ -129,10 +127,10 @@ func (s *Store) AddSession(ctx context.Context, v store.Session) error {
 func (s *Store) Session(ctx context.Context, hash [32]byte) (v store.Session, err error) {
 	err = s.read(ctx, "session", func(c *conn) error {
 		found, err := c.one("SELECT operator, generation, began_at, seen_at, ends_at, came_from FROM sessions WHERE hash = ?", []any{hash[:]},
-			func(r *sqlite3.Stmt) error {
+			func(r Row) error {
 				v = store.Session{
-					Hash: hash, Operator: r.ColumnText(0), Generation: r.ColumnInt64(1), BeganAt: r.ColumnInt64(2),
-					SeenAt: r.ColumnInt64(3), EndsAt: r.ColumnInt64(4), From: r.ColumnText(5),
+					Hash: hash, Operator: r.Text(0), Generation: r.Int64(1), BeganAt: r.Int64(2),
+					SeenAt: r.Int64(3), EndsAt: r.Int64(4), From: r.Text(5),
 				}
 				return nil
 			})
@@ -147,7 +145,7 @@ func (s *Store) Session(ctx context.Context, hash [32]byte) (v store.Session, er
 // SeeSession notes when a session was last used.
 func (s *Store) SeeSession(ctx context.Context, hash [32]byte, at int64) error {
 	return s.write(ctx, "note a session", func(w *writer) error {
-		return w.exec("UPDATE sessions SET seen_at = max(seen_at, ?) WHERE hash = ?", at, hash[:])
+		return w.exec("UPDATE sessions SET seen_at = CASE WHEN seen_at < ?1 THEN ?1 ELSE seen_at END WHERE hash = ?2", at, hash[:])
 	})
 }
 
@@ -176,8 +174,8 @@ func (s *Store) AddLink(ctx context.Context, l store.Link) error {
 func (s *Store) SpendLink(ctx context.Context, hash [32]byte, at int64) (name string, err error) {
 	var expires int64
 	err = s.write(ctx, "spend a link", func(w *writer) error {
-		found, err := w.one("SELECT operator, expires_at FROM links WHERE hash = ?", []any{hash[:]}, func(r *sqlite3.Stmt) error {
-			name, expires = r.ColumnText(0), r.ColumnInt64(1)
+		found, err := w.one("SELECT operator, expires_at FROM links WHERE hash = ?", []any{hash[:]}, func(r Row) error {
+			name, expires = r.Text(0), r.Int64(1)
 			return nil
 		})
 		switch {
@@ -196,13 +194,13 @@ func (s *Store) SpendLink(ctx context.Context, hash [32]byte, at int64) (name st
 
 const tokenColumns = "hash, operator, label, role, scopes, added_at, expires_at, revoked_at FROM api_tokens"
 
-func scanToken(r *sqlite3.Stmt) (store.APIToken, error) {
+func scanToken(r Row) (store.APIToken, error) {
 	t := store.APIToken{
-		Operator: r.ColumnText(1), Label: r.ColumnText(2), Role: r.ColumnText(3),
-		AddedAt: r.ColumnInt64(5), ExpiresAt: r.ColumnInt64(6), RevokedAt: r.ColumnInt64(7),
+		Operator: r.Text(1), Label: r.Text(2), Role: r.Text(3),
+		AddedAt: r.Int64(5), ExpiresAt: r.Int64(6), RevokedAt: r.Int64(7),
 	}
-	if err := json.Unmarshal(r.ColumnRawText(4), &t.Scopes); err != nil {
-		return t, fmt.Errorf("%w: scopes of token %s: %w", errDamagedRow, t.Label, err)
+	if err := json.Unmarshal(r.Bytes(4), &t.Scopes); err != nil {
+		return t, fmt.Errorf("%w: scopes of token %s: %w", ErrDamagedRow, t.Label, err)
 	}
 	return t, digest(r, 0, t.Hash[:])
 }
@@ -219,7 +217,7 @@ func (s *Store) AddToken(ctx context.Context, t store.APIToken) error {
 		}
 		err := w.exec("INSERT INTO api_tokens (hash, operator, label, role, scopes, added_at, expires_at, revoked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 			t.Hash[:], t.Operator, t.Label, t.Role, scopes, t.AddedAt, t.ExpiresAt, t.RevokedAt)
-		if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+		if errors.Is(err, ErrTaken) {
 			return store.ErrExists
 		}
 		return err
@@ -230,7 +228,7 @@ func (s *Store) AddToken(ctx context.Context, t store.APIToken) error {
 func (s *Store) Token(ctx context.Context, hash [32]byte) (t store.APIToken, err error) {
 	err = s.read(ctx, "token", func(c *conn) error {
 		found, err := c.one("SELECT "+tokenColumns+" WHERE hash = ?", []any{hash[:]},
-			func(r *sqlite3.Stmt) (err error) { t, err = scanToken(r); return err })
+			func(r Row) (err error) { t, err = scanToken(r); return err })
 		if err == nil && !found {
 			return store.ErrNotFound
 		}
@@ -242,7 +240,7 @@ func (s *Store) Token(ctx context.Context, hash [32]byte) (t store.APIToken, err
 // Tokens lists tokens by operator and label.
 func (s *Store) Tokens(ctx context.Context) (out []store.APIToken, err error) {
 	err = s.read(ctx, "list tokens", func(c *conn) error {
-		return c.each("SELECT "+tokenColumns+" ORDER BY operator, label, added_at", nil, func(r *sqlite3.Stmt) error {
+		return c.each("SELECT "+tokenColumns+" ORDER BY operator, label, added_at", nil, func(r Row) error {
 			t, err := scanToken(r)
 			out = append(out, t)
 			return err
@@ -255,10 +253,10 @@ func (s *Store) Tokens(ctx context.Context) (out []store.APIToken, err error) {
 func (s *Store) RevokeToken(ctx context.Context, name, label string, at int64) error {
 	return s.write(ctx, "revoke token "+label, func(w *writer) error {
 		err := w.exec("UPDATE api_tokens SET revoked_at = ? WHERE operator = ? AND label = ? AND revoked_at = 0", max(at, 1), name, label)
-		if err != nil || w.db.Changes() > 0 {
+		if err != nil || w.changed > 0 {
 			return err
 		}
-		found, err := w.one("SELECT 1 FROM api_tokens WHERE operator = ? AND label = ?", []any{name, label}, func(*sqlite3.Stmt) error { return nil })
+		found, err := w.one("SELECT 1 FROM api_tokens WHERE operator = ? AND label = ?", []any{name, label}, func(Row) error { return nil })
 		if err == nil && !found {
 			return store.ErrNotFound
 		}

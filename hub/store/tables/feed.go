@@ -1,4 +1,4 @@
-package sqlite
+package tables
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -62,18 +60,17 @@ func (t *tx) feed(scope string) (*openFeed, error) {
 		return nil, fmt.Errorf("a scope has a name")
 	}
 	f := new(openFeed)
-	found, err := t.w.one("SELECT id, n FROM feeds WHERE scope = ?", []any{scope}, func(s *sqlite3.Stmt) error {
-		f.id, f.n = s.ColumnInt64(0), uint64(s.ColumnInt64(1)) //nolint:gosec // never negative
+	found, err := t.w.one("SELECT id, n FROM feeds WHERE scope = ?", []any{scope}, func(s Row) error {
+		f.id, f.n = s.Int64(0), uint64(s.Int64(1)) //nolint:gosec // never negative
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	if !found {
-		if err := t.w.exec("INSERT INTO feeds (scope, n, mark) VALUES (?, 0, x'0000000000000000')", scope); err != nil {
+		if err := t.w.number("INSERT INTO feeds (scope, n, mark) VALUES (?, 0, ?) RETURNING id", []any{scope, make([]byte, len(feed.Mark{}))}, &f.id); err != nil {
 			return nil, err
 		}
-		f.id = t.w.db.LastInsertRowID()
 	}
 	t.feeds[scope] = f
 	return f, nil
@@ -114,8 +111,8 @@ func (s *Store) OnPublish(fn func(scopes []string)) {
 // headOf reads a feed's head and number, 0 when the scope has none.
 func headOf(c *conn, scope string) (id int64, h store.FeedHead, err error) {
 	h.Scope = scope
-	_, err = c.one("SELECT id, n, mark, floor FROM feeds WHERE scope = ?", []any{scope}, func(s *sqlite3.Stmt) error {
-		id, h.N, h.Floor = s.ColumnInt64(0), uint64(s.ColumnInt64(1)), uint64(s.ColumnInt64(3)) //nolint:gosec // never negative
+	_, err = c.one("SELECT id, n, mark, floor FROM feeds WHERE scope = ?", []any{scope}, func(s Row) error {
+		id, h.N, h.Floor = s.Int64(0), uint64(s.Int64(1)), uint64(s.Int64(3)) //nolint:gosec // never negative
 		return digest(s, 2, h.Mark[:])
 	})
 	return id, h, err
@@ -161,7 +158,7 @@ func readFeed(c *conn, scope string, after uint64, maxBytes int, p *store.FeedPa
 	size := 0
 	// One row more than a page holds says whether there are more.
 	err = c.each("SELECT "+feedColumns+" FROM feed_rows WHERE feed = ? AND n > ? ORDER BY n LIMIT ?", []any{id, int64(after), int64(feed.MaxRows + 1)}, //nolint:gosec // below the head
-		func(r *sqlite3.Stmt) error {
+		func(r Row) error {
 			row := scanRow(r)
 			if size += row.Size(); len(p.Rows) > 0 && (len(p.Rows) == feed.MaxRows || size > maxBytes) {
 				return errEnough
@@ -181,12 +178,12 @@ func readFeed(c *conn, scope string, after uint64, maxBytes int, p *store.FeedPa
 // feedColumns read a row of a feed; scanRow reads them from column 0 on.
 const feedColumns = "n, kind, key, rev, body"
 
-func scanRow(r *sqlite3.Stmt) feed.Row {
+func scanRow(r Row) feed.Row {
 	row := feed.Row{
-		N: uint64(r.ColumnInt64(0)), Kind: feed.Kind(r.ColumnInt64(1)), Key: r.ColumnText(2), //nolint:gosec // were such when they were stored
-		Rev: uint64(r.ColumnInt64(3)), //nolint:gosec // as above
+		N: uint64(r.Int64(0)), Kind: feed.Kind(r.Int64(1)), Key: r.Text(2), //nolint:gosec // were such when they were stored
+		Rev: uint64(r.Int64(3)), //nolint:gosec // as above
 	}
-	if b := r.ColumnRawBlob(4); len(b) > 0 {
+	if b := r.Bytes(4); len(b) > 0 {
 		row.Body = slices.Clone(b)
 	}
 	return row
@@ -195,7 +192,7 @@ func scanRow(r *sqlite3.Stmt) feed.Row {
 // markAt is the mark of the commit that n belongs to.
 func markAt(c *conn, id int64, n uint64) (mark feed.Mark, ok bool, err error) {
 	ok, err = c.one("SELECT mark FROM feed_marks WHERE feed = ? AND n >= ? ORDER BY n LIMIT 1", []any{id, int64(n)}, //nolint:gosec // checked by callers
-		func(r *sqlite3.Stmt) error { return digest(r, 0, mark[:]) })
+		func(r Row) error { return digest(r, 0, mark[:]) })
 	return mark, ok, err
 }
 
@@ -227,7 +224,7 @@ func (s *Store) FeedRows(ctx context.Context, scope string, names []feed.Name) (
 			}
 			for _, n := range names {
 				_, err := c.one("SELECT "+feedColumns+" FROM feed_rows WHERE feed = ? AND slot = ? AND key = ?", []any{id, int64(n.Slot), n.Key},
-					func(r *sqlite3.Stmt) error { rows = append(rows, scanRow(r)); return nil })
+					func(r Row) error { rows = append(rows, scanRow(r)); return nil })
 				if err != nil {
 					return err
 				}
@@ -246,7 +243,7 @@ func (s *Store) CollectFeeds(ctx context.Context, before int64) (dropped int64, 
 	err = s.write(ctx, "collect feeds", func(w *writer) error {
 		floors := make(map[int64]int64)
 		err := w.each("SELECT feed, max(n) FROM feed_marks WHERE at < ? GROUP BY feed", []any{before},
-			func(r *sqlite3.Stmt) error { floors[r.ColumnInt64(0)] = r.ColumnInt64(1); return nil })
+			func(r Row) error { floors[r.Int64(0)] = r.Int64(1); return nil })
 		if err != nil {
 			return err
 		}
@@ -255,11 +252,11 @@ func (s *Store) CollectFeeds(ctx context.Context, before int64) (dropped int64, 
 			if err := w.exec("DELETE FROM feed_rows WHERE feed = ? AND kind = 2 AND n <= ?", id, floor); err != nil {
 				return err
 			}
-			dropped += w.db.Changes()
+			dropped += w.changed
 			if err := w.exec("DELETE FROM feed_marks WHERE feed = ? AND n < ?", id, floor); err != nil {
 				return err
 			}
-			if err := w.exec("UPDATE feeds SET floor = max(floor, ?) WHERE id = ?", floor, id); err != nil {
+			if err := w.exec("UPDATE feeds SET floor = CASE WHEN floor < ?1 THEN ?1 ELSE floor END WHERE id = ?2", floor, id); err != nil {
 				return err
 			}
 		}
@@ -278,7 +275,7 @@ func (t *tx) SetScopes(d dot.Device, scopes []string) error {
 		if err := t.w.exec("UPDATE devices SET scopes = ? WHERE name = ?", b, string(d)); err != nil {
 			return err
 		}
-		if t.w.db.Changes() == 0 {
+		if t.w.changed == 0 {
 			return store.ErrNotFound
 		}
 		return nil

@@ -1,10 +1,8 @@
-package sqlite
+package tables
 
 import (
 	"errors"
 	"fmt"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -25,7 +23,7 @@ func (t *tx) AddSegment(g store.Segment) error {
 		}
 		err = t.w.exec("INSERT INTO segments (chain, first, last, before, after) VALUES (?, ?, ?, ?, ?)",
 			id, int64(g.Run.First), int64(g.Run.Last), g.Before[:], g.After[:]) //nolint:gosec // checked above
-		if errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
+		if errors.Is(err, ErrTaken) {
 			return store.ErrExists
 		}
 		return err
@@ -41,8 +39,8 @@ func (t *tx) SegmentAt(c dot.Chain, first dot.Seq) (g store.Segment, err error) 
 		found := false
 		if id != 0 && first <= dot.MaxSeq {
 			found, err = t.w.one("SELECT last, before, after FROM segments WHERE chain = ? AND first = ?", []any{id, int64(first)}, //nolint:gosec // checked
-				func(s *sqlite3.Stmt) error {
-					g = store.Segment{Chain: c, Run: lane.Run(first, dot.Seq(s.ColumnInt64(0)))} //nolint:gosec // never negative
+				func(s Row) error {
+					g = store.Segment{Chain: c, Run: lane.Run(first, dot.Seq(s.Int64(0)))} //nolint:gosec // never negative
 					return errors.Join(digest(s, 1, g.Before[:]), digest(s, 2, g.After[:]))
 				})
 		}
@@ -64,7 +62,7 @@ func (t *tx) DropSegment(g store.Segment) error {
 			return err
 		}
 		err = t.w.exec("DELETE FROM segments WHERE chain = ? AND first = ?", id, int64(g.Run.First)) //nolint:gosec // checked above
-		if err == nil && t.w.db.Changes() == 0 {
+		if err == nil && t.w.changed == 0 {
 			return store.ErrNotFound
 		}
 		return err
@@ -78,9 +76,9 @@ func (t *tx) OpenGaps(c dot.Chain) (out []store.Gap, err error) {
 			return err
 		}
 		return t.w.each("SELECT first, last, opened_at FROM gaps WHERE chain = ? AND closed_at = 0 ORDER BY first", []any{id},
-			func(s *sqlite3.Stmt) error {
-				run := lane.Run(dot.Seq(s.ColumnInt64(0)), dot.Seq(s.ColumnInt64(1))) //nolint:gosec // never negative
-				out = append(out, store.Gap{Chain: c, Run: run, OpenedAt: s.ColumnInt64(2)})
+			func(s Row) error {
+				run := lane.Run(dot.Seq(s.Int64(0)), dot.Seq(s.Int64(1))) //nolint:gosec // never negative
+				out = append(out, store.Gap{Chain: c, Run: run, OpenedAt: s.Int64(2)})
 				return nil
 			})
 	})
@@ -145,7 +143,7 @@ func (t *tx) AddFork(f store.Fork) (isNew bool, err error) {
 			" resolved_at, now_chain, now_seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			string(f.Dot.Device), int64(f.Dot.Incarnation), int64(f.Dot.Lane), int64(f.Dot.Seq), f.Hash[:], //nolint:gosec // checked above
 			f.Code, string(f.Via), f.ReceivedAt, public, private, privateHash, f.ResolvedAt, now, int64(f.Now.Seq)) //nolint:gosec // a dot of the ledger
-		isNew = err == nil && t.w.db.Changes() > 0
+		isNew = err == nil && t.w.changed > 0
 		return err
 	})
 	return isNew, err
