@@ -252,7 +252,7 @@ func (d *Device) Run(ctx context.Context) error {
 func (d *Device) run(ctx context.Context, ln net.Listener, token, secret string) error {
 	server := webui.NewServer(ctx, web.New(web.Config{
 		Device: d, Visits: d, Drafts: d, Photos: d, Entities: d, Agenda: d, Books: d, Prefs: d, Alarms: d, Pack: d.inForce, Token: token, Secret: secret, Log: d.cfg.Log, DefaultLang: d.cfg.Lang,
-		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle, Counted: d.bell.Ring,
+		Clock: func() time.Time { return d.cfg.Now().In(d.cfg.Zone) }, FormTitle: d.formTitle, Counted: d.bell.Ring, Metrics: d.meter(),
 	}), d.cfg.Log)
 	if err := runfile.Write(d.cfg.Dir, runfile.Info{PID: os.Getpid(), HTTP: ln.Addr().String()}); err != nil {
 		return errors.Join(err, ln.Close())

@@ -273,6 +273,8 @@ type Config struct {
 	// Prefs are the settings, Alarms the call for help; nil: not offered.
 	Prefs  Prefs
 	Alarms Alarms
+	// Metrics answers a monitoring system; nil: none is answered.
+	Metrics http.Handler
 	// FormTitle names a form in a language; nil or "" shows the form's id.
 	FormTitle func(lang, form string) string
 }
@@ -338,5 +340,25 @@ func New(cfg Config) http.Handler {
 		s.visitRoutes(mux)
 	}
 	guard := &webui.Guard{Secret: cfg.Secret, Token: cfg.Token, Hosts: cfg.Hosts, Log: cfg.Log, Pages: s.pages}
-	return guard.Wrap(mux)
+	if cfg.Metrics == nil {
+		return guard.Wrap(mux)
+	}
+	return s.withMetrics(guard.Wrap(mux))
+}
+
+// metricsPath is where a monitoring system scrapes.
+const metricsPath = "/metrics"
+
+// withMetrics tells them to programs on this machine, to no page of elsewhere, and to
+// nobody else: they name no person, and say how many records a device has.
+func (s *site) withMetrics(next http.Handler) http.Handler {
+	guard := &webui.Guard{Behind: true, Hosts: s.Hosts, Log: s.Log, Pages: s.pages}
+	local := guard.Wrap(s.Metrics)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == metricsPath && r.Method == http.MethodGet && webui.FromHere(r) {
+			local.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }

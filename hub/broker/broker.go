@@ -267,6 +267,11 @@ func (b *Broker) CA() ([]byte, identity.Pin) {
 // TLSCertificate is the hub's server certificate with its CA's behind it.
 func (b *Broker) TLSCertificate() tls.Certificate { return b.cert }
 
+// Ends are when the server's certificate and that of the hub's authority end.
+func (b *Broker) Ends() (server, authority time.Time) {
+	return b.cert.Leaf.NotAfter, b.keys.ca.cert.NotAfter
+}
+
 // HubKey signs receipts and epochs.
 func (b *Broker) HubKey() identity.SigningKey { return b.keys.hub }
 

@@ -77,7 +77,8 @@ type pair struct {
 	hub    *server.Server
 	wire   *wire
 	hubCfg server.Config
-	stop   func() // the hub
+	stop   func()      // the hub
+	page   chan string // holds the address of the device's page
 }
 
 func newPair(t *testing.T) *pair {
@@ -85,7 +86,7 @@ func newPair(t *testing.T) *pair {
 	forms, err := pack.Transhumance()
 	check(t, err)
 	log := slog.New(slog.DiscardHandler)
-	p := &pair{wire: &wire{}, hubCfg: server.Config{
+	p := &pair{wire: &wire{}, page: make(chan string, 1), hubCfg: server.Config{
 		Dir: filepath.Join(t.TempDir(), "hub"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", MaxStore: 32 << 20, Forms: forms.Forms, Log: log,
 	}}
 	p.startHub(t)
@@ -99,7 +100,7 @@ func newPair(t *testing.T) *pair {
 	check(t, err)
 	p.Device, err = device.Open(device.Config{
 		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms.Forms, Log: log, Dialer: p.wire, MaxEntries: 5,
-		MinPause: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond,
+		MinPause: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, Ready: func(page string) { p.page <- page },
 	})
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -186,7 +186,9 @@ func (g *gate) refuse(w http.ResponseWriter, r *http.Request, status int, page s
 	g.pages.Refuse(w, r, status, page)
 }
 
-func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
+func isAPI(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/api/") || r.URL.Path == metricsPath
+}
 
 // openDesk makes the room that lets operators in. What it notes are facts of the ledger.
 func openDesk(st store.Operators, key identity.SigningKey, l *ledger.Ledger, now func() time.Time) (*access.Desk, error) {

@@ -250,12 +250,9 @@ func addLane(d *console.DeviceRow, l store.Lane, held int64) {
 		Incarnation: l.Chain.Incarnation, Lane: l.Chain.Lane, Declared: l.Declared, Received: l.Received.Through(),
 		Held: uint64(held), Missing: l.Received.Gaps(), Head: l.Head,
 	}
-	account := l.Received // what is not waited for
-	for _, r := range l.Sealed {
-		account = account.Add(r)
-	}
-	row.Missing = account.Missing(l.Received.Highest())
-	for _, r := range account.Missing(l.Declared) {
+	var waiting []lane.Range
+	row.Missing, waiting = l.Lacking()
+	for _, r := range waiting {
 		row.Waiting += r.Len()
 	}
 	for _, r := range row.Missing {

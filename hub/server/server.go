@@ -37,9 +37,9 @@ import (
 	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
+	"otor/hub/watch"
 	"otor/internal/dot"
 	"otor/internal/durable"
-	"otor/internal/failpoint"
 	"otor/internal/identity"
 	"otor/internal/pack"
 	"otor/internal/receipt"
@@ -110,6 +110,7 @@ type Server struct {
 	office *Office
 	// operators lets them in.
 	operators *access.Desk
+	watch     *watch.Room
 	bell      webui.Bell
 	http      *http.Server
 	listen    net.Listener
@@ -305,11 +306,13 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	mux.Handle(wire.EnrolPath, overTLS(enrolment))
 	mux.Handle("GET "+wire.WherePath, overTLS(http.HandlerFunc(enrolment.Where)))
 	s.health(mux)
+	s.openWatch()
 	guard := &webui.Guard{Behind: true, Hosts: s.cfg.Hosts, Log: s.cfg.Log, Pages: site.Pages}
 	if s.cfg.OwnerEnters {
 		guard.Secret = s.secret
 	}
 	g := &gate{desk: s.operators, token: s.token, guard: guard, pages: site.Pages, log: s.cfg.Log}
+	s.metrics(mux, guard, g)
 	office := g.wrap(s.office.Handler(&s.bell), officeActs)
 	behind := guard.Wrap(office)
 	mux.HandleFunc(officePath, func(w http.ResponseWriter, r *http.Request) {
@@ -415,6 +418,12 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error { s.forget(ctx); return nil })
 	group.Go(func() error {
+		changed, stop := s.bell.Listen()
+		defer stop()
+		s.watch.Run(ctx, changed)
+		return nil
+	})
+	group.Go(func() error {
 		s.glance(ctx)
 		return nil
 	})
@@ -464,36 +473,6 @@ func (s *Server) call(ctx context.Context) {
 	}
 }
 
-// hello answers a device's hello.
-func (s *Server) hello(ctx context.Context, d dot.Device, data []byte) []byte {
-	w, err := s.desk.Hello(ctx, d, data)
-	if err != nil {
-		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)
-		return nil
-	}
-	failpoint.At(failpoint.Greeted)
-	b, err := wire.Marshal(w)
-	if err != nil {
-		s.cfg.Log.Error("hello not answered", "device", string(d), "err", err)
-		return nil
-	}
-	s.bell.Ring()
-	return b
-}
-
-// refill gives a device what damage took there.
-func (s *Server) refill(ctx context.Context, d dot.Device, data []byte) []byte {
-	p, err := contact.Refill(ctx, s.store, d, data)
-	if err == nil {
-		var b []byte
-		if b, err = wire.Marshal(p); err == nil {
-			return b
-		}
-	}
-	s.cfg.Log.Error("device not refilled", "device", string(d), "err", err)
-	return nil
-}
-
 // forget has feeds forget, once a day, what went away before the horizon.
 func (s *Server) forget(ctx context.Context) {
 	for {
@@ -512,45 +491,6 @@ func (s *Server) forget(ctx context.Context) {
 		case <-time.After(24 * time.Hour):
 		}
 	}
-}
-
-// pull answers a device that asks for what is new.
-func (s *Server) pull(ctx context.Context, d dot.Device, data []byte) []byte {
-	p, err := s.feeds.Pull(ctx, d, data)
-	if err == nil {
-		var b []byte
-		if b, err = wire.Marshal(p); err == nil {
-			return b
-		}
-	}
-	s.cfg.Log.Error("pull not answered", "device", string(d), "err", err)
-	return nil
-}
-
-// blob answers a device that offers or sends a photo.
-func (s *Server) blob(ctx context.Context, d dot.Device, data []byte) []byte {
-	a, err := s.albums.Answer(ctx, d, data)
-	if err == nil {
-		var b []byte
-		if b, err = wire.Marshal(a); err == nil {
-			return b
-		}
-	}
-	s.cfg.Log.Error("photo not answered", "device", string(d), "err", err)
-	return nil
-}
-
-// door answers a device that came by its door.
-func (s *Server) door(ctx context.Context, d dot.Device, data []byte) []byte {
-	a, err := s.desk.Door(ctx, d, data)
-	if err == nil {
-		var b []byte
-		if b, err = wire.Marshal(a); err == nil {
-			return b
-		}
-	}
-	s.cfg.Log.Error("nobody let in by the door", "device", string(d), "err", err)
-	return nil
 }
 
 // Office answers questions about the hub.

@@ -58,7 +58,7 @@ func (s *Server) take(ctx context.Context, ds []broker.Delivery) []broker.Dispos
 // although the database is there: then one of them is at fault.
 func (s *Server) together(ctx context.Context, arrivals []ingest.Arrival) ([]ingest.Result, bool) {
 	for wait := firstRetry; ; wait = min(2*wait, longestWait) {
-		results, err := s.ingest.Take(ctx, arrivals)
+		results, err := s.ingested(ctx, arrivals)
 		if err == nil {
 			s.overcome(ctx)
 			return results, true
@@ -76,6 +76,21 @@ func (s *Server) together(ctx context.Context, arrivals []ingest.Arrival) ([]ing
 		case <-time.After(wait):
 		}
 	}
+}
+
+// ingested takes arrivals in and counts what was new.
+func (s *Server) ingested(ctx context.Context, arrivals []ingest.Arrival) ([]ingest.Result, error) {
+	began := time.Now()
+	results, err := s.ingest.Take(ctx, arrivals)
+	if err != nil {
+		return nil, err
+	}
+	entries := 0
+	for _, r := range results {
+		entries += r.New
+	}
+	s.watch.Ingest(time.Since(began), len(arrivals), entries)
+	return results, nil
 }
 
 // databaseTakes reports whether the database accepts a write just now, by
@@ -106,7 +121,7 @@ func (s *Server) alone(ctx context.Context, a ingest.Arrival) broker.Disposition
 	var err error
 	for range maxAttempts {
 		var results []ingest.Result
-		if results, err = s.ingest.Take(ctx, []ingest.Arrival{a}); err == nil {
+		if results, err = s.ingested(ctx, []ingest.Arrival{a}); err == nil {
 			s.announce(results)
 			return broker.Ack()
 		}

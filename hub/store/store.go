@@ -25,6 +25,7 @@
 //   - [Blob]: a photo or file that an entry names.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
 //   - [Fact]: a row of the ledger of what the hub itself authored.
+//   - [Standing], [Sample]: what stands open, and how that was before.
 //   - [Doubt]: a device whose revocation the hub may have forgotten.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
@@ -145,6 +146,16 @@ type Lane struct {
 	Sealed     lane.Set
 	Joined     dot.Seq
 	JoinedHead entry.Hash
+}
+
+// Lacking gives what is missing of the lane: holes below the highest received seq, and
+// all up to there that its device declared. What was sealed is not waited for.
+func (l Lane) Lacking() (holes, waiting []lane.Range) {
+	account := l.Received
+	for _, r := range l.Sealed {
+		account = account.Add(r)
+	}
+	return account.Missing(l.Received.Highest()), account.Missing(l.Declared)
 }
 
 // Entry is one received entry.
@@ -482,6 +493,8 @@ type Store interface {
 
 	// Entities and items.
 	Entities
+
+	Watch
 
 	Close() error
 }

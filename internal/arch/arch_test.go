@@ -160,6 +160,8 @@ var controls = []control{
 	{"internal/form/xlsform/xlsx.go", "github.com/xuri/excelize/v2", "", ""},
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},
+	{"hub/watch/metrics.go", "github.com/prometheus/client_golang/prometheus", "", arch.RuleHome},
+	{"internal/telemetry/meter.go", "github.com/prometheus/client_golang/prometheus", "", ""},
 	{"internal/durable/rapid.go", "pgregory.net/rapid", "", arch.RuleHome},
 	{"internal/durable/rapid_test.go", "pgregory.net/rapid", "", ""},
 	{"internal/durable/datadriven.go", "github.com/cockroachdb/datadriven", "", arch.RuleHome},

@@ -161,6 +161,7 @@ var Homes = []Home{
 	{"github.com/disintegration/imaging", []string{"agent/blob"}, false, "pictures are decoded where their size is bounded"},
 	{"github.com/xuri/excelize", []string{"internal/form/xlsform", "internal/sheet"}, true, "a workbook from outside is opened where its limits are set"},
 	{"github.com/spf13/cobra", []string{"agent", "hub", "internal/cli"}, false, "commands and flags are read in main and in what both mains share; a room takes a Config"},
+	{"github.com/prometheus", []string{"internal/telemetry"}, true, "both programs tell of themselves in one way, and nothing else knows who listens"},
 	{"pgregory.net/rapid", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
 	{"github.com/cockroachdb/datadriven", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
 }

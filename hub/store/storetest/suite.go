@@ -70,6 +70,7 @@ func checks() []check {
 	all = append(all, packChecks...)
 	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
+	all = append(all, watchChecks...)
 	return append(all, noteChecks...)
 }
 
