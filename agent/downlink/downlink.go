@@ -102,16 +102,17 @@ type Downlink struct {
 	wake chan struct{}
 
 	mu     sync.Mutex
-	due    map[string]bool // scopes to pull; owner: mu
-	heard  bool            // a welcome came in this session; owner: mu
-	swept  bool            // since the last welcome; owner: mu
-	epoch  receipt.Epoch   // of the last welcome; owner: mu
-	pulled int             // rows, by this session; owner: mu
+	due    map[string]bool          // scopes to pull; owner: mu
+	told   map[string]feed.Position // where news said that a scope is, since its pull began; owner: mu
+	heard  bool                     // a welcome came in this session; owner: mu
+	swept  bool                     // since the last welcome; owner: mu
+	epoch  receipt.Epoch            // of the last welcome; owner: mu
+	pulled int                      // rows, by this session; owner: mu
 }
 
 // New returns a Downlink.
 func New(cfg Config) *Downlink {
-	return &Downlink{cfg: cfg, wake: make(chan struct{}, 1), due: make(map[string]bool)}
+	return &Downlink{cfg: cfg, wake: make(chan struct{}, 1), due: make(map[string]bool), told: make(map[string]feed.Position)}
 }
 
 // Times between pulls that fail, and how long one may take.
@@ -146,6 +147,11 @@ func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch
 		due[at.Scope] = true
 	}
 	d.mu.Lock()
+	for scope, at := range d.told { // may be younger than the welcome
+		if slices.Contains(scopes, scope) && at != d.cfg.Store.Feed(scope).Position() {
+			due[scope] = true
+		}
+	}
 	d.due, d.heard, d.swept, d.epoch = due, true, false, e
 	d.mu.Unlock()
 	d.Wake()
@@ -163,10 +169,13 @@ func (d *Downlink) Wake() {
 // Due makes the session pull a scope.
 func (d *Downlink) Due(scope string) {
 	d.mu.Lock()
-	d.due[scope] = true
+	d.due[scope], d.told[scope] = true, beyond
 	d.mu.Unlock()
 	d.Wake()
 }
+
+// beyond stands for a position that nobody named: no scope ever is there.
+var beyond = feed.Position{N: math.MaxUint64}
 
 // TakeNews hands in that a scope moved.
 func (d *Downlink) TakeNews(subject string, b []byte) {
@@ -176,8 +185,15 @@ func (d *Downlink) TakeNews(subject string, b []byte) {
 		d.cfg.Log.Warn("news not understood", "subject", subject, "err", err)
 		return
 	}
-	if (d.cfg.Store.Feed(scope).Position() != feed.Position{N: news.N, Mark: news.Mark}) {
-		d.Due(scope)
+	at := feed.Position{N: news.N, Mark: news.Mark}
+	d.mu.Lock()
+	moved := d.cfg.Store.Feed(scope).Position() != at
+	if moved {
+		d.due[scope], d.told[scope] = true, at
+	}
+	d.mu.Unlock()
+	if moved {
+		d.Wake()
 	}
 }
 
@@ -196,10 +212,31 @@ func (d *Downlink) next() (string, bool) {
 	return scopes[0], true
 }
 
+// begin notes that a scope is pulled from now on.
+func (d *Downlink) begin(scope string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.told, scope)
+}
+
+// done notes that a scope was pulled to its end. It stays due where news came
+// meanwhile that the last page did not have yet.
 func (d *Downlink) done(scope string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if at, told := d.told[scope]; told && at != d.cfg.Store.Feed(scope).Position() {
+		return
+	}
 	delete(d.due, scope)
+	delete(d.told, scope)
+}
+
+// drop gives up a scope that the hub does not give.
+func (d *Downlink) drop(scope string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.due, scope)
+	delete(d.told, scope)
 }
 
 // Session pulls while ctx lasts. Once finish is closed it returns as soon as
@@ -239,7 +276,7 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 			}
 			if _, refused := errors.AsType[*wire.Refusal](err); refused {
 				d.cfg.Log.Warn("the hub does not give this scope", "scope", scope, "err", err)
-				d.done(scope)
+				d.drop(scope)
 				continue
 			}
 			if ended || ctx.Err() != nil {
@@ -317,6 +354,7 @@ func (d *Downlink) sleep(ctx context.Context, pause time.Duration) error {
 
 // pull takes one step with a scope: a page, a turn, or doubtful rows.
 func (d *Downlink) pull(ctx context.Context, scope string, bytes uint32) error {
+	d.begin(scope)
 	st := d.cfg.Store.Feed(scope)
 	if slices.Contains(d.cfg.Store.Sick(), scope) {
 		if err := d.cfg.Store.RebaseFeed(ctx, scope); err != nil {
