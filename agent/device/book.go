@@ -225,14 +225,14 @@ func (b *book) read(shown store.Shown) *leaf {
 }
 
 // pass visits all entities of a type, once. mu is held.
-func (b *book) pass(typ string, visit func(id string, l *leaf)) {
+func (b *book) pass(typ string, visit func(id string, l *leaf)) (whole bool) {
 	for shown, err := range b.d.store.Entities(context.Background(), typ) {
 		if errors.Is(err, store.ErrClosed) {
-			return
+			return false
 		}
 		if err != nil {
 			b.d.cfg.Log.Error("what the device knows cannot be read to the end", "type", typ, "err", err)
-			return
+			return false
 		}
 		ref := shown.State.Ref
 		l := b.read(shown)
@@ -243,6 +243,7 @@ func (b *book) pass(typ string, visit func(id string, l *leaf)) {
 			visit(ref.ID, l)
 		}
 	}
+	return true
 }
 
 func (b *book) sheet(typ string) *sheet {
@@ -259,8 +260,11 @@ func (b *book) ids(typ string) []string {
 	sh := b.sheet(typ)
 	if sh.ids == nil {
 		ids := []string{}
-		b.pass(typ, func(id string, _ *leaf) { ids = append(ids, id) })
+		whole := b.pass(typ, func(id string, _ *leaf) { ids = append(ids, id) })
 		slices.Sort(ids)
+		if !whole {
+			return ids // asked again next time
+		}
 		sh.ids = ids
 	}
 	return sh.ids
@@ -272,7 +276,7 @@ func (b *book) column(typ, field string) *column {
 	c := sh.columns[field]
 	if c == nil {
 		c = &column{by: make(map[any][]string), of: make(map[string]any)}
-		b.pass(typ, func(id string, l *leaf) {
+		whole := b.pass(typ, func(id string, l *leaf) {
 			if v, ok := l.value(field); ok {
 				c.by[v], c.of[id] = append(c.by[v], id), v
 			}
@@ -280,7 +284,9 @@ func (b *book) column(typ, field string) *column {
 		for _, ids := range c.by {
 			slices.Sort(ids)
 		}
-		sh.columns[field] = c
+		if whole {
+			sh.columns[field] = c
+		}
 	}
 	return c
 }

@@ -53,8 +53,10 @@ func (d *Device) bothWays(ctx context.Context, once bool) (uplink.Result, error)
 	r, err := d.uplink.Session(ctx, once)
 	if err != nil {
 		cancel() // the connection is over, or the hub does not want it
+	} else if r.Received > 0 && once {
+		d.down.DueAll() // what the hub made of these entries; nobody waits for its news
 	} else if r.Received > 0 {
-		d.down.Due(feed.ScopeOf(d.id.Device)) // what it made of these entries
+		d.down.Due(feed.ScopeOf(d.id.Device))
 	}
 	close(finish)
 	p := <-down

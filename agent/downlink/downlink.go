@@ -104,6 +104,7 @@ type Downlink struct {
 	mu     sync.Mutex
 	due    map[string]bool          // scopes to pull; owner: mu
 	told   map[string]feed.Position // where news said that a scope is, since its pull began; owner: mu
+	scopes []string                 // of the last welcome; owner: mu
 	heard  bool                     // a welcome came in this session; owner: mu
 	swept  bool                     // since the last welcome; owner: mu
 	epoch  receipt.Epoch            // of the last welcome; owner: mu
@@ -152,7 +153,7 @@ func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch
 			due[scope] = true
 		}
 	}
-	d.due, d.heard, d.swept, d.epoch = due, true, false, e
+	d.due, d.scopes, d.heard, d.swept, d.epoch = due, scopes, true, false, e
 	d.mu.Unlock()
 	d.Wake()
 	return d.cfg.Store.ConfirmFeeds(ctx, whole)
@@ -170,6 +171,16 @@ func (d *Downlink) Wake() {
 func (d *Downlink) Due(scope string) {
 	d.mu.Lock()
 	d.due[scope], d.told[scope] = true, beyond
+	d.mu.Unlock()
+	d.Wake()
+}
+
+// DueAll makes the session pull every scope that the last welcome granted.
+func (d *Downlink) DueAll() {
+	d.mu.Lock()
+	for _, scope := range d.scopes {
+		d.due[scope], d.told[scope] = true, beyond
+	}
 	d.mu.Unlock()
 	d.Wake()
 }
@@ -259,14 +270,14 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 		if err := d.sweep(ctx); err != nil {
 			return err
 		}
-		scope, due := d.next()
-		bytes, may := d.room()
 		ended := false
-		select {
+		select { // before it looks at what is due: what became due before the end is pulled
 		case <-finish:
 			ended = true
 		default:
 		}
+		scope, due := d.next()
+		bytes, may := d.room()
 		switch {
 		case due && may && d.welcome():
 			err := d.pull(ctx, scope, bytes)

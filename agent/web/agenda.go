@@ -132,10 +132,12 @@ func (t *teller) dueCounts() map[string][]DueLine {
 }
 
 // tally counts what is due, which takes a look at everything that the device knows.
-// With a sumu's data that is seconds: the home page does not wait for it.
+// With a sumu's data that is seconds: the home page does not wait for it. One count runs
+// at a time; what changes while it runs is counted by the next, however many pages asked.
 type tally struct {
 	mu   sync.Mutex
-	of   string        // of which state of the device; "" none was begun
+	want string        // the state of the device that was asked for last; "" none was
+	from *teller       // who knows that state; nil: it is counted
 	done chan struct{} // closed when that one is counted
 	n    int           // the latest that was counted
 }
@@ -158,10 +160,12 @@ func (s *site) dueCount(ctx context.Context, t *teller) string {
 	if t.book.Size() > large {
 		wait, pause = 0, later
 	}
-	if c.of != of {
-		c.of, c.done = of, make(chan struct{})
-		done := c.done
-		time.AfterFunc(pause, func() { c.count(of, done, t, s.Counted) })
+	if c.want != of {
+		if c.from == nil {
+			c.done = make(chan struct{})
+			time.AfterFunc(pause, func() { c.count(s.Counted) })
+		}
+		c.want, c.from = of, t
 	}
 	done := c.done
 	c.mu.Unlock()
@@ -178,17 +182,24 @@ func (s *site) dueCount(ctx context.Context, t *teller) string {
 	return t.Num(uint64(c.n)) //nolint:gosec // a length
 }
 
-func (c *tally) count(of string, done chan struct{}, t *teller, counted func()) {
-	began := time.Now()
-	n := len(DueList(t.pack, t.book, t.now, "", t.Lang))
-	c.mu.Lock()
-	if c.of == of {
-		c.n = n
-	}
-	close(done)
-	c.mu.Unlock()
-	if counted != nil && time.Since(began) > patience/2 {
-		counted()
+// count counts until what was asked for last is counted.
+func (c *tally) count(counted func()) {
+	for more := true; more; {
+		began := time.Now()
+		c.mu.Lock()
+		of, t := c.want, c.from
+		c.mu.Unlock()
+		n := len(DueList(t.pack, t.book, t.now, "", t.Lang))
+		c.mu.Lock()
+		c.n, more = n, c.want != of
+		if !more {
+			c.from = nil
+			close(c.done)
+		}
+		c.mu.Unlock()
+		if counted != nil && time.Since(began) > patience/2 {
+			counted()
+		}
 	}
 }
 

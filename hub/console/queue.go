@@ -29,8 +29,8 @@ type Queue interface {
 
 // Holes is what arrived and was set aside, and what did not arrive.
 type Holes interface {
-	// Aside lists the newest entries that were set aside, at most so many.
-	Aside(ctx context.Context, most int, lang string) ([]AsideRow, error)
+	// Aside lists the newest entries that were set aside, at most so many, and counts all.
+	Aside(ctx context.Context, most int, lang string) (newest []AsideRow, all uint64, err error)
 	// RuleAside rules on one of them; a *webui.Refusal says why not.
 	RuleAside(ctx context.Context, c AsideChoice) error
 	Gaps(ctx context.Context) ([]Gap, error)
@@ -203,11 +203,15 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 		}
 		v.Items = append(v.Items, line)
 	}
-	aside, err := s.Holes.Aside(ctx, mostAside, v.Words.Lang)
+	shown := 0 // what they answer is read for their own tab alone
+	if v.Kind == "quarantine" {
+		shown = mostAside
+	}
+	aside, all, err := s.Holes.Aside(ctx, shown, v.Words.Lang)
 	if err != nil {
 		return counts, err
 	}
-	counts["quarantine"] = uint64(len(aside))
+	counts["quarantine"] = all
 	gaps, err := s.Holes.Gaps(ctx)
 	if err != nil {
 		return counts, err

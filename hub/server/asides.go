@@ -18,12 +18,13 @@ import (
 )
 
 // Aside implements console.Holes.
-func (t table) Aside(ctx context.Context, most int, lang string) ([]console.AsideRow, error) {
+func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.AsideRow, all uint64, err error) {
 	var found []EntryLine
 	for e, err := range t.o.Entries(ctx, store.EntryQuery{Verdict: store.Quarantined}) {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
+		all++
 		if found = append(found, e); len(found) > most {
 			found = found[1:] // the newest are shown
 		}
@@ -39,7 +40,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) ([]console.Asid
 		}
 		f, fields, err := t.recordOf(ctx, e.Dot)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if f != nil {
 			row.Answers = t.answersOf(f, fields, lang)
@@ -47,7 +48,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) ([]console.Asid
 		}
 		out = append(out, row)
 	}
-	return out, nil
+	return out, all, nil
 }
 
 // recordOf reads what an entry of the ledger answers; nil where its form is not here, or it

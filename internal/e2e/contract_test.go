@@ -72,7 +72,7 @@ func TestContract(t *testing.T) {
 		t.Errorf("put: %s", r)
 	}
 	r = a.Do(t, "sync", "--json").Want(t, cli.OK)
-	// Pulled: that the device is granted no scope but its own.
+	// Pulled: what the hub says of these entries.
 	if got, want := strings.TrimSpace(r.Out), `{"sent":2,"received":2,"pulled":1,"remaining":0}`; got != want {
 		t.Errorf("sync: %s, want %s", got, want)
 	}

@@ -46,7 +46,7 @@ func (w *world) fate(scope string, at time.Time) (after time.Duration, lost bool
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, w.cfg.Seed, scope, at.UnixNano()) // a hash takes everything
 	n := h.Sum64()
-	return time.Millisecond + time.Duration(n>>8%300)*time.Millisecond, n%8 == 0 && !w.quietFeeds()
+	return time.Millisecond + time.Duration(n>>8%300_000_000), n%8 == 0 && !w.quietFeeds()
 }
 
 func (l *life) news(scope string) {

@@ -130,7 +130,7 @@ func (n *network) wait(ctx context.Context, f *flight) error {
 }
 
 func (n *network) lose(what string) {
-	n.w.did(n.dev.name+" losses", func(w *Work) { w.Losses++ }, "%s", what)
+	n.w.did(n.dev.name+" losses of "+what, func(w *Work) { w.Losses++ }, "lost")
 }
 
 // arrive brings a frame to the stream.

@@ -88,7 +88,7 @@ func TestSeeds(t *testing.T) {
 
 // TestSameSeedSameRun asks that a seed decides everything.
 func TestSameSeedSameRun(t *testing.T) {
-	last := uint64(5)
+	last := uint64(12)
 	if testing.Short() {
 		last = 1
 	}

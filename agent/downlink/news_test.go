@@ -1,0 +1,150 @@
+package downlink_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"testing"
+
+	"otor/agent/downlink"
+	"otor/internal/dot"
+	"otor/internal/feed"
+	"otor/internal/identity"
+	"otor/internal/receipt"
+	"otor/internal/wire"
+)
+
+var errStale = errors.New("late")
+
+// placed is a store that keeps nothing of a scope but where it is.
+type placed struct {
+	bare
+	at map[string]feed.Position
+}
+
+func (p placed) Feed(scope string) feed.State {
+	at := p.at[scope]
+	return feed.State{Scope: scope, Cursors: []feed.Held{{N: at.N, Mark: at.Mark}}}
+}
+
+func (p placed) ApplyPage(_ context.Context, page feed.Page) error {
+	p.at[page.Scope] = page.Next.Position()
+	return nil
+}
+
+// moving is a hub whose scope is at n. While it answers, something happens.
+type moving struct {
+	t     *testing.T
+	key   identity.SigningKey
+	store placed
+	n     uint64
+	pulls int
+	while func(pull int)
+}
+
+func (m *moving) Pull(_ context.Context, p wire.Pull) (wire.FeedPage, error) {
+	next, err := feed.Cursor{Epoch: receipt.Epoch{1}, Scope: p.Scope, N: m.n}.Sign(m.key)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	page := wire.FeedPage{Scope: p.Scope, Turn: wire.Onward, After: m.store.at[p.Scope].N, Next: next}
+	m.pulls++
+	m.while(m.pulls)
+	return page, nil
+}
+
+// News that comes while its scope is pulled is not forgotten when that pull ends, nor
+// when a welcome comes that is older; news of what the pull brings asks for nothing.
+func TestNewsWhileAPullIsUnderWay(t *testing.T) {
+	key, err := identity.NewSigningKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := feed.ScopeOf("D-101")
+	for name, c := range map[string]struct {
+		while func(d *downlink.Downlink, m *moving)
+		want  uint64 // where the device is then
+		pulls int
+	}{
+		"nothing":              {func(*downlink.Downlink, *moving) {}, 3, 1},
+		"of what it brings":    {func(d *downlink.Downlink, m *moving) { tell(t, d, own, m.n) }, 3, 1},
+		"of more":              {func(d *downlink.Downlink, m *moving) { m.n = 5; tell(t, d, own, 5) }, 5, 2},
+		"of more, two times":   {func(d *downlink.Downlink, m *moving) { m.n = 5; tell(t, d, own, 4); tell(t, d, own, 5) }, 5, 2},
+		"without saying where": {func(d *downlink.Downlink, m *moving) { m.n = 5; d.Due(own) }, 5, 2},
+		"and an older welcome": {func(d *downlink.Downlink, m *moving) { m.n = 5; tell(t, d, own, 5); greet(t, d, own, 3) }, 5, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := placed{at: map[string]feed.Position{}}
+			hub := &moving{t: t, key: key, store: store, n: 3}
+			d := downlink.New(downlink.Config{
+				Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: store, Port: hub, Hub: key.Public(),
+				Stale: errStale, Again: func() {}, Log: slog.New(slog.DiscardHandler),
+			})
+			hub.while = func(pull int) {
+				if pull == 1 {
+					c.while(d, hub)
+				}
+			}
+			greet(t, d, own, 3)
+			finish := make(chan struct{})
+			close(finish)
+			if _, err := d.Session(t.Context(), finish); err != nil {
+				t.Fatal(err)
+			}
+			if got := store.at[own].N; got != c.want || hub.pulls != c.pulls {
+				t.Errorf("the device is at %d after %d pulls, want %d after %d", got, hub.pulls, c.want, c.pulls)
+			}
+		})
+	}
+}
+
+// What becomes due before the session is asked to finish is pulled, at whatever moment that
+// is; here it is when the session has just seen that nothing is due.
+func TestDueAtTheLastMoment(t *testing.T) {
+	key, err := identity.NewSigningKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := feed.ScopeOf("D-101")
+	store := placed{at: map[string]feed.Position{own: {N: 3}}}
+	hub := &moving{t: t, key: key, store: store, n: 3, while: func(int) {}}
+	var d *downlink.Downlink
+	finish := make(chan struct{})
+	looks := 0
+	d = downlink.New(downlink.Config{
+		Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: store, Port: hub, Hub: key.Public(),
+		Stale: errStale, Again: func() {}, Log: slog.New(slog.DiscardHandler),
+		Left: func() (uint64, bool) {
+			if looks++; looks == 1 {
+				hub.n = 5
+				d.Due(own)
+				close(finish)
+			}
+			return 1 << 20, true
+		},
+	})
+	greet(t, d, own, 3)
+	if _, err := d.Session(t.Context(), finish); err != nil {
+		t.Fatal(err)
+	}
+	if got := store.at[own].N; got != 5 {
+		t.Errorf("the device is at %d after its session, want 5", got)
+	}
+}
+
+func greet(t *testing.T, d *downlink.Downlink, scope string, n uint64) {
+	t.Helper()
+	if err := d.Welcomed(t.Context(), wire.Welcome{Heads: []wire.ScopeAt{{Scope: scope, N: n}}}, receipt.Epoch{1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func tell(t *testing.T, d *downlink.Downlink, scope string, n uint64) {
+	t.Helper()
+	b, err := wire.Marshal(wire.FeedNews{N: n})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.TakeNews(wire.News(scope), b)
+}
