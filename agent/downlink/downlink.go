@@ -305,11 +305,7 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-finish:
-			finish = closed // looked at above from now on
-			if !due {
-				return nil
-			}
+		case <-finish: // looked at above from now on
 		case <-d.wake:
 		}
 	}
@@ -327,12 +323,6 @@ func (d *Downlink) room() (bytes uint32, may bool) {
 	}
 	return uint32(min(left, math.MaxUint32)), left > 0
 }
-
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
 
 // sweep removes what a welcome made the device leave.
 func (d *Downlink) sweep(ctx context.Context) error {
