@@ -38,6 +38,11 @@ type office interface {
 	Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error)
 	CheckPhotos(ctx context.Context) (server.PhotoCheck, error)
 	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
+	Rosters(ctx context.Context) ([]server.RosterSummary, error)
+	RosterLines(ctx context.Context, q store.RosterQuery) iter.Seq2[server.RosterLine, error]
+	CheckRoster(ctx context.Context, u server.RosterUpload) (server.RosterPreview, error)
+	ImportRoster(ctx context.Context, u server.RosterUpload) (server.RosterImported, error)
+	RuleRoster(ctx context.Context, kind string, c server.RosterChoice) (server.RosterLine, error)
 	Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error)
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)

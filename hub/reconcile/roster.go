@@ -31,8 +31,24 @@ type Listed struct {
 	Birth form.Date
 	Phone string
 	Place string
-	// Problems are what is wrong with the row itself, in words.
-	Problems []string
+	// Problems are what is wrong with the row itself.
+	Problems []Problem
+}
+
+// Problem is what is wrong with a cell. Its words never repeat a personal number.
+type Problem struct {
+	Column int    `json:"column"` // from 0; -1: the row as a whole
+	Code   string `json:"code"`   // no_name, birth, number_lost, or that of [form.CheckResidentID]
+	Value  string `json:"value,omitempty"`
+	Words  string `json:"words"`
+}
+
+func (p Problem) String() string { return p.Words }
+
+// Ruled is what an operator decided about a row: that it is a person, or whom it is not.
+type Ruled struct {
+	Same string
+	Not  []string
 }
 
 // Known is a person whom the hub knows.
@@ -141,18 +157,22 @@ func dateText(d form.Date) string {
 // MatchRoster compares an official list with the persons whom the hub knows.
 // Each row gets one match, in the order of the list; persons whom no row named
 // follow, by Ref. No person is given to two rows, and none without two fields
-// that agree. Pure: the same lists give the same answer, in whatever order the
-// persons come.
-func MatchRoster(rows []Listed, known []Known) []Match {
+// that agree, unless an operator said so: ruled, which may be nil, gives what was
+// decided about a row by its place in rows. Pure: the same lists give the same
+// answer, in whatever order the persons come.
+func MatchRoster(rows []Listed, known []Known, ruled func(i int) Ruled) []Match {
 	known = slices.Clone(known)
 	slices.SortFunc(known, func(a, b Known) int { return cmp.Compare(a.Ref, b.Ref) })
+	if ruled == nil {
+		ruled = func(int) Ruled { return Ruled{} }
+	}
 	m := matcher{known: known, index: indexOf(known), taken: map[int]int{}, named: map[int]bool{}, first: map[string]int{}}
 	out := make([]Match, len(rows))
 	// The row that agrees best gets the person; among equals the earlier one.
 	found := make([][]candidate, len(rows))
 	order := make([]int, len(rows))
 	for i := range rows {
-		order[i], found[i] = i, m.candidates(&rows[i])
+		order[i], found[i] = i, m.candidates(&rows[i], ruled(i))
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if len(found[a]) == 0 || len(found[b]) == 0 {
@@ -213,11 +233,14 @@ type candidate struct {
 	person int
 	agree  []Field
 	differ []Difference
+	ruled  bool // an operator said that it is them
 }
 
-// better orders candidates: more agreeing fields, the number among them, fewer contradictions.
+// better orders candidates: the one that was decided on, more agreeing fields, the
+// number among them, fewer contradictions.
 func better(a, b candidate) int {
 	return cmp.Or(
+		-cmp.Compare(one(a.ruled), one(b.ruled)),
 		-cmp.Compare(len(a.agree), len(b.agree)),
 		-cmp.Compare(one(slices.Contains(a.agree, FieldID)), one(slices.Contains(b.agree, FieldID))),
 		cmp.Compare(len(a.differ), len(b.differ)),
@@ -247,9 +270,7 @@ func (m *matcher) match(l *Listed, best []candidate) Match {
 	top := best[0]
 	tied := len(best) > 1 && better(best[0], best[1]) == 0
 	switch {
-	case len(top.agree) < 2 && !slices.Contains(top.agree, FieldID):
-		// A name alone, or a telephone that a whole family shares, is nobody.
-		return Match{Standing: Missing, Row: l}
+	case top.ruled:
 	case len(top.agree) < 2, tied:
 		var refs []string
 		for _, c := range best {
@@ -278,18 +299,39 @@ func (m *matcher) match(l *Listed, best []candidate) Match {
 	return out
 }
 
-// candidates lists the persons who agree in something, best first.
-func (m *matcher) candidates(l *Listed) []candidate {
+// candidates lists the persons who may be meant, best first: those who have the
+// number, and those who agree in two other facts. A name alone, or a telephone that a
+// whole family shares, is nobody.
+func (m *matcher) candidates(l *Listed, r Ruled) []candidate {
+	if r.Same != "" {
+		if i, ok := slices.BinarySearchFunc(m.known, r.Same, func(k Known, ref string) int { return cmp.Compare(k.Ref, ref) }); ok {
+			agree, differ := agreement(l, &m.known[i])
+			return []candidate{{i, agree, differ, true}}
+		}
+	}
+	// Whoever agrees in two facts is found by either: the one that most people share is
+	// not gone through.
+	lists := make([][]int, 0, 4)
+	longest := -1
+	for _, k := range keys(l.Name, l.ID, dateText(l.Birth), l.Phone) {
+		lists = append(lists, m.index[k])
+		if n := len(lists) - 1; k[0] != 'i' && (longest < 0 || len(lists[n]) > len(lists[longest])) {
+			longest = n
+		}
+	}
 	seen := map[int]bool{}
 	var out []candidate
-	for _, k := range keys(l.Name, l.ID, dateText(l.Birth), l.Phone) {
-		for _, i := range m.index[k] {
-			if seen[i] {
+	for n, list := range lists {
+		if n == longest {
+			continue
+		}
+		for _, i := range list {
+			if seen[i] || slices.Contains(r.Not, m.known[i].Ref) {
 				continue
 			}
 			seen[i] = true
-			if agree, differ := agreement(l, &m.known[i]); len(agree) > 0 {
-				out = append(out, candidate{i, agree, differ})
+			if agree, differ := agreement(l, &m.known[i]); len(agree) > 1 || slices.Contains(agree, FieldID) {
+				out = append(out, candidate{i, agree, differ, false})
 			}
 		}
 	}

@@ -60,7 +60,7 @@ func readList(t *testing.T, src []byte) (reconcile.Roster, error) {
 		return reconcile.Roster{}, err
 	}
 	defer func() { _ = s.Close() }()
-	return reconcile.ReadRoster(s.Rows(), nil, today, true)
+	return reconcile.ReadRoster(s.Rows(), reconcile.Reading{Today: today, Demo: true})
 }
 
 func matchText(t *testing.T, src []byte, known []reconcile.Known) string {
@@ -69,7 +69,7 @@ func matchText(t *testing.T, src []byte, known []reconcile.Known) string {
 	if err != nil {
 		return "error: " + err.Error() + "\n"
 	}
-	return describe(reconcile.MatchRoster(r.Rows, known))
+	return describe(reconcile.MatchRoster(r.Rows, known, nil))
 }
 
 func describe(ms []reconcile.Match) string {
@@ -157,7 +157,7 @@ func TestADirtyWorkbook(t *testing.T) {
 	if got := r.Rows[0]; got.Name != "巴图" || got.Phone != "13800000001" || got.Row != 3 {
 		t.Errorf("row 3: %+v", got)
 	}
-	if got := r.Rows[3]; got.ID != "" || len(got.Problems) == 0 || !strings.Contains(got.Problems[0], "lost its last digits") {
+	if got := r.Rows[3]; got.ID != "" || len(got.Problems) == 0 || !strings.Contains(got.Problems[0].Words, "lost its last digits") {
 		t.Errorf("a number that lost its digits: %+v", got)
 	}
 }
@@ -193,10 +193,10 @@ func TestMatchProperties(t *testing.T) {
 				Row: i + 2, Name: names.Draw(t, "name"), ID: ids.Draw(t, "id"), Birth: date(births.Draw(t, "birth")), Phone: phones.Draw(t, "phone"),
 			})
 		}
-		got := reconcile.MatchRoster(rows, known)
+		got := reconcile.MatchRoster(rows, known, nil)
 		shuffled := slices.Clone(known)
 		rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-		if again := reconcile.MatchRoster(rows, shuffled); !reflect.DeepEqual(got, again) {
+		if again := reconcile.MatchRoster(rows, shuffled, nil); !reflect.DeepEqual(got, again) {
 			t.Fatalf("another order of persons: %s\n%s", describe(got), describe(again))
 		}
 		given := map[string]bool{}

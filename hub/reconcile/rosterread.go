@@ -77,21 +77,76 @@ func (m Mapping) Good() bool {
 // headerWithin is how many rows may stand above the header: titles, who made it, notes.
 const headerWithin = 20
 
-// maxRowProblems bounds the words on one row.
-const maxRowProblems = 8
-
 // Roster is a list that was read.
 type Roster struct {
-	Header  []string
-	Mapping Mapping
-	Rows    []Listed
+	Header    []string
+	HeaderRow int // as the office program counts it
+	Mapping   Mapping
+	Rows      []Listed
+	// Sample are the first rows as they stand in the list, for whoever confirms the columns.
+	Sample [][]string
 }
 
-// ReadRoster reads a list. chosen, when it is not nil, says which columns are
-// which, for the header that was read before; else the first row whose titles
-// are understood is the header. demo accepts numbers of the fictional area.
-// Errors: a [*sheet.Fault].
-func ReadRoster(rows iter.Seq2[sheet.Row, error], chosen Mapping, today form.Date, demo bool) (Roster, error) {
+// maxSample bounds Sample.
+const maxSample = 5
+
+// Reading says how a list is to be read.
+type Reading struct {
+	// Chosen, when it is not nil, says which columns are which, under the header in row
+	// HeaderRow.
+	Chosen    Mapping
+	HeaderRow int
+	// Titles are those under which fields stood the last time; where a row has all of
+	// them it is the header. Else that is the first row whose titles are understood.
+	Titles map[Field]string
+	Today  form.Date
+	Demo   bool // numbers of the fictional area are in order
+	// Progress, which may be nil, is told of each thousandth row.
+	Progress func(rows int)
+}
+
+// Titles are the titles of the columns in use, to be remembered.
+func (r Roster) Titles() map[Field]string {
+	out := make(map[Field]string, len(r.Mapping))
+	for f, i := range r.Mapping {
+		if i < len(r.Header) && titleOf(r.Header[i]) != "" {
+			out[f] = titleOf(r.Header[i])
+		}
+	}
+	return out
+}
+
+// remembered finds the columns by the titles of last time; nil when one is not there.
+func (g Reading) remembered(header []string) Mapping {
+	if len(g.Titles) == 0 {
+		return nil
+	}
+	m := Mapping{}
+	for f, title := range g.Titles {
+		i := slices.IndexFunc(header, func(cell string) bool { return titleOf(cell) == title })
+		if i < 0 {
+			return nil
+		}
+		m[f] = i
+	}
+	return m
+}
+
+// columns says which columns are which, should a row be the header.
+func (g Reading) columns(r sheet.Row) (Mapping, bool) {
+	if g.Chosen != nil {
+		return g.Chosen, r.Number == g.HeaderRow
+	}
+	if m := g.remembered(r.Cells); m.Good() {
+		return m, true
+	}
+	m := GuessMapping(r.Cells)
+	return m, m.Good()
+}
+
+// ReadRoster reads a list. Errors: a [*sheet.Fault]; with no_header the Roster has the
+// row that looks most like a header, and a sample, so that somebody can choose.
+func ReadRoster(rows iter.Seq2[sheet.Row, error], g Reading) (Roster, error) {
 	var out Roster
 	var above []sheet.Row
 	for r, err := range rows {
@@ -99,15 +154,12 @@ func ReadRoster(rows iter.Seq2[sheet.Row, error], chosen Mapping, today form.Dat
 			return Roster{}, err
 		}
 		if out.Header == nil {
-			m := GuessMapping(r.Cells)
-			if chosen != nil && len(m) > 0 {
-				m = chosen
-			}
-			if m.Good() {
-				out.Header, out.Mapping = r.Cells, m
+			m, ok := g.columns(r)
+			if ok {
+				out.Header, out.HeaderRow, out.Mapping = r.Cells, r.Number, m
 				continue
 			}
-			if above = append(above, r); len(above) >= headerWithin {
+			if above = append(above, r); len(above) >= headerWithin && g.Chosen == nil {
 				break
 			}
 			continue
@@ -115,18 +167,59 @@ func ReadRoster(rows iter.Seq2[sheet.Row, error], chosen Mapping, today form.Dat
 		if sameHeader(r.Cells, out.Header) {
 			continue // printed again on each page
 		}
-		out.Rows = append(out.Rows, read(r, out.Mapping, form.Env{Today: today, DemoMode: demo}))
+		if len(out.Sample) < maxSample {
+			out.Sample = append(out.Sample, r.Cells)
+		}
+		if g.Chosen != nil && !g.Chosen.Good() {
+			continue // it is looked at, and not taken
+		}
+		out.Rows = append(out.Rows, read(r, out.Mapping, form.Env{Today: g.Today, DemoMode: g.Demo}))
+		if n := len(out.Rows); n%1000 == 0 && g.Progress != nil {
+			g.Progress(n)
+		}
 	}
-	if out.Header == nil {
-		return Roster{}, &sheet.Fault{
+	switch {
+	case out.Header == nil:
+		return unheaded(above), &sheet.Fault{
 			Code: "no_header", Words: "no row names the columns", Row: firstOf(above),
 			Do: "a list needs a row with titles such as 姓名 and 身份证号 (name and resident id), or two of name, resident id, birth and phone",
 		}
-	}
-	if len(out.Rows) == 0 {
-		return Roster{}, &sheet.Fault{Code: "empty", Words: "the list has titles and no people", Do: "choose another file or sheet"}
+	case !out.Mapping.Good():
+		return out, &sheet.Fault{
+			Code: "few_columns", Words: "the columns that were chosen do not tell people apart",
+			Do: "choose two or more of name, resident id, birth and phone, name or resident id among them",
+		}
+	case len(out.Rows) == 0:
+		return out, &sheet.Fault{Code: "empty", Words: "the list has titles and no people", Do: "choose another file or sheet"}
 	}
 	return out, nil
+}
+
+// unheaded presents a list whose header was not found: the first of the fullest rows
+// stands for it.
+func unheaded(rows []sheet.Row) (out Roster) {
+	best, at := 0, -1
+	for i, r := range rows {
+		n := 0
+		for _, c := range r.Cells {
+			if sheet.Clean(c) != "" {
+				n++
+			}
+		}
+		if n > best {
+			best, at = n, i
+		}
+	}
+	if at < 0 {
+		return out
+	}
+	out.Header, out.HeaderRow, out.Mapping = rows[at].Cells, rows[at].Number, GuessMapping(rows[at].Cells)
+	for _, r := range rows[at+1:] {
+		if len(out.Sample) < maxSample {
+			out.Sample = append(out.Sample, r.Cells)
+		}
+	}
+	return out
 }
 
 func firstOf(rows []sheet.Row) int {
@@ -149,10 +242,12 @@ func read(r sheet.Row, m Mapping, env form.Env) Listed {
 		}
 		return ""
 	}
-	problem := func(format string, args ...any) {
-		if len(l.Problems) < maxRowProblems {
-			l.Problems = append(l.Problems, fmt.Sprintf(format, args...))
+	problem := func(f Field, code, value, words string) {
+		column, ok := m[f]
+		if !ok {
+			column = -1
 		}
+		l.Problems = append(l.Problems, Problem{Column: column, Code: code, Value: value, Words: words})
 	}
 	l.Name, l.Place = sheet.Clean(cell(FieldName)), sheet.Clean(cell(FieldPlace))
 	id, lost := sheet.Number(cell(FieldID))
@@ -162,16 +257,17 @@ func read(r sheet.Row, m Mapping, env form.Env) Listed {
 		case code == "":
 			l.ID = id
 		case lost:
-			problem("the resident number lost its last digits: the column was taken for a number; ask for the list with that column as text")
+			problem(FieldID, "number_lost", "", "the resident number lost its last digits: the column was taken for a number; ask for the list with that column as text")
 		default:
-			problem("resident number: %s", words)
+			problem(FieldID, string(code), "", "resident number: "+words)
 		}
 	}
 	if s := cell(FieldBirth); sheet.Clean(s) != "" {
 		if d, ok := sheet.Date(s); ok {
 			l.Birth = form.DateOf(d)
 		} else {
-			problem("the birth date %q cannot be read", clip(sheet.Clean(s)))
+			v := clip(sheet.Clean(s))
+			problem(FieldBirth, "birth", v, fmt.Sprintf("the birth date %q cannot be read", v))
 		}
 	}
 	l.Phone, _ = sheet.Number(cell(FieldPhone))
@@ -179,7 +275,7 @@ func read(r sheet.Row, m Mapping, env form.Env) Listed {
 		l.Birth, _ = form.ParseDate(l.ID[6:10] + "-" + l.ID[10:12] + "-" + l.ID[12:14])
 	}
 	if l.Name == "" {
-		problem("there is no name")
+		problem(FieldName, "no_name", "", "there is no name")
 	}
 	return l
 }

@@ -84,6 +84,7 @@ func (o *Office) Handler(bell *webui.Bell) *http.ServeMux {
 	o.decisions(mux, bell)
 	o.rulings(mux, bell)
 	o.asides(mux, bell)
+	o.rosterRoutes(mux, bell)
 	o.statements(mux)
 	o.photos(mux)
 	o.packages(mux, bell)

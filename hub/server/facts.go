@@ -102,7 +102,7 @@ type (
 
 // kinds are the facts that this hub understands.
 func (s *Server) kinds() []ledger.Kind {
-	return []ledger.Kind{
+	return append(rosterKinds(), []ledger.Kind{
 		kind(kindInvited, func(tx store.Tx, _ ledger.Fact, b invitedFact) error {
 			return tx.Invite(store.Invitation{
 				Device: b.Device, Scopes: b.Scopes, CodeHash: hash32(b.CodeHash), AddedAt: b.AddedAt, ExpiresAt: b.ExpiresAt,
@@ -156,7 +156,7 @@ func (s *Server) kinds() []ledger.Kind {
 			_, err := tx.Doubt(f.At, "the hub's database was put back to an older copy, and no journal brought back what was decided since")
 			return err
 		}),
-	}
+	}...)
 }
 
 func kind[B any](name string, apply func(store.Tx, ledger.Fact, B) error) ledger.Kind {

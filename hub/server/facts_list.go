@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
@@ -45,6 +46,9 @@ func (o *Office) Facts(ctx context.Context, q store.FactQuery, signed bool) iter
 			}
 			line := FactLine{
 				Number: f.Number, ID: f.ID, At: o.at(f.At), By: f.By, Kind: f.Kind, Subject: f.Subject, Body: f.Body, Before: f.Before, Hash: f.Hash,
+			}
+			if f.Kind == kindRosterPiece && !signed { // rows of people: the signed form alone has them
+				line.Body = json.RawMessage(fmt.Sprintf(`{"bytes":%d}`, len(f.Body)))
 			}
 			if signed {
 				line.Signed = base64.StdEncoding.EncodeToString(f.Signed)

@@ -33,6 +33,7 @@ const (
 // whole are the acts that reach beyond any scope.
 var whole = map[access.Act]bool{
 	access.Devices: true, access.Packs: true, access.Operators: true, access.Audit: true, access.Backup: true,
+	access.Roster: true, // an official list is about people of all scopes
 }
 
 // gate stands before the pages and the API: it finds out who asks, and lets

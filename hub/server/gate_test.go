@@ -82,6 +82,10 @@ var who = map[string]string{
 	"POST /api/v1/office/gaps/seal":                "ra",
 	"POST /api/v1/office/aside":                    "ra",
 	"POST /api/v1/office/statements":               "ra",
+	"GET /api/v1/office/rosters":                   "raW",
+	"GET /api/v1/office/rosters/{kind}":            "raW",
+	"POST /api/v1/office/rosters/{kind}":           "raW",
+	"POST /api/v1/office/rosters/{kind}/decide":    "raW",
 	"POST /api/v1/office/devices":                  "aW",
 	"POST /api/v1/office/devices/{device}/revoke":  "aW",
 	"POST /api/v1/office/devices/{device}/scopes":  "aW",
@@ -185,7 +189,7 @@ func filled(pattern, other string) (method, path string) {
 	if !ok {
 		method, path = "GET", "/nowhere"
 	}
-	return method, strings.NewReplacer("{$}", "", "{id}", other, "{device}", "D-404", "{name}", "nobody", "{photo}", strings.Repeat("0", 64), "{dot}", "D-BB/1/record/1").Replace(path)
+	return method, strings.NewReplacer("{$}", "", "{id}", other, "{device}", "D-404", "{name}", "nobody", "{kind}", "pension_list", "{photo}", strings.Repeat("0", 64), "{dot}", "D-BB/1/record/1").Replace(path)
 }
 
 // Nobody does or sees more than their own, on any route.

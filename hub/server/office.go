@@ -57,6 +57,9 @@ type Office struct {
 	// packs are the form packs; nil: none can be published. replay judges anew what waits for a form.
 	packs  *pack.Shelf
 	replay func(ctx context.Context, w ingest.Waiting) (int, error)
+	// rosters are official lists; demo accepts numbers of the fictional area on them.
+	rosters *rosterDesk
+	demo    bool
 }
 
 // Invited is the answer to adding a device.

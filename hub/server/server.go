@@ -266,6 +266,7 @@ func (s *Server) wire() error {
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
 		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, author: s.author, forms: s.cfg.Forms, packs: s.cfg.Packs, replay: s.ingest.Replay,
+		rosters: &rosterDesk{stale: make(chan struct{}, 1)}, demo: s.cfg.Demo,
 	}
 	return nil
 }
@@ -417,6 +418,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error { s.forget(ctx); return nil })
+	group.Go(func() error { s.match(ctx); return nil })
 	group.Go(func() error {
 		changed, stop := s.bell.Listen()
 		defer stop()

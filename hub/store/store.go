@@ -24,6 +24,8 @@
 //   - [Entity]: a long-lived thing, and where it is shown; [Item]: what a person has to look at.
 //   - [Blob]: a photo or file that an entry names.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
+//   - [RosterList], [RosterRow], [RosterMatch], [RosterRuling]: official lists, what
+//     became of their rows, and what was decided about that.
 //   - [Fact]: a row of the ledger of what the hub itself authored.
 //   - [Standing], [Sample]: what stands open, and how that was before.
 //   - [Doubt]: a device whose revocation the hub may have forgotten.
@@ -339,6 +341,7 @@ type Totals struct {
 type Store interface {
 	BlobStore
 	PackStore
+	Rosters
 
 	// Epoch returns the database's certificate; mint is called once, to make
 	// it, when the database has none yet.
@@ -506,6 +509,7 @@ type Store interface {
 type Tx interface {
 	BlobTx
 	PackTx
+	RosterTx
 	NoticeTx
 	EntityTx
 

@@ -21,6 +21,7 @@ type Domain struct {
 	forms   Finder
 	rules   *rules.Set
 	words   RuleWords
+	rosters []Roster
 	called  map[string]map[string]string // by language, then type and field joined by a dot
 }
 
@@ -39,7 +40,7 @@ func domainOf(p *Pack, forms Finder) *Domain {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
-		rules: p.Rules, words: p.RuleWords, called: p.Words,
+		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, called: p.Words,
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
@@ -110,3 +111,6 @@ func (d *Domain) RulesFor(string, uint32) *rules.Set { return d.rules }
 
 // RuleWords is what people are told when a rule noticed something.
 func (d *Domain) RuleWords(rule, lang string) string { return d.words[rule].In(lang) }
+
+// Rosters are the official lists that are compared with what is known.
+func (d *Domain) Rosters() []Roster { return d.rosters }

@@ -86,6 +86,8 @@ type Pack struct {
 	// Dues are what has to be done by when, Dones how it shows that it was done.
 	Dues  []Due
 	Dones []Done
+	// Rosters are the official lists that are compared with what is known.
+	Rosters []Roster
 	// Escalations say who must know of an incident, and how soon.
 	Escalations []Escalation
 	// Pages say what plays which part on the team's pages; nil: nothing does.

@@ -72,6 +72,7 @@ type rulesTable struct {
 	Review     []remarkTable `toml:"review"`
 	Due        []dueTable    `toml:"due"`
 	Done       []doneTable   `toml:"done"`
+	Roster     []rosterTable `toml:"roster"`
 	Escalation []struct {
 		ID    string            `toml:"id"`
 		Label map[string]string `toml:"label"`
@@ -129,6 +130,7 @@ func (l *loader) rules(forms []*form.Form) {
 	r.escalations()
 	r.dues()
 	r.dones()
+	r.rosters()
 	if l.types == nil {
 		return // every expression would be reported for it
 	}

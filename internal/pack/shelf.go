@@ -64,7 +64,7 @@ func arrange(base *Pack, published []*Pack) *shelved {
 			out.rules[f.String()] = p.Rules
 		}
 	}
-	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}}
+	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters}
 	for _, p := range all {
 		maps.Copy(sum.RuleWords, p.RuleWords)
 	}
@@ -176,3 +176,6 @@ func (s *Shelf) FieldWords(typ, field, lang string) string {
 
 // RuleWords is [Domain.RuleWords].
 func (s *Shelf) RuleWords(rule, lang string) string { return s.now.Load().domain.RuleWords(rule, lang) }
+
+// Rosters are the current version's.
+func (s *Shelf) Rosters() []Roster { return s.now.Load().domain.Rosters() }

@@ -21,6 +21,7 @@ package sheet
 import (
 	"fmt"
 	"iter"
+	"strings"
 )
 
 // Limits bound what is read of one list.
@@ -111,4 +112,30 @@ func empty(cells []string) bool {
 		}
 	}
 	return true
+}
+
+// ColumnName is what office programs call a column, counted from 0: A, B, ..., Z, AA.
+func ColumnName(i int) string {
+	if i < 0 {
+		return ""
+	}
+	name := ""
+	const letters = 26
+	for i++; i > 0; i = (i - 1) / letters {
+		name = string(rune('A'+(i-1)%letters)) + name
+	}
+	return name
+}
+
+// ColumnIndex is the column that a name stands for, from 0; -1 for what is no name.
+func ColumnIndex(name string) int {
+	i := 0
+	const letters, most = 26, 3
+	for _, r := range strings.ToUpper(name) {
+		if r < 'A' || r > 'Z' || len(name) > most {
+			return -1
+		}
+		i = i*letters + int(r-'A') + 1
+	}
+	return i - 1
 }

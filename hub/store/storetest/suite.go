@@ -68,6 +68,7 @@ func checks() []check {
 	all = append(all, noticeChecks...)
 	all = append(all, blobChecks...)
 	all = append(all, packChecks...)
+	all = append(all, rosterChecks...)
 	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
 	all = append(all, watchChecks...)
