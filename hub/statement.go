@@ -199,9 +199,9 @@ func newStatementVerify(app *cli.App) *cobra.Command {
 					return cli.Misuse("--hub-key", "%q is no hub's key", "copy it from a statement that you trust, or from hub status --json", key)
 				}
 			}
-			b, err := os.ReadFile(args[0])
+			b, err := readStatement(args[0])
 			if err != nil {
-				return cli.Misuse("FILE", "the file cannot be read: %v", "name a statement", err)
+				return err
 			}
 			st, s, err := reconcile.Verify(b, hub)
 			if err != nil {
@@ -212,4 +212,23 @@ func newStatementVerify(app *cli.App) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&key, "hub-key", "", "the `key` that must have signed it; without it the one that the file names is taken, which shows only that nothing was changed")
 	return cmd
+}
+
+// maxStatementFile bounds a file that is checked, in bytes, well above any statement.
+const maxStatementFile = 64 << 20
+
+func readStatement(file string) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, cli.Misuse("FILE", "the file cannot be read: %v", "name a statement", err)
+	}
+	defer func() { _ = f.Close() }() // only read
+	b, err := io.ReadAll(io.LimitReader(f, maxStatementFile+1))
+	if err != nil {
+		return nil, cli.Misuse("FILE", "the file cannot be read: %v", "name a statement", err)
+	}
+	if len(b) > maxStatementFile {
+		return nil, &cli.Error{Exit: cli.Integrity, Code: "bad_statement", What: fmt.Sprintf("the file has more than %d MB, as no statement has", maxStatementFile>>20), Which: file, Do: "name a statement"}
+	}
+	return b, nil
 }

@@ -114,7 +114,8 @@ func signedTable(s Signed) (sheet.Table, error) {
 
 func fromWorkbook(file []byte) ([]byte, error) {
 	l := sheet.Usual
-	l.Cell = 4 * piece
+	// A statement's text, with what XML makes of its quotation marks, and its tables.
+	l.File, l.Unpacked, l.Cell = 2*maxStatement, 8*maxStatement, 4*piece
 	src, err := sheet.Open(bytes.NewReader(file), signedSheet, l)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotSigned, err)
@@ -132,6 +133,9 @@ func fromWorkbook(file []byte) ([]byte, error) {
 		}
 		if len(r.Cells) > 0 {
 			b.WriteString(r.Cells[0])
+		}
+		if b.Len() > 2*maxStatement {
+			return nil, fmt.Errorf("%w: it holds more than any statement", ErrNotSigned)
 		}
 	}
 	return b.Bytes(), nil

@@ -203,7 +203,9 @@ func (o *Office) matchRoster(ctx context.Context, k pack.Roster) (map[reconcile.
 		}
 		kept = append(kept, r)
 	}
-	slices.SortFunc(kept, func(a, b store.RosterRow) int { return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Key, b.Key)) })
+	slices.SortFunc(kept, func(a, b store.RosterRow) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Key, b.Key))
+	})
 	rows, keys := make([]reconcile.Listed, len(kept)), make([]string, len(kept))
 	for i := range kept {
 		if rows[i], err = reconcile.Read(kept[i]); err != nil {

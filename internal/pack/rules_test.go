@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"otor/internal/merge"
+	"otor/internal/pack"
 )
 
 const someRules = `[values.window]
@@ -163,5 +164,59 @@ func TestMergeTypes(t *testing.T) {
 	}
 	if first(t).Domain().Type("yurt") != nil {
 		t.Error("a type that is not declared")
+	}
+}
+
+const someRoster = `
+[values.months]
+value = 12
+unit = "months"
+source = "assumed"
+
+[[roster]]
+id = "list"
+label = { zh = "名单", en = "List" }
+entity = "household"
+of = "herd"
+by = "household"
+checks = "days"
+within = "months"
+[roster.fields]
+name = "team"
+place = "team"
+`
+
+func TestRosters(t *testing.T) {
+	files := map[string]string{"entities.toml": herds, "rules.toml": someRules + someRoster}
+	p, err := load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Domain().Rosters()) != 1 || len(pack.NewShelf(p).Rosters()) != 1 {
+		t.Fatalf("%+v", p.Rosters)
+	}
+	if got := p.Rosters[0]; got.ID != "list" || got.Type != "household" || got.Of != "herd" || got.Months != 12 || got.Fields["name"] != "team" || got.Label["en"] != "List" {
+		t.Errorf("%+v", got)
+	}
+	for _, tc := range []struct{ old, new, want string }{
+		{`id = "list"`, `id = "odd"`, "rule odd stands twice"},
+		{`entity = "household"`, `entity = "yurt"`, `unknown entity type "yurt"`},
+		{`by = "household"`, `by = "count"`, "the field count of herd names no household"},
+		{"by = \"household\"\n", "", "write of with an entity type and by"},
+		{`checks = "days"`, `checks = "nights"`, `herd has no field "nights"`},
+		{"checks = \"days\"\n", "", "write checks with a field of days and within"},
+		{`within = "months"`, `within = "window"`, `"window" is no value in months`},
+		{`place = "team"`, `colour = "team"`, `nothing is compared by "colour"`},
+		{`place = "team"`, `place = "team.name"`, `the field "team" of household names no entity`},
+		{`place = "team"`, `place = "house"`, `household has no field "house"`},
+		{"place = \"team\"\n", "", "two fields or more"},
+	} {
+		if !strings.Contains(someRoster, tc.old) {
+			t.Fatalf("%q is not in the base", tc.old)
+		}
+		err := ruled(someRules+strings.Replace(someRoster, tc.old, tc.new, 1), nil)
+		if err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("want %s\ngot  %v", tc.want, err)
+		}
 	}
 }

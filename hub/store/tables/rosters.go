@@ -1,12 +1,10 @@
-package sqlite
+package tables
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
-
-	"github.com/ncruces/go-sqlite3"
 
 	"otor/hub/store"
 )
@@ -16,17 +14,17 @@ const rosterPage = 2000
 
 const rosterColumns = "kind, import, at, by, file, digest, columns, row_count, matched, matched_at FROM rosters"
 
-func scanRoster(r *sqlite3.Stmt) store.RosterList {
+func scanRoster(r Row) store.RosterList {
 	return store.RosterList{
-		Kind: r.ColumnText(0), Import: uint64(r.ColumnInt64(1)), At: r.ColumnInt64(2), By: r.ColumnText(3), File: r.ColumnText(4), //nolint:gosec // never negative
-		Digest: r.ColumnText(5), Columns: json.RawMessage(r.ColumnText(6)), Rows: r.ColumnInt(7), Matched: uint64(r.ColumnInt64(8)), MatchedAt: r.ColumnInt64(9), //nolint:gosec // the same
+		Kind: r.Text(0), Import: uint64(r.Int64(1)), At: r.Int64(2), By: r.Text(3), File: r.Text(4), //nolint:gosec // never negative
+		Digest: r.Text(5), Columns: json.RawMessage(r.Text(6)), Rows: int(r.Int64(7)), Matched: uint64(r.Int64(8)), MatchedAt: r.Int64(9), //nolint:gosec // the same
 	}
 }
 
 // Rosters lists the lists.
 func (s *Store) Rosters(ctx context.Context) (out []store.RosterList, err error) {
 	err = s.read(ctx, "list rosters", func(c *conn) error {
-		return c.each("SELECT "+rosterColumns+" ORDER BY kind", nil, func(r *sqlite3.Stmt) error { out = append(out, scanRoster(r)); return nil })
+		return c.each("SELECT "+rosterColumns+" ORDER BY kind", nil, func(r Row) error { out = append(out, scanRoster(r)); return nil })
 	})
 	return out, err
 }
@@ -34,11 +32,11 @@ func (s *Store) Rosters(ctx context.Context) (out []store.RosterList, err error)
 const rosterRowColumns = "r.row_key, r.line, r.name, r.number, r.birth, r.phone, r.place, r.problems, r.since, r.until"
 
 // scanRosterRow reads a row from a column on.
-func scanRosterRow(r *sqlite3.Stmt, i int) store.RosterRow {
+func scanRosterRow(r Row, i int) store.RosterRow {
 	return store.RosterRow{
-		Key: r.ColumnText(i), Line: r.ColumnInt(i + 1), Name: r.ColumnText(i + 2), Number: r.ColumnText(i + 3), Birth: r.ColumnText(i + 4),
-		Phone: r.ColumnText(i + 5), Place: r.ColumnText(i + 6), Problems: json.RawMessage(r.ColumnText(i + 7)),
-		Since: uint64(r.ColumnInt64(i + 8)), Until: uint64(r.ColumnInt64(i + 9)), //nolint:gosec // never negative
+		Key: r.Text(i), Line: int(r.Int64(i + 1)), Name: r.Text(i + 2), Number: r.Text(i + 3), Birth: r.Text(i + 4),
+		Phone: r.Text(i + 5), Place: r.Text(i + 6), Problems: json.RawMessage(r.Text(i + 7)),
+		Since: uint64(r.Int64(i + 8)), Until: uint64(r.Int64(i + 9)), //nolint:gosec // never negative
 	}
 }
 
@@ -76,7 +74,7 @@ func (s *Store) RosterRows(ctx context.Context, kind string) iter.Seq2[store.Ros
 		}
 		err = s.read(ctx, "list rows of roster "+kind, func(c *conn) error {
 			return c.each("SELECT "+rosterRowColumns+" FROM roster_rows r WHERE r.kind = ? AND r.row_key > ? AND r.until = 0 ORDER BY r.row_key LIMIT ?",
-				[]any{kind, after, int64(rosterPage)}, func(r *sqlite3.Stmt) error { page = append(page, scanRosterRow(r, 0)); return nil })
+				[]any{kind, after, int64(rosterPage)}, func(r Row) error { page = append(page, scanRosterRow(r, 0)); return nil })
 		})
 		return page, err
 	})
@@ -86,17 +84,17 @@ func (s *Store) RosterRows(ctx context.Context, kind string) iter.Seq2[store.Ros
 func (s *Store) RosterHistory(ctx context.Context, kind, key string) (out []store.RosterRow, err error) {
 	err = s.read(ctx, "history of a row of roster "+kind, func(c *conn) error {
 		return c.each("SELECT "+rosterRowColumns+" FROM roster_rows r WHERE r.kind = ? AND r.row_key = ? ORDER BY r.since", []any{kind, key},
-			func(r *sqlite3.Stmt) error { out = append(out, scanRosterRow(r, 0)); return nil })
+			func(r Row) error { out = append(out, scanRosterRow(r, 0)); return nil })
 	})
 	return out, err
 }
 
 const rosterMatchColumns = "m.row_key, m.line, m.standing, m.person, m.waits, m.seen, m.evidence"
 
-func scanRosterMatch(r *sqlite3.Stmt) store.RosterMatch {
+func scanRosterMatch(r Row) store.RosterMatch {
 	return store.RosterMatch{
-		Key: r.ColumnText(0), Line: r.ColumnInt(1), Standing: r.ColumnText(2), Person: r.ColumnText(3), Open: r.ColumnInt(4) == 1, Seen: r.ColumnText(5),
-		Evidence: json.RawMessage(r.ColumnText(6)),
+		Key: r.Text(0), Line: int(r.Int64(1)), Standing: r.Text(2), Person: r.Text(3), Open: int(r.Int64(4)) == 1, Seen: r.Text(5),
+		Evidence: json.RawMessage(r.Text(6)),
 	}
 }
 
@@ -132,16 +130,16 @@ func (s *Store) RosterLines(ctx context.Context, q store.RosterQuery) iter.Seq2[
 			args[3] = int64(q.Limit)
 		}
 		err = s.read(ctx, "list lines of roster "+q.Kind, func(c *conn) error {
-			return c.each(sql, args, func(r *sqlite3.Stmt) error {
+			return c.each(sql, args, func(r Row) error {
 				l := store.RosterLine{RosterMatch: scanRosterMatch(r)}
-				if r.ColumnType(7) != sqlite3.NULL {
+				if !r.Null(7) {
 					row := scanRosterRow(r, 7)
 					l.Row = &row
 				}
-				if r.ColumnType(17) != sqlite3.NULL {
+				if !r.Null(17) {
 					l.Ruling = new(store.RosterRuling)
-					if err := json.Unmarshal([]byte(r.ColumnText(17)), l.Ruling); err != nil {
-						return fmt.Errorf("%w: ruling on %s: %w", errDamagedRow, l.Key, err)
+					if err := json.Unmarshal([]byte(r.Text(17)), l.Ruling); err != nil {
+						return fmt.Errorf("%w: ruling on %s: %w", ErrDamagedRow, l.Key, err)
 					}
 				}
 				page = append(page, l)
@@ -175,15 +173,15 @@ func (s *Store) RosterMatches(ctx context.Context, kind string) iter.Seq2[store.
 		}
 		err = s.read(ctx, "list matches of roster "+kind, func(c *conn) error {
 			return c.each("SELECT "+rosterMatchColumns+" FROM roster_matches m WHERE m.kind = ? AND m.row_key > ? ORDER BY m.row_key LIMIT ?",
-				[]any{kind, after, int64(rosterPage)}, func(r *sqlite3.Stmt) error { page = append(page, scanRosterMatch(r)); return nil })
+				[]any{kind, after, int64(rosterPage)}, func(r Row) error { page = append(page, scanRosterMatch(r)); return nil })
 		})
 		return page, err
 	})
 }
 
-func scanRuling(r *sqlite3.Stmt) (d store.RosterRuling, err error) {
-	if err := json.Unmarshal([]byte(r.ColumnText(0)), &d); err != nil {
-		return d, fmt.Errorf("%w: a ruling on a roster: %w", errDamagedRow, err)
+func scanRuling(r Row) (d store.RosterRuling, err error) {
+	if err := json.Unmarshal([]byte(r.Text(0)), &d); err != nil {
+		return d, fmt.Errorf("%w: a ruling on a roster: %w", ErrDamagedRow, err)
 	}
 	return d, nil
 }
@@ -197,7 +195,7 @@ func (s *Store) RosterRulings(ctx context.Context, kind string) iter.Seq2[store.
 		}
 		err = s.read(ctx, "list rulings on roster "+kind, func(c *conn) error {
 			return c.each("SELECT ruling FROM roster_rulings WHERE kind = ? AND row_key > ? ORDER BY row_key LIMIT ?",
-				[]any{kind, after, int64(rosterPage)}, func(r *sqlite3.Stmt) error {
+				[]any{kind, after, int64(rosterPage)}, func(r Row) error {
 					d, err := scanRuling(r)
 					page = append(page, d)
 					return err
@@ -210,8 +208,8 @@ func (s *Store) RosterRulings(ctx context.Context, kind string) iter.Seq2[store.
 // RosterCounts counts the matched lines.
 func (s *Store) RosterCounts(ctx context.Context) (out []store.RosterCount, err error) {
 	err = s.read(ctx, "count the lines of rosters", func(c *conn) error {
-		return c.each("SELECT kind, standing, count(*), sum(waits) FROM roster_matches GROUP BY kind, standing ORDER BY kind, standing", nil, func(r *sqlite3.Stmt) error {
-			out = append(out, store.RosterCount{Kind: r.ColumnText(0), Standing: r.ColumnText(1), Lines: r.ColumnInt64(2), Open: r.ColumnInt64(3)})
+		return c.each("SELECT kind, standing, count(*), sum(waits) FROM roster_matches GROUP BY kind, standing ORDER BY kind, standing", nil, func(r Row) error {
+			out = append(out, store.RosterCount{Kind: r.Text(0), Standing: r.Text(1), Lines: r.Int64(2), Open: r.Int64(3)})
 			return nil
 		})
 	})
@@ -222,7 +220,7 @@ func (s *Store) RosterCounts(ctx context.Context) (out []store.RosterCount, err 
 func (s *Store) PutRosterMatches(ctx context.Context, kind string, imported uint64, at int64, put []store.RosterMatch, drop []string) (done bool, err error) {
 	err = s.write(ctx, "write matches of roster "+kind, func(w *writer) error {
 		done, err = w.one("UPDATE rosters SET matched = import, matched_at = ? WHERE kind = ? AND import = ? RETURNING import", []any{at, kind, int64(imported)}, //nolint:gosec // a count
-			func(*sqlite3.Stmt) error { return nil })
+			func(Row) error { return nil })
 		if err != nil || !done {
 			return err
 		}
@@ -252,7 +250,7 @@ func (s *Store) PutRosterMatches(ctx context.Context, kind string, imported uint
 // RosterOf gives a list.
 func (t *tx) RosterOf(kind string) (l store.RosterList, ok bool, err error) {
 	err = t.authored("read roster "+kind, func() error {
-		ok, err = t.w.one("SELECT "+rosterColumns+" WHERE kind = ?", []any{kind}, func(r *sqlite3.Stmt) error { l = scanRoster(r); return nil })
+		ok, err = t.w.one("SELECT "+rosterColumns+" WHERE kind = ?", []any{kind}, func(r Row) error { l = scanRoster(r); return nil })
 		return err
 	})
 	return l, ok, err
@@ -322,7 +320,7 @@ func (t *tx) StageRoster(h store.PieceHash, body []byte) error {
 
 // StagedRoster gives a piece of a list back.
 func (t *tx) StagedRoster(h store.PieceHash) (body []byte, err error) {
-	found, err := t.w.one("SELECT body FROM roster_pieces WHERE hash = ?", []any{h[:]}, func(r *sqlite3.Stmt) error { body = blob(r, 0); return nil })
+	found, err := t.w.one("SELECT body FROM roster_pieces WHERE hash = ?", []any{h[:]}, func(r Row) error { body = blob(r, 0); return nil })
 	if err == nil && !found {
 		err = fmt.Errorf("piece %x of a roster: %w", h, store.ErrNotFound)
 	}
@@ -338,7 +336,7 @@ func (t *tx) DropStagedRoster() error {
 func (t *tx) RosterRulingOf(kind, key string) (d store.RosterRuling, ok bool, err error) {
 	err = t.authored("read a ruling on roster "+kind, func() error {
 		ok, err = t.w.one("SELECT ruling FROM roster_rulings WHERE kind = ? AND row_key = ?", []any{kind, key},
-			func(r *sqlite3.Stmt) (err error) { d, err = scanRuling(r); return err })
+			func(r Row) (err error) { d, err = scanRuling(r); return err })
 		return err
 	})
 	return d, ok, err
