@@ -62,6 +62,8 @@ var (
 	ErrNewer       = errors.New("database was made by a newer program")
 	ErrDamaged     = errors.New("database is damaged")
 	ErrClosed      = errors.New("database is closed")
+	ErrAway        = errors.New("database cannot be reached")
+	ErrDenied      = errors.New("database refuses its user")
 )
 
 // Verdict is what the hub made of an entry.

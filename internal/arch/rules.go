@@ -118,6 +118,8 @@ type Exception struct {
 var Exceptions = []Exception{
 	{"hub", "hub/store", false, "the contract's types are the hub's nouns; a second set of the same nouns would only be copied"},
 	{"hub", "hub/store/sqlite", true, "a test against the real database finds more than one against a stand-in"},
+	{"hub", "hub/store/postgres", true, "a test against the real database finds more than one against a stand-in"},
+	{"hub", "hub/store/postgres/scratch", true, "a server for tests is started in one place"},
 	{"hub", "hub/store/storetest", true, "the suite's sample devices and entries serve other rooms' tests"},
 	{"agent", "agent/store", true, "a test against the real database finds more than one against a stand-in"},
 }

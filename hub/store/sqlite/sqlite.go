@@ -62,6 +62,9 @@ func (s *Store) Close() error {
 	return s.closeErr
 }
 
+// Tables is the store without what only a file has.
+func (s *Store) Tables() *tables.Store { return s.Store }
+
 // read runs fn on a reading connection. what names the act in errors.
 func (s *Store) read(ctx context.Context, what string, fn func(c *conn) error) error {
 	return s.Read(ctx, what, func(l tables.Link) error { return fn(l.(*conn)) }) //nolint:errcheck // this package made it

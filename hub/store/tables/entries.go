@@ -102,7 +102,7 @@ func (t *tx) entryArgs(e *store.Entry) (err error) {
 	public, private, privateHash := parts(e.Raw)
 	t.w.args = append(
 		t.w.args, t.lastID, int64(e.Dot.Seq), verdict, ids[0], ids[1], int64(e.FormVersion), ids[2], ids[3], ids[4], //nolint:gosec // checked above
-		e.DeviceTime, e.CorrectedTime, e.ReceivedAt, text(e.Entity), text(e.Judgement.Words), e.Hash[:], public, maybeBlob(private), maybeBlob(privateHash),
+		e.DeviceTime, e.CorrectedTime, e.ReceivedAt, text(e.Entity), text(e.Judgement.Words), e.Hash[:], public, private, privateHash,
 	)
 	t.count(t.lastID, verdict, 1)
 	return nil

@@ -48,20 +48,12 @@ func (s *Store) AddOperator(ctx context.Context, o store.Operator) error {
 	}
 	return s.write(ctx, "add operator "+o.Name, func(w *writer) error {
 		err := w.exec("INSERT INTO operators (name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			o.Name, o.Title, o.Role, scopes, o.Password, maybeBlob(o.TOTP), o.TOTPStep, o.AddedAt, o.DisabledAt, o.Generation)
+			o.Name, o.Title, o.Role, scopes, o.Password, o.TOTP, o.TOTPStep, o.AddedAt, o.DisabledAt, o.Generation)
 		if errors.Is(err, ErrTaken) {
 			return store.ErrExists
 		}
 		return err
 	})
-}
-
-// maybeBlob binds nil as NULL.
-func maybeBlob(b []byte) any {
-	if b == nil {
-		return nil
-	}
-	return b
 }
 
 // ChangeOperator reads, changes and writes an operator in one transaction.
@@ -80,7 +72,7 @@ func (s *Store) ChangeOperator(ctx context.Context, name string, change func(*st
 			return err
 		}
 		err = w.exec("UPDATE operators SET title = ?, role = ?, scopes = ?, password = ?, totp = ?, totp_step = ?, disabled_at = ?, generation = ? WHERE name = ?",
-			now.Title, now.Role, scopes, now.Password, maybeBlob(now.TOTP), now.TOTPStep, now.DisabledAt, now.Generation, name)
+			now.Title, now.Role, scopes, now.Password, now.TOTP, now.TOTPStep, now.DisabledAt, now.Generation, name)
 		if err != nil || now.Generation == was.Generation {
 			return err
 		}

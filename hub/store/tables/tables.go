@@ -58,7 +58,8 @@ type Database interface {
 
 // Link is one connection. It is used by one goroutine at a time. The texts of
 // statements are constants of this package, so their number is bounded; their
-// parameters are ? in order, or ?1 and so on. Arguments are nil, int64, string or []byte.
+// parameters are ? in order, or ?1 and so on. Arguments are nil, int64, string or
+// []byte; no bytes at all are NULL.
 type Link interface {
 	// Exec runs a statement that gives no rows; changed counts those that it touched.
 	Exec(sql string, args []any) (changed int64, err error)

@@ -1,0 +1,7 @@
+package postgres
+
+// How texts are kept.
+var (
+	Escape   = escape
+	Unescape = unescape
+)
