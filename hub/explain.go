@@ -8,6 +8,7 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
 	"otor/hub/store"
+	"otor/hub/store/tables"
 	"otor/internal/cli"
 	"otor/internal/pack"
 	"otor/internal/webui"
@@ -26,6 +27,8 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Integrity
 		case "ledger_damaged":
 			exit = cli.Integrity
+		case "bad_database", "already_there":
+			exit = cli.Usage
 		case "backup_busy", "disk_full", "journal_unwritable", "pending":
 			exit = cli.Storage
 		}
@@ -64,6 +67,10 @@ var kinds = []struct {
 	{ledger.ErrPending, cli.Storage, "pending", "do not repeat it; it comes into effect with the next act or the next start of the hub"},
 	{journal.ErrFull, cli.Storage, "journal_full", "free some space on the journal's disk; nothing was done"},
 	{ledger.ErrJournal, cli.Storage, "journal_unwritable", "look after the journal's disk; nothing was done, so try again afterwards"},
+	{tables.ErrNotEmpty, cli.Refused, "database_not_empty", "name an empty database: createdb makes one"},
+	{tables.ErrDiffers, cli.Integrity, "copy_differs", "the hub works where it was; look after the server's disk and memory, then try again"},
+	{store.ErrAway, cli.Unreachable, "database_away", "see that the database server runs and that --db is right; what devices send waits meanwhile"},
+	{store.ErrDenied, cli.Credential, "database_denied", "correct the user in --db and the password in PGPASSWORD or the pgpass file"},
 	{store.ErrLocked, cli.Storage, "locked", "stop it, or name another --data folder"},
 	{store.ErrFull, cli.Storage, "disk_full", "free some space and start the hub again; nothing that was acknowledged is lost"},
 	{store.ErrReadOnly, cli.Storage, "read_only", "give the hub's user the right to write in its folder"},

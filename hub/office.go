@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
 	"iter"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,6 +75,7 @@ type choices struct {
 	demo       bool
 	maxStore   byteSize
 	journal    string
+	database   string
 	photos     string
 
 	// make lets a command make the hub's folder when there is none.
@@ -102,8 +101,8 @@ func (c *choices) config(app *cli.App) (server.Config, error) {
 		return server.Config{}, err
 	}
 	return server.Config{
-		Photos: c.photos,
-		Dir:    app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Packs: pack.NewShelf(forms),
+		Photos: c.photos, Database: c.database,
+		Dir: app.Data, Journal: c.journal, NatsListen: c.nats, HTTP: c.http, Hosts: c.hosts, MaxStore: int64(c.maxStore), Packs: pack.NewShelf(forms),
 		Zone: app.Zone, Demo: c.demo, Version: release.Version, Log: app.Log,
 	}, nil
 }
@@ -149,11 +148,8 @@ func (c *choices) with(ctx context.Context, app *cli.App, question func(o office
 // open opens the hub on ports of its own, so that it disturbs nobody, without
 // serving; invitations still name the port at which it will be served.
 func (c *choices) open(ctx context.Context, app *cli.App, question func(o office, running bool) error) (err error) {
-	if _, err := os.Stat(filepath.Join(app.Data, "hub.db")); errors.Is(err, fs.ErrNotExist) && !c.make {
-		return &cli.Error{
-			Exit: cli.Usage, Code: "no_hub", What: "there is no hub in this folder", Which: app.Data,
-			Do: "name the hub's folder with --data, or start one: hub serve",
-		}
+	if there, err := server.IsHub(app.Data); err != nil || !there && !c.make {
+		return noHub(app, err)
 	}
 	cfg, err := c.config(app)
 	if err != nil {
@@ -169,6 +165,17 @@ func (c *choices) open(ctx context.Context, app *cli.App, question func(o office
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return question(s.Office(), false)
+}
+
+// noHub says that no hub has its folder there, unless something kept us from looking.
+func noHub(app *cli.App, err error) error {
+	if err != nil {
+		return err
+	}
+	return &cli.Error{
+		Exit: cli.Usage, Code: "no_hub", What: "there is no hub in this folder", Which: app.Data,
+		Do: "name the hub's folder with --data, or start one: hub serve",
+	}
 }
 
 func freePort(addr string) string {

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,7 +36,11 @@ func newPackCheck(app *cli.App) *cobra.Command {
 				return err
 			}
 			compared := false
-			if _, err := os.Stat(filepath.Join(app.Data, "hub.db")); err == nil {
+			there, err := server.IsHub(app.Data)
+			if err != nil {
+				return err
+			}
+			if there {
 				err := reads().with(cmd.Context(), app, func(o office, _ bool) error {
 					_, err := o.CheckPack(cmd.Context(), zip)
 					return err

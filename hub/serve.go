@@ -14,16 +14,14 @@ import (
 
 func newServe(app *cli.App) *cobra.Command {
 	c := &choices{make: true}
-	var natsURL, dsn string
+	var natsURL string
 	var horizon time.Duration
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the hub", Args: cli.NoArgs,
 		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nAs long as nobody can sign in to the pages, it prints a link for the first administrator, good once.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			for _, f := range [][2]string{{"--nats", natsURL}, {"--db", dsn}} {
-				if f[1] != "" {
-					return cli.Misuse(f[0], "this version runs its own NATS server and its own database, it takes none from elsewhere", "leave "+f[0]+" out")
-				}
+			if natsURL != "" {
+				return cli.Misuse("--nats", "this version runs its own NATS server, it takes none from elsewhere", "leave --nats out")
 			}
 			if err := c.check(); err != nil {
 				return err
@@ -53,7 +51,7 @@ func newServe(app *cli.App) *cobra.Command {
 	f.StringVar(&c.photos, "photos", "", "`address` of a bucket for whole photos, like https://s3.example.org/BUCKET, with its keys in the environment (default: where it was, else a folder in --data)")
 	f.DurationVar(&horizon, "feed-horizon", 180*24*time.Hour, "how long feeds remember what went away (`time` such as 4320h)")
 	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
-	f.StringVar(&dsn, "db", "", "`name` of a PostgreSQL database; not in this version")
+	f.StringVar(&c.database, "db", "", "`address` of a PostgreSQL database, postgres://USER@HOST/NAME, with the password in PGPASSWORD or a pgpass file (default: where it was, else a file in --data)")
 	return cli.KeepsRunning(cmd)
 }
 

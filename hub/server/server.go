@@ -36,7 +36,6 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
-	"otor/hub/store/sqlite"
 	"otor/hub/watch"
 	"otor/internal/dot"
 	"otor/internal/durable"
@@ -54,6 +53,9 @@ type Config struct {
 	HTTP       string   // host:port, default 127.0.0.1:8480
 	Hosts      []string // names and addresses by which devices reach the hub
 	MaxStore   int64    // bytes of both streams
+	// Database is the address of a PostgreSQL database, postgres://USER@HOST/NAME;
+	// empty: where it was, else a file in Dir.
+	Database string
 	// Journal is the folder of the journal; empty: where it was, else beside Dir.
 	Journal string
 	// Packs are the form packs that the hub works with; it adds those that were
@@ -185,7 +187,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 }
 
 func (s *Server) openStore(ctx context.Context) error {
-	st, err := sqlite.Open(ctx, filepath.Join(s.cfg.Dir, "hub.db"), sqlite.Options{Log: s.cfg.Log, NoSync: control().NoSync})
+	st, err := openDatabase(ctx, s.cfg)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,11 @@ import (
 	"otor/hub/store/tables"
 )
 
-// writers is the lock that transactions which write take in turn: "otor".
-const writers = 0x6f746f72
+// Locks of the database, known by their numbers to all hub programs that work on it.
+const (
+	writers = 0x6f746f72  // "otor": transactions that write take it in turn
+	working = writers + 1 // held together by all programs that work, or by one that moves everything
+)
 
 // Bounds in time of what no context ends: the end of a transaction, and of a
 // connection; and after how long of standing idle a connection is tried first.

@@ -133,7 +133,7 @@ func Open(ctx context.Context, address string, opts Options) (*Store, error) {
 	s := &Store{server: at, opts: opts}
 	l, err := at.connect(ctx)
 	if err == nil {
-		if err = s.prepare(ctx, l); err != nil {
+		if err = errors.Join(l.share(ctx), s.prepare(ctx, l)); err != nil {
 			err = errors.Join(err, l.Close())
 		}
 	}
@@ -144,9 +144,14 @@ func Open(ctx context.Context, address string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// Connect opens a connection.
-func (s *server) Connect(ctx context.Context, _ bool) (tables.Link, error) {
+// Connect opens a connection. The one that writes says that a hub works here.
+func (s *server) Connect(ctx context.Context, writes bool) (tables.Link, error) {
 	l, err := s.connect(ctx)
+	if err == nil && writes {
+		if err = l.share(ctx); err != nil {
+			err = errors.Join(err, l.Close())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,6 +164,32 @@ func (s *server) connect(ctx context.Context) (*link, error) {
 		return nil, err
 	}
 	return newLink(c), nil
+}
+
+// Alone keeps other hubs out until the store is closed; [store.ErrLocked] when one
+// works on the database.
+func (s *Store) Alone(ctx context.Context) error {
+	return s.Write(ctx, "have the database alone", func(l tables.Link) error {
+		return lock(l, "SELECT CASE WHEN pg_try_advisory_lock(?) THEN 1 ELSE 0 END",
+			fmt.Errorf("%w: hub programs work on %s; stop them all", store.ErrLocked, s.server.name))
+	})
+}
+
+// share says that a hub works on the database.
+func (l *link) share(ctx context.Context) error {
+	l.Watch(ctx)
+	defer l.Watch(context.Background())
+	return lock(l, "SELECT CASE WHEN pg_try_advisory_lock_shared(?) THEN 1 ELSE 0 END",
+		fmt.Errorf("%w: it is being moved; wait until that is done", store.ErrLocked))
+}
+
+func lock(l tables.Link, sql string, refused error) error {
+	var got int64
+	err := l.Each(sql, []any{int64(working)}, func(r tables.Row) error { got = r.Int64(0); return nil })
+	if err == nil && got == 0 {
+		err = refused
+	}
+	return err
 }
 
 // Tables is the store without what only PostgreSQL has.

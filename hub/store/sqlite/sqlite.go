@@ -18,7 +18,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -64,6 +66,20 @@ func (s *Store) Close() error {
 
 // Tables is the store without what only a file has.
 func (s *Store) Tables() *tables.Store { return s.Store }
+
+// Path is the database's file.
+func (s *Store) Path() string { return s.path }
+
+// Bare removes what a closed database at path has beside it: its lock, and the
+// mark that it was made.
+func Bare(path string) error {
+	for _, name := range []string{path + ".lock", markOf(path)} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
 
 // read runs fn on a reading connection. what names the act in errors.
 func (s *Store) read(ctx context.Context, what string, fn func(c *conn) error) error {
