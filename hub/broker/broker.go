@@ -33,9 +33,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
@@ -57,8 +59,11 @@ type Config struct {
 	// MaxStore bounds both streams together, in bytes; 1 GiB when 0, at least
 	// 16 MiB. An eighth of it is the alert stream's own.
 	MaxStore int64
+	// Servers are NATS servers elsewhere, nats://host:port, that hub nats-config has
+	// configured; empty: the broker runs its own.
+	Servers []string
 	// AckWait is how long a message that a worker took and then went silent
-	// about stays with it; 30 s when 0.
+	// about stays with it; 30 s when 0, and 15 s on servers elsewhere.
 	AckWait time.Duration
 	// CredentialTTL is how long devices' ordinary credentials last; [MaxTTL]
 	// when 0, and at most.
@@ -82,12 +87,14 @@ type Broker struct {
 	keys   *keyring
 	cert   tls.Certificate
 	issuer *issuer
-	server *embedded
-	hosts  []string
-	field  *nats.Conn // in the devices' account: requests, receipts, news
-	store  *nats.Conn // in the streams' account
-	js     jetstream.JetStream
-	gate   gate
+	// One of these is nil.
+	server    *embedded
+	elsewhere *cluster
+	hosts     []string
+	field     *nats.Conn // in the devices' account: requests, receipts, news
+	store     *nats.Conn // in the streams' account
+	js        jetstream.JetStream
+	gate      gate
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -108,8 +115,15 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 	if cfg.MaxStore < minStore {
 		return nil, fmt.Errorf("stream store of %d bytes: at least %d are needed", cfg.MaxStore, minStore)
 	}
+	if cfg.AckWait <= 0 && len(cfg.Servers) > 0 {
+		cfg.AckWait = clusterAckWait
+	}
 	if cfg.AckWait <= 0 {
 		cfg.AckWait = defaultAckWait
+	}
+	servers, err := serverURLs(cfg.Servers)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.CredentialTTL == 0 {
 		cfg.CredentialTTL = MaxTTL
@@ -135,6 +149,9 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 		return nil, fmt.Errorf("open the hub's folder: %w", err)
 	}
 	b := &Broker{cfg: cfg, hosts: reachable(host, cfg.Hosts)}
+	if len(servers) > 0 {
+		b.elsewhere = &cluster{urls: servers}
+	}
 	b.ctx, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -160,11 +177,39 @@ func (b *Broker) start(ctx context.Context, host string, port int) error {
 		return err
 	}
 	b.issuer = &issuer{keys: b.keys, maxStore: b.cfg.MaxStore, revoked: revoked}
-	operator, err := b.issuer.operatorClaims()
+	if b.elsewhere != nil {
+		b.issuer.maxStore = jwt.NoLimit // the servers' own configuration bounds it
+	}
+	accounts, err := b.issuer.accounts()
 	if err != nil {
 		return err
 	}
-	accounts, err := b.issuer.accounts()
+	if b.elsewhere != nil {
+		err = b.join(ctx, accounts)
+	} else {
+		err = b.embed(ctx, host, port, accounts)
+	}
+	if err != nil {
+		return err
+	}
+	if b.field, err = b.connect(b.keys.field, "hub"); err != nil {
+		return err
+	}
+	if b.store, err = b.connect(b.keys.store, "hub-streams"); err != nil {
+		return err
+	}
+	if b.js, err = jetstream.New(b.store); err != nil {
+		return err
+	}
+	if b.elsewhere != nil {
+		return patiently(ctx, b.openStreams)
+	}
+	return b.openStreams(ctx)
+}
+
+// embed starts the server within this process.
+func (b *Broker) embed(ctx context.Context, host string, port int, accounts map[string]string) error {
+	operator, err := b.issuer.operatorClaims()
 	if err != nil {
 		return err
 	}
@@ -176,34 +221,36 @@ func (b *Broker) start(ctx context.Context, host string, port int) error {
 		return err
 	}
 	b.issuer.target = b.server
-	if b.field, err = b.connect(b.keys.field, "hub"); err != nil {
-		return err
-	}
-	if b.store, err = b.connect(b.keys.store, "hub-streams"); err != nil {
-		return err
-	}
-	if b.js, err = jetstream.New(b.store); err != nil {
-		return err
-	}
-	return b.openStreams(ctx)
+	return nil
 }
 
-// connect opens the hub's own connection to an account, within the process.
+// connect opens the hub's own connection to an account, within the process when
+// the server is.
 func (b *Broker) connect(account nkeys.KeyPair, name string) (*nats.Conn, error) {
-	token, key, err := worker(account, name)
+	typ := jwt.ConnectionTypeInProcess
+	if b.elsewhere != nil {
+		typ = jwt.ConnectionTypeStandard
+	}
+	token, key, err := worker(account, name, typ)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", name, err)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(b.server.srv), nats.Name(name),
+	opts := []nats.Option{
+		nats.Name(name),
 		nats.UserJWT(func() (string, error) { return token, nil }, key.Sign),
-		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(100*time.Millisecond),
+		nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(), nats.ReconnectWait(100 * time.Millisecond),
 		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
 			subject := ""
 			if s != nil {
 				subject = s.Subject
 			}
 			b.cfg.Log.Warn("hub's NATS connection", "connection", name, "subject", subject, "error", err)
-		}))
+		}),
+	}
+	if b.elsewhere != nil {
+		return b.elsewhere.dial(b, account, name, opts)
+	}
+	nc, err := nats.Connect("", append(opts, nats.InProcessServer(b.server.srv))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect %s: %w", name, err)
 	}
@@ -240,14 +287,22 @@ func named(hosts []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(append([]string{"localhost", "127.0.0.1", "::1"}, hosts...))))
 }
 
-// Addr is the address the server listens on, host:port.
-func (b *Broker) Addr() string { return b.server.addr() }
+// Addr is the address the server listens on, host:port; of several the first.
+func (b *Broker) Addr() string {
+	if b.elsewhere != nil {
+		return strings.TrimPrefix(b.elsewhere.urls[0], "tls://")
+	}
+	return b.server.addr()
+}
 
 // Hosts lists the names and addresses by which devices reach the hub.
 func (b *Broker) Hosts() []string { return slices.Clone(b.hosts) }
 
 // URLs lists where devices connect: tls://host:port.
 func (b *Broker) URLs() []string {
+	if b.elsewhere != nil {
+		return slices.Clone(b.elsewhere.urls)
+	}
 	_, port, err := net.SplitHostPort(b.Addr())
 	if err != nil {
 		return nil
@@ -313,7 +368,11 @@ func (b *Broker) Close() error {
 	b.cancel()
 	b.wg.Wait()
 	var errs []error
-	for _, nc := range []*nats.Conn{b.field, b.store} {
+	conns := []*nats.Conn{b.field, b.store}
+	if b.elsewhere != nil {
+		conns = append(conns, b.elsewhere.system)
+	}
+	for _, nc := range conns {
 		if nc == nil {
 			continue
 		}

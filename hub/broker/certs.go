@@ -94,13 +94,30 @@ func (k *keyring) serverCertificate(hosts []string, now time.Time) (tls.Certific
 			return k.withCA(c), nil
 		}
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	text, err := k.issue(hosts, now, false)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	serial, err := newSerial()
+	if err := durable.WriteFile(path, text, 0o600); err != nil {
+		return tls.Certificate{}, err
+	}
+	c, err := tls.X509KeyPair(text, text)
 	if err != nil {
 		return tls.Certificate{}, err
+	}
+	return k.withCA(c), nil
+}
+
+// issue makes a server's certificate and its key, in PEM. dials says that the
+// server also goes to others with it, which ask for one.
+func (k *keyring) issue(hosts []string, now time.Time, dials bool) ([]byte, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
 	}
 	tmpl := &x509.Certificate{
 		SerialNumber: serial,
@@ -110,6 +127,10 @@ func (k *keyring) serverCertificate(hosts []string, now time.Time) (tls.Certific
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:     []string{trust.HubName},
+	}
+	if dials {
+		tmpl.NotAfter = k.ca.cert.NotAfter // nobody renews it by itself; devices ignore the date
+		tmpl.ExtKeyUsage = append(tmpl.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
 	}
 	// Devices verify at NotBefore, so a leaf must not begin before its CA,
 	// not even when the hub's clock was set back.
@@ -125,22 +146,14 @@ func (k *keyring) serverCertificate(hosts []string, now time.Time) (tls.Certific
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, k.ca.cert, key.Public(), k.ca.key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("issue the server certificate: %w", err)
+		return nil, fmt.Errorf("issue the server certificate: %w", err)
 	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		return tls.Certificate{}, err
+		return nil, err
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...)
-	if err := durable.WriteFile(path, text, 0o600); err != nil {
-		return tls.Certificate{}, err
-	}
-	c, err := tls.X509KeyPair(text, text)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return k.withCA(c), nil
+	return append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})...), nil
 }
 
 func (k *keyring) stillGood(leaf *x509.Certificate, hosts []string, now time.Time) bool {

@@ -70,13 +70,21 @@ func public(kp nkeys.KeyPair) string {
 	return s
 }
 
-func (i *issuer) operatorClaims() (*jwt.OperatorClaims, error) {
+func (i *issuer) operatorToken() (string, error) {
 	c := jwt.NewOperatorClaims(public(i.keys.operator))
 	c.Name = "otor"
 	c.SystemAccount = public(i.keys.system)
 	token, err := c.Encode(i.keys.operator)
 	if err != nil {
-		return nil, fmt.Errorf("sign the operator: %w", err)
+		return "", fmt.Errorf("sign the operator: %w", err)
+	}
+	return token, nil
+}
+
+func (i *issuer) operatorClaims() (*jwt.OperatorClaims, error) {
+	token, err := i.operatorToken()
+	if err != nil {
+		return nil, err
 	}
 	return jwt.DecodeOperatorClaims(token)
 }
@@ -230,15 +238,15 @@ func (i *issuer) revoke(key string, now time.Time) error {
 	return nil
 }
 
-// worker issues the credentials of the hub's own in-process connection to an
-// account. They hold as long as this process keeps the key.
-func worker(account nkeys.KeyPair, name string) (token string, key nkeys.KeyPair, err error) {
+// worker issues the credentials of the hub's own connection to an account, of a
+// type. They hold as long as this process keeps the key.
+func worker(account nkeys.KeyPair, name, typ string) (token string, key nkeys.KeyPair, err error) {
 	if key, err = nkeys.CreateUser(); err != nil {
 		return "", nil, err
 	}
 	c := jwt.NewUserClaims(public(key))
 	c.Name = name
-	c.AllowedConnectionTypes.Add(jwt.ConnectionTypeInProcess)
+	c.AllowedConnectionTypes.Add(typ)
 	token, err = c.Encode(account)
 	return token, key, err
 }

@@ -130,9 +130,17 @@ func (b *Broker) fetch(ctx context.Context, cons jetstream.Consumer, h *holding)
 }
 
 func (b *Broker) pull(ctx context.Context, cons jetstream.Consumer, room int, h *holding) error {
-	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	wait := fetchWait
+	if b.elsewhere != nil {
+		wait = clusterFetch
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	batch, err := cons.Fetch(room, jetstream.FetchContext(ctx))
+	opts := []jetstream.FetchOpt{jetstream.FetchContext(ctx)}
+	if b.elsewhere != nil { // a server that is gone is noticed by its silence
+		opts = append(opts, jetstream.FetchHeartbeat(clusterBeat))
+	}
+	batch, err := cons.Fetch(room, opts...)
 	if err != nil {
 		return err
 	}
@@ -180,7 +188,10 @@ func (b *Broker) handle(ctx context.Context, h *holding, msgs []jetstream.Msg, h
 // configuration. Both reserve their bytes: a full record stream leaves the
 // alert stream's part alone.
 func (b *Broker) openStreams(ctx context.Context) error {
-	alert := b.cfg.MaxStore / 8
+	alert, replicas := b.cfg.MaxStore/8, 1
+	if b.elsewhere != nil {
+		replicas = b.elsewhere.replicas()
+	}
 	for _, s := range []struct {
 		name     string
 		subjects []string
@@ -193,12 +204,12 @@ func (b *Broker) openStreams(ctx context.Context) error {
 			Name: s.name, Subjects: s.subjects,
 			Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 			Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: maxPerDevice,
-			MaxBytes: s.bytes, MaxMsgSize: MaxPayload, DenyDelete: true, DenyPurge: true,
+			MaxBytes: s.bytes, MaxMsgSize: MaxPayload, Replicas: replicas, DenyDelete: true, DenyPurge: true,
 		})
 		if err != nil {
 			return fmt.Errorf("open stream %s: %w", s.name, err)
 		}
-		if err := openConsumer(ctx, stream, b.cfg.AckWait); err != nil {
+		if err := openConsumer(ctx, stream, b.cfg.AckWait, b.elsewhere == nil); err != nil {
 			return fmt.Errorf("open stream %s: consumer: %w", s.name, err)
 		}
 	}
@@ -210,16 +221,16 @@ func (b *Broker) openStreams(ctx context.Context) error {
 const orphanWait = 300 * time.Millisecond
 
 // openConsumer makes or finds the workers' consumer. With the server in this
-// process no worker can be alive now, so what an earlier one held is an orphan:
+// process (alone) no worker can be alive now, so what an earlier one held is an orphan:
 // a moment of almost no acknowledgement time returns it at once, with its count
 // of attempts, instead of after AckWait.
-func openConsumer(ctx context.Context, stream jetstream.Stream, ackWait time.Duration) error {
+func openConsumer(ctx context.Context, stream jetstream.Stream, ackWait time.Duration, alone bool) error {
 	cfg := jetstream.ConsumerConfig{
 		Durable: consumerName, AckPolicy: jetstream.AckExplicitPolicy,
 		AckWait: ackWait, MaxAckPending: maxAckPending, MaxDeliver: -1,
 	}
 	cons, err := stream.CreateOrUpdateConsumer(ctx, cfg)
-	if err != nil || cons.CachedInfo().NumAckPending == 0 {
+	if err != nil || !alone || cons.CachedInfo().NumAckPending == 0 {
 		return err
 	}
 	short := cfg

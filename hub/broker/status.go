@@ -31,6 +31,9 @@ func (b *Broker) Streams(ctx context.Context) ([]StreamState, error) {
 
 // Connections counts connected devices.
 func (b *Broker) Connections() int {
+	if b.elsewhere != nil {
+		return max(0, b.elsewhere.connections(public(b.keys.field))-1) // of several hubs the others' count too
+	}
 	acc, err := b.server.srv.LookupAccount(public(b.keys.field))
 	if err != nil {
 		return 0
