@@ -33,6 +33,8 @@ type Kind struct {
 	// was committed. It is not called for what Open catches up with: whoever
 	// starts the hub brings the outside in line with the database.
 	After func(ctx context.Context, f Fact) error
+	// Heard, which may be nil, does that where another hub recorded the fact.
+	Heard func(ctx context.Context, f Fact) error
 }
 
 // Config says how to open a Ledger.
@@ -41,6 +43,8 @@ type Config struct {
 	Key   identity.SigningKey // the hub's
 	Kinds []Kind
 	Dir   string // the journal's folder
+	// Shared says that other hubs record in the same database.
+	Shared bool
 	// Make lets the journal be made when there is none; else that is [journal.ErrMissing].
 	Make   bool
 	Now    func() time.Time
@@ -57,7 +61,7 @@ var (
 )
 
 // Ledger records facts. Its methods are safe for concurrent use, but there must
-// be one for a database.
+// be one for a database, unless it is shared.
 type Ledger struct {
 	cfg     Config
 	kinds   map[string]Kind
@@ -67,6 +71,11 @@ type Ledger struct {
 	mu     sync.Mutex // one act at a time
 	tail   tail       // the journal's last record
 	behind bool       // the journal has facts that the database lacks
+	// What follows is kept where the database is shared.
+	heard uint64          // effects up to this fact were carried out here
+	own   map[uint64]bool // facts above heard that were recorded here
+	// overtaken is the journal's last fact, when Open found its number taken.
+	overtaken *Fact
 }
 
 // Record records an act. effect brings it about; it may complete the act with
@@ -86,7 +95,7 @@ func (l *Ledger) Record(ctx context.Context, a Act, effect func(tx store.Tx, a *
 	// From here on it is done or not, whether somebody waits for it or not.
 	ctx = context.WithoutCancel(ctx)
 	if l.behind {
-		if _, err := l.catchUp(ctx, true); err != nil {
+		if err := l.settle(ctx, true); err != nil {
 			return Fact{}, fmt.Errorf("record %s: what was decided before it is not in effect yet: %w", a.Kind, err)
 		}
 	}
@@ -121,6 +130,11 @@ func (l *Ledger) commit(ctx context.Context, kind Kind, a Act, effect func(store
 		if err != nil {
 			return err
 		}
+		if l.cfg.Shared && last.Number > l.tail.number { // nobody records meanwhile: the ledger is locked
+			if err := l.learn(ctx); err != nil {
+				return err
+			}
+		}
 		if last.Number != l.tail.number || last.Number > 0 && last.Hash != l.tail.hash {
 			return fmt.Errorf("%w: the database ends at fact %d, the journal at %d; start the hub again", ErrForked, last.Number, l.tail.number)
 		}
@@ -150,6 +164,9 @@ func (l *Ledger) commit(ctx context.Context, kind Kind, a Act, effect func(store
 	})
 	switch {
 	case err == nil:
+		if l.cfg.Shared {
+			l.own[f.Number] = true
+		}
 		return f, nil
 	case journalled != nil:
 		return Fact{}, fmt.Errorf("%w, so it was not done: %w", ErrJournal, journalled)

@@ -36,7 +36,7 @@ func (o Opened) Caught() int {
 // the last, fills it where it ends before the database, and brings into effect
 // what the database lacks.
 func Open(ctx context.Context, cfg Config) (_ *Ledger, err error) {
-	l := &Ledger{cfg: cfg, kinds: make(map[string]Kind)}
+	l := &Ledger{cfg: cfg, kinds: make(map[string]Kind), own: make(map[uint64]bool)}
 	for _, k := range cfg.Kinds {
 		l.kinds[k.Name] = k
 	}
@@ -76,6 +76,13 @@ func Open(ctx context.Context, cfg Config) (_ *Ledger, err error) {
 	if l.opened.Replayed, err = l.catchUp(ctx, false); err != nil {
 		return nil, err
 	}
+	if l.overtaken != nil {
+		if err := l.again(ctx, *l.overtaken, false); err != nil {
+			return nil, err
+		}
+	}
+	l.heard = l.tail.number // whoever starts the hub brings the outside in line
+	clear(l.own)
 	return l, nil
 }
 
@@ -88,12 +95,26 @@ func (l *Ledger) fill(ctx context.Context, hashes []store.FactHash) error {
 		if err != nil {
 			return err
 		}
+		before := at
 		f, err := Read(row.Signed, public)
 		if err == nil {
 			err = at.next(f)
 		}
+		if err != nil && row.Number == 1 {
+			return fmt.Errorf("%w: the hub of this database has other keys than this folder, or its first fact is damaged; copy the folder keys from that hub's folder: %w", store.ErrForeign, err)
+		}
 		if err != nil {
 			return fmt.Errorf("%w: fact %d of the ledger: %w", store.ErrDamaged, row.Number, err)
+		}
+		if n := len(hashes); l.cfg.Shared && f.Number == uint64(n) && hashes[n-1] != f.Hash {
+			mine, err := l.takeBack()
+			if err != nil {
+				return err
+			}
+			if l.tail != before {
+				return fmt.Errorf("%w from fact %d on: %s goes with another life of this hub; name another --journal folder", ErrForked, n, l.cfg.Dir)
+			}
+			l.overtaken, hashes = &mine, hashes[:n-1]
 		}
 		switch n := f.Number; {
 		case n <= uint64(len(hashes)):

@@ -210,6 +210,34 @@ func (j *Journal) Append(content []byte) error {
 	return fmt.Errorf("write to the journal in %s: %w", j.dir, reason(err))
 }
 
+// TakeBack takes the last record out, keeps it aside in DIR/taken-back-N, and
+// returns its content.
+func (j *Journal) TakeBack() (content []byte, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.shut {
+		return nil, ErrClosed
+	}
+	if j.file == nil {
+		return nil, fmt.Errorf("take the last record out of the journal in %s: it has failed before and was not read anew", j.dir)
+	}
+	if _, err := scan(io.NewSectionReader(j.file, 0, j.end), func(c []byte) error { content = append(content[:0], c...); return nil }); err != nil {
+		return nil, err
+	}
+	if content == nil {
+		return nil, fmt.Errorf("take the last record out of the journal in %s: there is none", j.dir)
+	}
+	begin := j.end - int64(len(frameOf(content)))
+	if err := durable.WriteFile(filepath.Join(j.dir, fmt.Sprintf("taken-back-%d", begin)), content, 0o600); err != nil {
+		return nil, fmt.Errorf("keep a record of the journal aside: %w", err)
+	}
+	if err := errors.Join(j.file.Truncate(begin), j.file.Sync()); err != nil {
+		return nil, fmt.Errorf("take the last record out of the journal in %s: %w", j.dir, reason(err))
+	}
+	j.end = begin
+	return content, nil
+}
+
 // reason names a full disk.
 func reason(err error) error {
 	if isFull(err) {
