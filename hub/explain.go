@@ -27,7 +27,7 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Integrity
 		case "ledger_damaged":
 			exit = cli.Integrity
-		case "bad_database", "already_there":
+		case "bad_database", "already_there", "keys_missing":
 			exit = cli.Usage
 		case "backup_busy", "disk_full", "journal_unwritable", "pending":
 			exit = cli.Storage
@@ -77,6 +77,8 @@ var kinds = []struct {
 	{store.ErrNewer, cli.Integrity, "newer_database", "start the newer hub, or name another --data folder"},
 	{store.ErrForeign, cli.Integrity, "not_a_hub", "name another --data folder, or restore a backup"},
 	{store.ErrDamaged, cli.Integrity, "database_damaged", "keep a copy of the file, then restore the newest backup: devices send again what it lacks"},
+	{broker.ErrAway, cli.Unreachable, "nats_away", "see that the servers run and that --nats names them"},
+	{broker.ErrAddress, cli.Usage, "bad_address", "correct it"},
 	{broker.ErrKeys, cli.Integrity, "keys_damaged", "restore the folder keys from a backup; new keys would mean enrolling every device again"},
 	{store.ErrExists, cli.Refused, "device_exists", "add --again to give the device a new life, or choose another name"},
 	{store.ErrRevoked, cli.Refused, "device_revoked", "a revoked device stays revoked: add it under another name"},

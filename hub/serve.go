@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otor/hub/broker"
 	"otor/hub/server"
 	"otor/hub/store"
 	"otor/internal/cli"
@@ -14,17 +15,17 @@ import (
 
 func newServe(app *cli.App) *cobra.Command {
 	c := &choices{make: true}
-	var natsURL string
+	var elsewhere []string
 	var horizon time.Duration
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the hub", Args: cli.NoArgs,
 		Long: "Runs the NATS server, the database, the devices' enrolment and the operators' pages.\nAs long as nobody can sign in to the pages, it prints a link for the first administrator, good once.",
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if natsURL != "" {
-				return cli.Misuse("--nats", "this version runs its own NATS server, it takes none from elsewhere", "leave --nats out")
-			}
 			if err := c.check(); err != nil {
 				return err
+			}
+			if _, err := broker.ServerURLs(elsewhere); err != nil {
+				return cli.Misuse("--nats", "%v", "correct it", err)
 			}
 			cfg, err := c.config(app)
 			if err != nil {
@@ -34,7 +35,7 @@ func newServe(app *cli.App) *cobra.Command {
 			if horizon < 24*time.Hour {
 				return cli.Misuse("--feed-horizon", "%s is too short: every device that was away for longer would load everything anew", "write it like 4320h, at least 24h", horizon)
 			}
-			cfg.FeedHorizon = horizon
+			cfg.FeedHorizon, cfg.Servers = horizon, elsewhere
 			cfg.Ready = func() { announce(cmd.Context(), app, s) }
 			if s, err = openPatiently(cmd.Context(), app, cfg); err != nil {
 				return err
@@ -50,7 +51,7 @@ func newServe(app *cli.App) *cobra.Command {
 	f.Var(&c.maxStore, "max-store", "most `bytes` that wait in the NATS streams, such as 512MiB (default 1GiB)")
 	f.StringVar(&c.photos, "photos", "", "`address` of a bucket for whole photos, like https://s3.example.org/BUCKET, with its keys in the environment (default: where it was, else a folder in --data)")
 	f.DurationVar(&horizon, "feed-horizon", 180*24*time.Hour, "how long feeds remember what went away (`time` such as 4320h)")
-	f.StringVar(&natsURL, "nats", "", "`address` of a NATS cluster; not in this version")
+	f.StringSliceVar(&elsewhere, "nats", nil, "`addresses` of NATS servers that hub nats-config has configured, nats://HOST:PORT, at least three of them to keep each message on three (default: those of the last time, else a server of its own)")
 	f.StringVar(&c.database, "db", "", "`address` of a PostgreSQL database, postgres://USER@HOST/NAME, with the password in PGPASSWORD or a pgpass file (default: where it was, else a file in --data)")
 	return cli.KeepsRunning(cmd)
 }

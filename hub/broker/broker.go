@@ -121,7 +121,7 @@ func Open(ctx context.Context, cfg Config) (_ *Broker, err error) {
 	if cfg.AckWait <= 0 {
 		cfg.AckWait = defaultAckWait
 	}
-	servers, err := serverURLs(cfg.Servers)
+	servers, err := ServerURLs(cfg.Servers)
 	if err != nil {
 		return nil, err
 	}

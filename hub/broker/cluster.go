@@ -20,6 +20,9 @@ import (
 // ErrAway says that none of the NATS servers elsewhere answers.
 var ErrAway = errors.New("the NATS servers do not answer")
 
+// ErrAddress marks a name or an address that is none.
+var ErrAddress = errors.New("not an address")
+
 // Patience with servers elsewhere. A cluster that starts has no leader for a
 // moment; messages that a worker held when it was killed come back after the
 // acknowledgement time.
@@ -39,8 +42,8 @@ type cluster struct {
 	system *nats.Conn
 }
 
-// serverURLs reads addresses of NATS servers.
-func serverURLs(addresses []string) ([]string, error) {
+// ServerURLs reads addresses of NATS servers; errors wrap [ErrAddress].
+func ServerURLs(addresses []string) ([]string, error) {
 	var out []string
 	for _, a := range addresses {
 		rest := strings.TrimPrefix(strings.TrimPrefix(a, "nats://"), "tls://")
@@ -50,7 +53,7 @@ func serverURLs(addresses []string) ([]string, error) {
 		}
 		u, err := url.Parse("tls://" + net.JoinHostPort(host, port))
 		if err != nil || u.Hostname() == "" || u.Port() == "" || u.User != nil || strings.ContainsAny(host, "/?# ") {
-			return nil, fmt.Errorf("NATS server %q: want nats://host:port, several with commas between them", a)
+			return nil, fmt.Errorf("%w: NATS server %q: want nats://host:port, several with commas between them", ErrAddress, a)
 		}
 		out = append(out, u.String())
 	}

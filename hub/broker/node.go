@@ -33,7 +33,7 @@ type Node struct {
 // accounts. The hub's keys stay where they are.
 func WriteNode(dir, out string, n Node, now time.Time) error {
 	if !ValidScope(n.Name) {
-		return fmt.Errorf("server name %q: use letters, digits, '-' and '_'", n.Name)
+		return fmt.Errorf("%w: server name %q: use letters, digits, '-' and '_'", ErrAddress, n.Name)
 	}
 	hosts := slices.Clone(n.Hosts)
 	for _, addr := range append([]string{n.Listen, n.Cluster}, n.Routes...) {
@@ -42,10 +42,10 @@ func WriteNode(dir, out string, n Node, now time.Time) error {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("address %q: want host:port", addr)
+			return fmt.Errorf("%w: %q: want host:port", ErrAddress, addr)
 		}
 		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return fmt.Errorf("address %q: the port must be a number", addr)
+			return fmt.Errorf("%w: %q: the port must be a number", ErrAddress, addr)
 		}
 		if slices.Contains(n.Routes, addr) {
 			continue

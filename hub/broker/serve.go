@@ -25,6 +25,12 @@ const (
 // reaches handler, nor does one longer than [wire.RequestLimit]; a nil answer
 // sends nothing. Requests beyond the waiting room are dropped: devices ask again.
 func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
+	return b.ServeUntil(b.ctx, subject, handler)
+}
+
+// ServeUntil does what Serve does, until ctx ends: hubs elsewhere that serve the
+// same then get all requests.
+func (b *Broker) ServeUntil(ctx context.Context, subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
 	slots, limit := make(chan struct{}, maxHandlers), wire.RequestLimit(subject)
 	sub, err := b.field.QueueSubscribe(subject, queueGroup, func(m *nats.Msg) {
 		d, err := wire.Sender(m.Subject)
@@ -58,6 +64,7 @@ func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.D
 	if err := sub.SetPendingLimits(maxWaiting, maxWaitingBytes); err != nil {
 		return fmt.Errorf("serve %s: %w", subject, err)
 	}
+	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() }) // it has ended already with the connection
 	// A request that arrives before the server knows of us would get "no responders".
 	if err := b.field.Flush(); err != nil {
 		return fmt.Errorf("serve %s: %w", subject, err)

@@ -91,6 +91,17 @@ func newEpoch() (id receipt.Epoch) {
 	return id
 }
 
+// Refresh takes up the epoch that another hub of this database has begun.
+func (e *Epochs) Refresh(ctx context.Context) error {
+	cert, err := e.store.Epoch(ctx, func() (receipt.EpochCertificate, error) {
+		return receipt.EpochCertificate{}, fmt.Errorf("the database has lost its epoch: %w", store.ErrDamaged)
+	})
+	if now, _ := e.Certificate(); err != nil || cert.Epoch == now.Epoch {
+		return err
+	}
+	return e.adopt(cert, false)
+}
+
 // Epoch is the one that receipts are signed for now.
 func (e *Epochs) Epoch() receipt.Epoch {
 	c, _ := e.Certificate()

@@ -119,7 +119,7 @@ func (s *Server) kinds() []ledger.Kind {
 				_, err := tx.Revoke(b.Device, b.At)
 				return err
 			}).Apply,
-			After: s.cutOff,
+			After: s.cutOff, Heard: s.cutOff,
 		},
 		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
 		// A database that was put back may not know the twin, or what lies above the
@@ -147,7 +147,7 @@ func (s *Server) kinds() []ledger.Kind {
 		kind(kindAuthored, s.authorAgain),
 		kind(kindAside, s.asideAgain),
 		kind(kindPiece, keepPieces),
-		kind(kindPack, s.publishAgain),
+		{Name: kindPack, Apply: kind(kindPack, s.publishAgain).Apply, Heard: s.heardPack},
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),
 		kind(kindSucceeded, func(tx store.Tx, f ledger.Fact, b succeededFact) error {
 			if !b.Doubt {

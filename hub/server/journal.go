@@ -107,7 +107,7 @@ func (s *Server) openLedger(ctx context.Context, key identity.SigningKey) error 
 		return fmt.Errorf("find the hub's journal: %w", err)
 	}
 	l, err := ledger.Open(ctx, ledger.Config{
-		Store: s.store, Key: key, Kinds: s.kinds(), Dir: dir, Make: !known, Now: s.cfg.Now, Random: rand.Reader, Log: s.cfg.Log,
+		Store: s.store, Key: key, Kinds: s.kinds(), Dir: dir, Shared: s.shared(), Make: !known, Now: s.cfg.Now, Random: rand.Reader, Log: s.cfg.Log,
 	})
 	if err != nil {
 		return err

@@ -53,6 +53,9 @@ type Config struct {
 	HTTP       string   // host:port, default 127.0.0.1:8480
 	Hosts      []string // names and addresses by which devices reach the hub
 	MaxStore   int64    // bytes of both streams
+	// Servers are NATS servers elsewhere, nats://host:port; empty: those of the last
+	// time, else one of the hub's own.
+	Servers []string
 	// Database is the address of a PostgreSQL database, postgres://USER@HOST/NAME;
 	// empty: where it was, else a file in Dir.
 	Database string
@@ -123,6 +126,7 @@ type Server struct {
 	reconciler *reconcile.Reconciler
 	key        identity.SigningKey // the hub's
 
+	leads    atomic.Bool // of the hubs that share the database, this one does what one has to do
 	troubled atomic.Bool // a finding about ingest may be open
 	suspect  atomic.Bool // an epoch began that is not recorded yet
 }
@@ -146,6 +150,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.token, err = ownToken(cfg.Dir); err != nil {
 		return nil, err
 	}
+	if err := s.keysFit(ctx); err != nil {
+		return nil, err
+	}
 	key, err := broker.HubKey(cfg.Dir, time.Now())
 	if err != nil {
 		return nil, err
@@ -160,8 +167,13 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
+	elsewhere, err := natsServers(cfg.Dir, cfg.Servers)
+	if err != nil {
+		return nil, err
+	}
 	s.broker, err = broker.Open(ctx, broker.Config{
-		Dir: cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, CredentialTTL: cfg.CredentialTTL,
+		Servers: elsewhere,
+		Dir:     cfg.Dir, Listen: cfg.NatsListen, Hosts: cfg.Hosts, MaxStore: cfg.MaxStore, CredentialTTL: cfg.CredentialTTL,
 		Revoked: revoked, Log: cfg.Log,
 	})
 	if err != nil {
@@ -405,8 +417,11 @@ func (s *Server) Run(ctx context.Context) error {
 	if err := s.broker.Serve(wire.PullAny, s.pull); err != nil {
 		return err
 	}
-	if err := s.broker.Serve(wire.BlobAny, s.blob); err != nil {
-		return err
+	if !s.shared() {
+		s.leads.Store(true)
+		if _, err := s.servePhotos(ctx); err != nil {
+			return err
+		}
 	}
 	if s.cfg.Ready != nil {
 		s.cfg.Ready()
@@ -416,6 +431,9 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(func() error {
 			return s.broker.Consume(ctx, stream, broker.Slice{}, s.take)
 		})
+	}
+	if s.shared() {
+		group.Go(func() error { s.follow(ctx); return nil })
 	}
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
@@ -480,6 +498,14 @@ func (s *Server) call(ctx context.Context) {
 // forget has feeds forget, once a day, what went away before the horizon.
 func (s *Server) forget(ctx context.Context) {
 	for {
+		if !s.leads.Load() { // or another hub does it; one that begins to lead does it within a day
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Minute):
+			}
+			continue
+		}
 		n, err := s.store.CollectFeeds(ctx, s.cfg.Now().Add(-s.cfg.FeedHorizon).UnixMilli())
 		switch {
 		case ctx.Err() != nil:

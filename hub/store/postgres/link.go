@@ -35,6 +35,7 @@ type link struct {
 	pg    *pgconn.PgConn
 	ctx   context.Context //nolint:containedctx // of what runs now: see Watch
 	used  time.Time       // when it last did something
+	leads bool            // see Store.Lead
 	stmts map[string]*pgconn.StatementDescription
 	args  [][]byte // of the statement that runs
 	bytes []byte   // room for numbers among them
