@@ -9,6 +9,8 @@ import "time"
 type Control struct {
 	NoDedup bool // copies are not recognised
 	NoSync  bool // the database leaves syncing out
+	// Hasty is how long after it has confirmed something the hub commits it; 0: before.
+	Hasty   time.Duration
 	NoChild bool // a hub that was put back to an older copy keeps its epoch
 	// Now is the hub's own clock, which may be off; nil: it is right. The server that
 	// checks credentials and TLS goes by the system's.

@@ -203,7 +203,7 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.store = st
+	s.store = hurried(st)
 	s.closers = append(s.closers, st.Close)
 	return nil
 }

@@ -4,7 +4,14 @@ import (
 	"os"
 	"testing"
 
+	"otor/hub/broker/nodes"
+	"otor/hub/store/postgres/scratch"
 	"otor/internal/e2e"
 )
 
-func TestMain(m *testing.M) { os.Exit(e2e.Build(m)) }
+func TestMain(m *testing.M) {
+	nodes.Main()
+	code := e2e.Build(m)
+	scratch.Stop()
+	os.Exit(code)
+}

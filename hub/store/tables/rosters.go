@@ -208,7 +208,7 @@ func (s *Store) RosterRulings(ctx context.Context, kind string) iter.Seq2[store.
 // RosterCounts counts the matched lines.
 func (s *Store) RosterCounts(ctx context.Context) (out []store.RosterCount, err error) {
 	err = s.read(ctx, "count the lines of rosters", func(c *conn) error {
-		return c.each("SELECT kind, standing, count(*), sum(waits) FROM roster_matches GROUP BY kind, standing ORDER BY kind, standing", nil, func(r Row) error {
+		return c.each("SELECT kind, standing, count(*), CAST(sum(waits) AS BIGINT) FROM roster_matches GROUP BY kind, standing ORDER BY kind, standing", nil, func(r Row) error {
 			out = append(out, store.RosterCount{Kind: r.Text(0), Standing: r.Text(1), Lines: r.Int64(2), Open: r.Int64(3)})
 			return nil
 		})
