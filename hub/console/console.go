@@ -12,7 +12,7 @@
 // and what else becomes of each choice; a decision names what it had in view, so
 // that of two who decide at once one is told.
 //
-//   - [Door], [Account], [Queue], [Holes] are the hub's other sides.
+//   - [Door], [Account], [Queue], [Holes], [Rosters], [RosterDrafts] are the hub's other sides.
 //   - [Source] is what this package needs; [Fleet], [DeviceRow] and [LaneRow]
 //     are what it shows.
 //   - *Waiting* is declared minus received; a *gap* is a seq below the highest
@@ -121,6 +121,9 @@ type Config struct {
 	// Statements and Operators are the pages of the same names.
 	Statements Statements
 	Operators  Operators
+	// Rosters are official lists, RosterDrafts those that are not imported yet.
+	Rosters      Rosters
+	RosterDrafts RosterDrafts
 	// Visitor is who looks at a page, out of its request's context.
 	Visitor func(context.Context) Visitor
 	// QR draws a QR code: its width in modules, and the dark ones as an SVG path.
@@ -223,6 +226,13 @@ func (s *site) routes() []route {
 		page("POST /operators/change", "operators", s.changeOperator),
 		page("POST /operators/access", "operators", s.operatorAccess),
 		page("POST /operators/token", "operators", s.endToken),
+		page("GET /roster", "roster", s.rosters),
+		page("POST /roster", "roster", s.uploadRoster),
+		page("GET /roster/draft/{id}", "roster", s.rosterDraft),
+		page("POST /roster/draft/{id}", "roster", s.chooseRoster),
+		page("POST /roster/draft/{id}/import", "roster", s.importRoster),
+		page("GET /roster/list/{kind}", "roster", s.rosterList),
+		page("POST /roster/list/{kind}", "roster", s.ruleRoster),
 		page("GET /queue", "view", s.queue),
 		page("GET /queue/{id}", "view", s.item),
 		page("POST /queue/{id}/decide", "decide", s.decide),

@@ -195,6 +195,7 @@ func (s *site) frame(r *http.Request, here string) Frame {
 var menu = []struct{ path, key, act string }{
 	{"/", "menu.fleet", "view"},
 	{"/queue", "menu.queue", "view"},
+	{"/roster", "menu.roster", "roster"},
 	{"/statements", "menu.statements", "sign"},
 	{"/devices", "menu.devices", "devices"},
 	{"/operators", "menu.operators", "operators"},

@@ -113,13 +113,13 @@ type Gap struct {
 }
 
 // tabs are the kinds of what waits, in their order.
-var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "quarantine", "gap"}
+var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "roster", "quarantine", "gap"}
 
 // mostAside bounds the list of what was set aside.
 const mostAside = 200
 
 var (
-	queuePage = webui.NewTemplate(files, "queue.html", "nav.html")
+	queuePage = webui.NewTemplate(files, "queue.html", "rosterline.html", "nav.html")
 	itemPage  = webui.NewTemplate(files, "item.html", "nav.html")
 )
 
@@ -136,6 +136,7 @@ type queueView struct {
 	Items   []itemLine
 	Aside   []asideLine
 	Gaps    []gapLine
+	Lists   []lineView // open lines of official lists
 	Trouble string
 	MayRule bool
 }
@@ -167,7 +168,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
 	v.title(v.Words.T("queue.title"))
-	v.Still = kind == "gap" || kind == "quarantine" // somebody fills in a form there
+	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
 	counts, err := s.fillQueue(r.Context(), &v)
@@ -178,6 +179,9 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		v.Trouble, status = s.trouble(r, err)
 	}
 	for _, k := range tabs {
+		if k == "roster" && !v.Who.May("roster") {
+			continue
+		}
 		v.Tabs = append(v.Tabs, tabView{Kind: k, Words: v.Words.T("kind." + k), Num: v.Words.Num(counts[k]), Here: k == kind})
 	}
 	webui.Render(w, queuePage, status, v, s.Log)
@@ -217,6 +221,9 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 		return counts, err
 	}
 	counts["gap"] = uint64(len(gaps))
+	if err := s.fillRosters(ctx, v, counts); err != nil {
+		return counts, err
+	}
 	switch v.Kind {
 	case "quarantine":
 		for _, a := range aside {

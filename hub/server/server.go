@@ -113,6 +113,7 @@ type Server struct {
 	blobs  *blob.Room
 	albums *blob.Desk
 	office *Office
+	drafts *drafts // lists that were uploaded
 	// operators lets them in.
 	operators *access.Desk
 	watch     *watch.Room
@@ -282,6 +283,10 @@ func (s *Server) wire() error {
 		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, author: s.author, forms: s.cfg.Forms, packs: s.cfg.Packs, replay: s.ingest.Replay,
 		rosters: &rosterDesk{stale: make(chan struct{}, 1)}, demo: s.cfg.Demo,
 	}
+	if s.drafts, err = openDrafts(filepath.Join(s.cfg.Dir, "drafts"), s.office, s.bell.Ring); err != nil {
+		return err
+	}
+	s.closers = append(s.closers, s.drafts.Close)
 	return nil
 }
 
@@ -346,7 +351,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 func (s *Server) site() (console.Site, map[string]access.Act) {
 	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain}
 	site := console.New(console.Config{
-		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Statements: accounts{s.office}, Operators: staff{s.office}, Visitor: visitor, QR: enrol.QRPath,
+		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Visitor: visitor, QR: enrol.QRPath,
 		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
 	})
 	acts := make(map[string]access.Act, len(site.Acts))

@@ -1,0 +1,270 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"otor/hub/access"
+	"otor/hub/console"
+	"otor/internal/durable"
+	"otor/internal/sheet"
+	"otor/internal/webui"
+)
+
+const (
+	// maxDrafts bounds the lists that were uploaded and not imported; the oldest that
+	// nobody works on gives way.
+	maxDrafts = 8
+	// draftLife is how long one is kept.
+	draftLife = time.Hour
+)
+
+// draft is a list that was uploaded. The mutex of drafts guards it.
+type draft struct {
+	kind, file string
+	path       string
+	at         time.Time
+	upload     RosterUpload // without the bytes
+	stage      string       // what is being done; empty: nothing
+	count      int
+	preview    RosterPreview
+	imported   uint64
+	trouble    *webui.Refusal // it could not be read, or not be imported
+}
+
+// drafts keeps the files of lists that are being checked in a folder of the hub's, and
+// nothing of them in memory but what is shown. One at a time is worked on.
+type drafts struct {
+	o    *Office
+	dir  string
+	ring func()
+
+	ctx    context.Context //nolint:containedctx // ends what is being read when the hub closes
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	turn   chan struct{} // holds one token: whose turn it is to read
+
+	mu   sync.Mutex // owner of all, and of each draft
+	all  map[string]*draft
+	over bool // the hub closes
+}
+
+// openDrafts empties the folder of drafts: what an earlier run was asked to check is
+// asked for again.
+func openDrafts(dir string, o *Office, ring func()) (*drafts, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, fmt.Errorf("empty the folder of uploaded lists: %w", err)
+	}
+	d := &drafts{o: o, dir: dir, ring: ring, all: make(map[string]*draft), turn: make(chan struct{}, 1)}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.turn <- struct{}{}
+	return d, nil
+}
+
+// Close ends what is being read and removes the files.
+func (d *drafts) Close() error {
+	d.mu.Lock()
+	d.over = true
+	d.mu.Unlock()
+	d.cancel()
+	d.work.Wait()
+	return os.RemoveAll(d.dir)
+}
+
+// Upload implements console.RosterDrafts.
+func (d *drafts) Upload(ctx context.Context, kind, file string, from io.Reader) (id string, err error) {
+	if _, err := d.o.rosterKind(kind); err != nil {
+		return "", err
+	}
+	if err := d.makeRoom(); err != nil {
+		return "", err
+	}
+	if err := durable.MkdirAll(d.dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the folder of uploaded lists: %w", err)
+	}
+	id = rand.Text()
+	path := filepath.Join(d.dir, id)
+	if err := saveUpload(path, from); err != nil {
+		return "", errors.Join(err, removed(path))
+	}
+	x := &draft{kind: kind, file: filepath.Base(file), path: path, at: time.Now(), upload: RosterUpload{Kind: kind, File: filepath.Base(file)}}
+	d.mu.Lock()
+	d.all[id] = x
+	d.mu.Unlock()
+	return id, d.start(ctx, id, "reading", d.check)
+}
+
+func saveUpload(path string, from io.Reader) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep an uploaded list: %w", err)
+	}
+	n, err := io.Copy(f, io.LimitReader(from, sheet.Usual.File+1))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("keep an uploaded list: %w", err)
+	}
+	if n > sheet.Usual.File {
+		return &webui.Refusal{Code: "file_too_large", What: "the file is too large", Which: fmt.Sprintf("%d MB", sheet.Usual.File>>20), Do: "split the list"}
+	}
+	return nil
+}
+
+func removed(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// makeRoom forgets what is too old, and the oldest when there are too many. Refusal:
+// too_many_drafts when all are being worked on.
+func (d *drafts) makeRoom() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	oldest := ""
+	var errs []error
+	for id, x := range d.all {
+		switch {
+		case x.stage != "":
+		case time.Since(x.at) > draftLife:
+			errs = append(errs, d.forget(id))
+		case oldest == "" || x.at.Before(d.all[oldest].at):
+			oldest = id
+		}
+	}
+	if len(d.all) < maxDrafts {
+		return errors.Join(errs...)
+	}
+	if oldest == "" {
+		return &webui.Refusal{Code: "too_many_drafts", What: "too many lists are being checked", Do: "try again in a while"}
+	}
+	return errors.Join(append(errs, d.forget(oldest))...)
+}
+
+// forget is called with the mutex held.
+func (d *drafts) forget(id string) error {
+	path := d.all[id].path
+	delete(d.all, id)
+	return removed(path)
+}
+
+func draftOver(id string) error {
+	return &webui.Refusal{Code: "draft_over", What: "this file is not here any more", Which: id, Do: "upload it again"}
+}
+
+// start has work done on a draft, when it is its turn, in the name of whoever asked.
+// Nothing is begun on one that is being worked on.
+func (d *drafts) start(ctx context.Context, id, stage string, do func(context.Context, *draft, RosterUpload) error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x, ok := d.all[id]
+	if !ok || d.over {
+		return draftOver(id)
+	}
+	if x.stage != "" || x.imported != 0 {
+		return nil
+	}
+	x.stage, x.count, x.trouble = stage, 0, nil
+	u := x.upload
+	who, known := access.From(ctx)
+	work := d.ctx
+	if known {
+		work = access.With(work, who)
+	}
+	d.work.Go(func() {
+		defer d.ring()
+		err := d.inTurn(work, x, u, do)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		x.stage = ""
+		if err == nil {
+			return
+		}
+		no, ok := asRefusal(err)
+		if !ok {
+			no = &webui.Refusal{Code: "broken", What: err.Error()}
+		}
+		x.trouble = no
+	})
+	return nil
+}
+
+func (d *drafts) inTurn(ctx context.Context, x *draft, u RosterUpload, do func(context.Context, *draft, RosterUpload) error) error {
+	select {
+	case <-d.turn:
+		defer func() { d.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	var err error
+	if u.Body, err = os.ReadFile(x.path); err != nil {
+		return fmt.Errorf("read an uploaded list: %w", err)
+	}
+	last := time.Time{}
+	u.Progress = func(stage string, rows int) {
+		d.mu.Lock()
+		x.stage, x.count = stage, rows
+		d.mu.Unlock()
+		if now := time.Now(); now.Sub(last) > time.Second { // the page asks anew with each
+			last = now
+			d.ring()
+		}
+	}
+	return do(ctx, x, u)
+}
+
+func (d *drafts) check(ctx context.Context, x *draft, u RosterUpload) error {
+	p, err := d.o.CheckRoster(ctx, u)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x.preview = p
+	if err == nil && p.Trouble == nil && u.Columns == nil {
+		x.upload.Columns = &RosterColumns{HeaderRow: p.HeaderRow, Fields: p.Fields} // what is shown is what is imported
+	}
+	return err
+}
+
+func (d *drafts) bring(ctx context.Context, x *draft, u RosterUpload) error {
+	out, err := d.o.ImportRoster(ctx, u)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x.preview, x.imported = out.RosterPreview, out.Import
+	return removed(x.path)
+}
+
+// Choose implements console.RosterDrafts.
+func (d *drafts) Choose(ctx context.Context, id string, c console.RosterColumns) error {
+	d.mu.Lock()
+	x, ok := d.all[id]
+	if ok && x.stage == "" {
+		x.upload.Sheet, x.upload.Columns = c.Sheet, nil
+		if c.Fields != nil {
+			x.upload.Columns = columnsOf(c)
+		}
+	}
+	d.mu.Unlock()
+	return d.start(ctx, id, "reading", d.check)
+}
+
+// Import implements console.RosterDrafts.
+func (d *drafts) Import(ctx context.Context, id string) error {
+	d.mu.Lock()
+	x, ok := d.all[id]
+	ready := ok && x.stage == "" && x.trouble == nil && x.preview.Trouble == nil
+	d.mu.Unlock()
+	if ok && !ready {
+		return nil // the page says why not
+	}
+	return d.start(ctx, id, "writing", d.bring)
+}
