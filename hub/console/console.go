@@ -220,6 +220,7 @@ func (s *site) routes() []route {
 		page("GET /ledger", "audit", s.ledger),
 		page("GET /statements", "sign", s.statements),
 		page("POST /statements", "sign", s.makeStatement),
+		page("GET /statements/verify", "sign", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/statements", http.StatusSeeOther) }), // what a page that was posted to becomes when it is loaded anew
 		page("POST /statements/verify", "sign", s.verifyStatement),
 		page("GET /operators", "operators", s.operators),
 		page("POST /operators", "operators", s.addOperator),
@@ -230,6 +231,7 @@ func (s *site) routes() []route {
 		page("POST /roster", "roster", s.uploadRoster),
 		page("GET /roster/draft/{id}", "roster", s.rosterDraft),
 		page("POST /roster/draft/{id}", "roster", s.chooseRoster),
+		page("GET /roster/draft/{id}/import", "roster", func(w http.ResponseWriter, r *http.Request) { s.draftAfter(w, r, nil) }),
 		page("POST /roster/draft/{id}/import", "roster", s.importRoster),
 		page("GET /roster/list/{kind}", "roster", s.rosterList),
 		page("POST /roster/list/{kind}", "roster", s.ruleRoster),

@@ -92,7 +92,8 @@ func (o deskWorker) arrives(w *world, name string) {
 // TestEveningAtTheConsole is what an operator does once the day is over: of two conflicts one
 // is decided and of the other those who wrote are asked; both duplicates are linked; of what was
 // set aside one record is put right, the other returned and, in the end, rejected. What was
-// decided arrives on the devices.
+// decided arrives on the devices. The pensioners' list is imported and a row of it decided
+// about; the day's statement is signed, stored, checked and opened.
 func TestEveningAtTheConsole(t *testing.T) {
 	b := webuitest.Start(t)
 	w, _ := dayUntil(t, "18:40")
@@ -228,6 +229,8 @@ func TestEveningAtTheConsole(t *testing.T) {
 	o.types(inside("reject", newer)+` input[name="reason"]`, "filed on paper after all")
 	b.Follow(inside("reject", newer) + " button")
 	b.Await(fmt.Sprintf(`!document.querySelector(%q)`, inside("reject", newer)))
+	o.importsTheRoster(w)
+	o.makesTheStatement(w)
 	b.Open(base + "/ledger")
 	b.Await(`document.querySelector("main .row")`)
 	o.looks("ledger-after")

@@ -54,6 +54,8 @@ var who = map[string]string{
 	"POST /roster":                   "raW",
 	"GET /roster/draft/{id}":         "raW",
 	"POST /roster/draft/{id}":        "raW",
+	"GET /statements/verify":         "ra",
+	"GET /roster/draft/{id}/import":  "raW",
 	"POST /roster/draft/{id}/import": "raW",
 	"GET /roster/list/{kind}":        "raW",
 	"POST /roster/list/{kind}":       "raW",
