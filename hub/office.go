@@ -36,6 +36,7 @@ type office interface {
 	Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error)
 	CheckPhotos(ctx context.Context) (server.PhotoCheck, error)
 	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
+	Export(ctx context.Context, in server.ExportOrder) (server.Exported, io.ReadCloser, error)
 	Rosters(ctx context.Context) ([]server.RosterSummary, error)
 	RosterLines(ctx context.Context, q store.RosterQuery) iter.Seq2[server.RosterLine, error]
 	CheckRoster(ctx context.Context, u server.RosterUpload) (server.RosterPreview, error)

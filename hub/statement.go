@@ -54,15 +54,20 @@ func newStatementMake(app *cli.App) *cobra.Command {
 			})
 		},
 	}
+	f.add(cmd, "account for")
+	return cmd
+}
+
+// add adds the flags; verb is what is done.
+func (f *statementFlags) add(cmd *cobra.Command, verb string) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.device, "device", "", "account for this `device`")
-	fl.StringVar(&f.team, "team", "", "account for the devices of this `team`")
-	fl.StringVar(&f.form, "form", "", "account for the entries of this `form`")
-	fl.BoolVar(&f.all, "all", false, "account for everything")
+	fl.StringVar(&f.device, "device", "", verb+" this `device`")
+	fl.StringVar(&f.team, "team", "", verb+" the devices of this `team`")
+	fl.StringVar(&f.form, "form", "", verb+" this service item, a `form`")
+	fl.BoolVar(&f.all, "all", false, verb+" everything")
 	fl.StringVar(&f.from, "from", "", "first `day`, 2006-01-02")
 	fl.StringVar(&f.until, "until", "", "last `day`, included (default: the first)")
 	fl.StringVar(&f.lang, "lang", "zh", "`language` of the words: zh, mn or en")
-	return cmd
 }
 
 // terms reads the flags.

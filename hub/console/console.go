@@ -124,6 +124,7 @@ type Config struct {
 	// Rosters are official lists, RosterDrafts those that are not imported yet.
 	Rosters      Rosters
 	RosterDrafts RosterDrafts
+	Exports      Exports
 	// Visitor is who looks at a page, out of its request's context.
 	Visitor func(context.Context) Visitor
 	// QR draws a QR code: its width in modules, and the dark ones as an SVG path.
@@ -227,6 +228,8 @@ func (s *site) routes() []route {
 		page("POST /operators/change", "operators", s.changeOperator),
 		page("POST /operators/access", "operators", s.operatorAccess),
 		page("POST /operators/token", "operators", s.endToken),
+		page("GET /exports", "export", s.exports),
+		page("POST /exports", "export", s.takeExport),
 		page("GET /roster", "roster", s.rosters),
 		page("POST /roster", "roster", s.uploadRoster),
 		page("GET /roster/draft/{id}", "roster", s.rosterDraft),

@@ -197,6 +197,7 @@ var menu = []struct{ path, key, act string }{
 	{"/queue", "menu.queue", "view"},
 	{"/roster", "menu.roster", "roster"},
 	{"/statements", "menu.statements", "sign"},
+	{"/exports", "menu.exports", "export"},
 	{"/devices", "menu.devices", "devices"},
 	{"/operators", "menu.operators", "operators"},
 	{"/ledger", "menu.ledger", "audit"},

@@ -20,6 +20,7 @@ var officeActs = map[string]access.Act{
 	"POST " + officePath + "gaps/seal":               access.Decide,
 	"POST " + officePath + "aside":                   access.Decide,
 	"POST " + officePath + "statements":              access.Sign,
+	"POST " + officePath + "exports":                 access.Export,
 	"GET " + officePath + "rosters":                  access.Roster,
 	"GET " + officePath + "rosters/{kind}":           access.Roster,
 	"POST " + officePath + "rosters/{kind}":          access.Roster,

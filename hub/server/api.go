@@ -86,6 +86,7 @@ func (o *Office) Handler(bell *webui.Bell) *http.ServeMux {
 	o.asides(mux, bell)
 	o.rosterRoutes(mux, bell)
 	o.statements(mux)
+	o.exports(mux)
 	o.photos(mux)
 	o.packages(mux, bell)
 	o.people(mux)

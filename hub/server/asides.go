@@ -72,9 +72,16 @@ func (t table) recordOf(ctx context.Context, d dot.Dot) (*form.Form, map[string]
 // answersOf are a record's answers in words, in the order of its form; those of a group
 // are named "group.question". What the pack masks where it is saved is masked here.
 func (t table) answersOf(f *form.Form, fields map[string]any, lang string) []console.Answer {
-	w, _ := t.domain.(worded)
-	mask := func(x *form.Field) string {
-		if x.Rule != form.NoRule { // a personal number: enough to know it by
+	mask := t.o.maskOf(f)
+	return answersIn(f.Fields, "", fields, lang, mask)
+}
+
+// maskOf says how the answers to a form's questions are shown: personal numbers by
+// enough to know them by, others as the pack masks where they are saved.
+func (o *Office) maskOf(f *form.Form) func(*form.Field) string {
+	w, _ := o.domain.(worded)
+	return func(x *form.Field) string {
+		if x.Rule != form.NoRule {
 			return "last4"
 		}
 		for _, s := range f.Saves {
@@ -84,7 +91,6 @@ func (t table) answersOf(f *form.Form, fields map[string]any, lang string) []con
 		}
 		return ""
 	}
-	return answersIn(f.Fields, "", fields, lang, mask)
 }
 
 func answersIn(asked []form.Field, prefix string, fields map[string]any, lang string, mask func(*form.Field) string) (out []console.Answer) {

@@ -132,6 +132,7 @@ func (s *Server) kinds() []ledger.Kind {
 			return err
 		}),
 		kind(kindOpened, func(store.Tx, ledger.Fact, openedFact) error { return nil }),
+		kind(kindExport, func(store.Tx, ledger.Fact, exportFact) error { return nil }),
 		kind(kindStatement, func(store.Tx, ledger.Fact, statementFact) error { return nil }),
 		kind(kindBackedUp, func(store.Tx, ledger.Fact, backedUpFact) error { return nil }),
 		kind(kindRestored, func(tx store.Tx, f ledger.Fact, b restoredFact) error {

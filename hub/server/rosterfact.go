@@ -59,10 +59,10 @@ func rosterKinds() []ledger.Kind {
 }
 
 const (
-	// pieceText is how much text of changes goes into a piece, pieceSize what it may have
-	// packed: its base64 fits into a fact.
-	pieceText = 160 << 10
+	// pieceSize bounds a piece in bytes: its base64 fits into a fact. pieceRows is how
+	// many changes are tried first.
 	pieceSize = 44 << 10
+	pieceRows = 1000
 )
 
 // packChanges writes changes as one JSON object a line, gzipped.
@@ -82,7 +82,7 @@ func packChanges(list []rosterChange) ([]byte, error) {
 // pieces packs changes into as many pieces as they take.
 func pieces(list []rosterChange) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		n := len(list)
+		n := pieceRows
 		for len(list) > 0 {
 			n = min(n, len(list))
 			b, err := packChanges(list[:n])
@@ -90,7 +90,7 @@ func pieces(list []rosterChange) iter.Seq2[[]byte, error] {
 				n = max(1, n*pieceSize/len(b)*9/10)
 				continue
 			}
-			if err == nil && len(b) > ledger.MaxBody/2 {
+			if err == nil && len(b) > pieceSize {
 				err = fmt.Errorf("one row packs to %d bytes", len(b))
 			}
 			if !yield(b, err) || err != nil {

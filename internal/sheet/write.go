@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -190,10 +191,17 @@ func WriteCSV(w io.Writer, t Table) error {
 	return b.Flush()
 }
 
-const formulaStarts = "=+-@\t\r"
+// formulaStarts are what a formula begins with, or what programs pass over before one;
+// full-width signs count as well.
+const formulaStarts = "=+-@\t\r\n＝＋－＠"
+
+func formula(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return strings.ContainsRune(formulaStarts, r)
+}
 
 func escape(s string) string {
-	if s != "" && (strings.ContainsRune(formulaStarts, rune(s[0])) || s[0] == '\'') {
+	if s != "" && (formula(s) || s[0] == '\'') {
 		return "'" + s
 	}
 	return s
@@ -201,7 +209,7 @@ func escape(s string) string {
 
 // Unescape takes away the apostrophe that [WriteCSV] puts in front of a text.
 func Unescape(s string) string {
-	if len(s) > 1 && s[0] == '\'' && (strings.ContainsRune(formulaStarts, rune(s[1])) || s[1] == '\'') {
+	if len(s) > 1 && s[0] == '\'' && (formula(s[1:]) || s[1] == '\'') {
 		return s[1:]
 	}
 	return s
