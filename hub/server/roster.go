@@ -308,6 +308,9 @@ func (o *Office) ImportRoster(ctx context.Context, u RosterUpload) (out RosterIm
 	u.tell("writing", len(p.changes))
 	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindRoster, Subject: u.Kind, Body: body},
 		func(tx store.Tx, a *ledger.Act) error { return putRoster(tx, a.By, body) })
+	if errors.Is(err, store.ErrNotFound) { // another hub on this database was faster, and with its import all pieces went
+		err = rosterChangedBy(u.Kind)
+	}
 	if err != nil {
 		return out, fmt.Errorf("import roster %s: %w", u.Kind, err)
 	}

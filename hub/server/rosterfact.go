@@ -125,7 +125,7 @@ func putRoster(tx store.Tx, by string, b rosterFact) error {
 		return err
 	}
 	if l.Import+1 != b.Import {
-		return &webui.Refusal{Code: "roster_changed", What: "somebody imported a list of this kind meanwhile", Which: b.Kind, Do: "look at it, and import yours again"}
+		return rosterChangedBy(b.Kind)
 	}
 	put := make([]store.RosterRow, 0, 1000)
 	var end []string
@@ -161,6 +161,10 @@ func putRoster(tx store.Tx, by string, b rosterFact) error {
 	return errors.Join(tx.DropStagedRoster(), tx.PutRoster(store.RosterList{
 		Kind: b.Kind, Import: b.Import, At: b.At, By: by, File: b.File, Digest: b.Digest, Columns: b.Columns, Rows: b.Counts.Rows,
 	}))
+}
+
+func rosterChangedBy(kind string) error {
+	return &webui.Refusal{Code: "roster_changed", What: "somebody imported a list meanwhile", Which: kind, Do: "look at it, and import yours again"}
 }
 
 // maxPieceText bounds what a piece unpacks to.
