@@ -93,7 +93,8 @@ func (o deskWorker) arrives(w *world, name string) {
 // is decided and of the other those who wrote are asked; both duplicates are linked; of what was
 // set aside one record is put right, the other returned and, in the end, rejected. What was
 // decided arrives on the devices. The pensioners' list is imported and a row of it decided
-// about; the day's statement is signed, stored, checked and opened.
+// about; the day's statement is signed, stored, checked and opened, and its records
+// are taken away.
 func TestEveningAtTheConsole(t *testing.T) {
 	b := webuitest.Start(t)
 	w, _ := dayUntil(t, "18:40")
@@ -231,6 +232,7 @@ func TestEveningAtTheConsole(t *testing.T) {
 	b.Await(fmt.Sprintf(`!document.querySelector(%q)`, inside("reject", newer)))
 	o.importsTheRoster(w)
 	o.makesTheStatement(w)
+	o.takesRecordsAway(w)
 	b.Open(base + "/ledger")
 	b.Await(`document.querySelector("main .row")`)
 	o.looks("ledger-after")

@@ -218,3 +218,38 @@ func (o deskWorker) makesTheStatement(w *world) {
 	o.Await(fmt.Sprintf(`document.querySelector("#checked").innerText.includes(%q)`, signed.Digest()))
 	o.looks("statement-checked")
 }
+
+// takesRecordsAway looks at the page of exports in each language, has the day's records of a
+// team written, and opens them.
+func (o deskWorker) takesRecordsAway(w *world) {
+	t := o.t
+	t.Helper()
+	day := w.clock.Now().In(w.scenario.Meta.T0.Location()).Format("2006-01-02")
+	for _, lang := range []string{"zh", "mn", "en"} {
+		o.Open(o.base + "/exports")
+		o.Follow("#lang-" + lang)
+		o.Await(`document.querySelector("#take")`)
+		if lang == "mn" {
+			o.Click("#numbers summary")
+		}
+		o.looks("exports-" + lang)
+	}
+	for _, field := range []string{"#from", "#until"} {
+		o.Do(chromedp.SetValue(chromedp.CSS(field), day))
+	}
+	name, file := o.Download("#take")
+	if !strings.HasSuffix(name, ".xlsx") || bytes.Contains(file, []byte("999922")) {
+		t.Errorf("stored as %s", name)
+	}
+	src, err := sheet.Open(bytes.NewReader(file), "", sheet.Usual)
+	if err != nil {
+		t.Fatalf("it cannot be opened: %v", err)
+	}
+	defer func() { _ = src.Close() }()
+	if len(src.Sheets) < 10 {
+		t.Errorf("sheets: %q", src.Sheets)
+	}
+	o.Open(o.base + "/exports")
+	o.Await(`document.querySelector("#exports .row")`)
+	o.looks("exports-after")
+}
