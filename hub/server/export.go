@@ -319,10 +319,10 @@ func (o *Office) asks(lang string) func(id string, versions []uint32) export.For
 func questions(asked []form.Field, prefix, lang string, put func(export.Question)) {
 	for i := range asked {
 		x := &asked[i]
-		switch x.Kind {
-		case form.Hidden, form.Note:
+		if x.Kind == form.Hidden || x.Kind == form.Note {
 			continue
-		case form.Group:
+		}
+		if x.Kind == form.Group {
 			questions(x.Fields, prefix+x.Name+".", lang, put)
 			continue
 		}

@@ -20,6 +20,13 @@ const (
 	digestHeader = "Otor-Sha256"
 )
 
+// files serves what comes in and goes out as files: statements, exports, official lists.
+func (o *Office) files(mux *http.ServeMux, bell *webui.Bell) {
+	o.statements(mux)
+	o.exports(mux)
+	o.rosterRoutes(mux, bell)
+}
+
 // exports serves POST exports: the answer is the file.
 func (o *Office) exports(mux *http.ServeMux) {
 	mux.HandleFunc("POST "+officePath+"exports", func(w http.ResponseWriter, r *http.Request) {

@@ -11,7 +11,6 @@ import (
 
 	"otor/hub/reconcile"
 	"otor/hub/store"
-	"otor/internal/entry"
 	"otor/internal/pack"
 	"otor/internal/webui"
 )
@@ -234,6 +233,3 @@ func (o *Office) veilField(k pack.Roster, f reconcile.Field, v string) string {
 	}
 	return masked(v, w.Mask(typ, steps[len(steps)-1]))
 }
-
-// entityOf names a person as other pages do.
-func entityOf(k pack.Roster, ref string) string { return entry.Ref{Type: k.Type, ID: ref}.String() }
