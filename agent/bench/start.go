@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -133,7 +132,7 @@ func startOnce(ctx context.Context, self, dir string) (s started, err error) {
 		return s, err
 	}
 	for {
-		now := anonymous(cmd.Process.Pid)
+		now := gauge.Anonymous(cmd.Process.Pid)
 		s.peak, s.anon = max(s.peak, now), now
 		b, err := get(ctx, http.DefaultClient, "http://"+said.HTTP+"/api/v1/status", strings.TrimSpace(string(token)))
 		if err != nil {
@@ -173,23 +172,4 @@ func get(ctx context.Context, c *http.Client, url, token string) (b []byte, err 
 		err = fmt.Errorf("%s: %s", r.URL.Path, answer.Status)
 	}
 	return b, err
-}
-
-// anonymous is a process's memory that no file stands behind, in MiB; 0 where
-// the system does not tell (proc(5), Linux).
-func anonymous(pid int) float64 {
-	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == "RssAnon:" {
-			kib, err := strconv.ParseFloat(f[1], 64)
-			if err != nil {
-				return 0
-			}
-			return kib / 1024
-		}
-	}
-	return 0
 }

@@ -11,6 +11,8 @@
 //   - P5 is the drain of a small backlog over the worst line that still counts
 //     as one. It needs root and Linux, see package narrow.
 //   - P6 is what a contact with nothing new costs.
+//   - P8 is what a crowd of connected devices costs a hub, which runs in a process
+//     of its own for once. It needs Linux.
 //   - P9 is from a capture on one device until another one shows it, P10 what a
 //     scope of 60,000 entities costs on the wire, and FIND how long it takes to find
 //     one of them on a device.
@@ -25,6 +27,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"otor/internal/e2e/narrow"
 	"otor/internal/form"
@@ -33,7 +36,7 @@ import (
 )
 
 // IDs are the figures that this package measures.
-var IDs = []string{"P3", "P4", "P5", "P6", "P9", "P10", "FIND"}
+var IDs = []string{"P3", "P4", "P5", "P6", "P8", "P9", "P10", "FIND"}
 
 // Options say what to measure. Out is needed.
 type Options struct {
@@ -50,6 +53,10 @@ type Options struct {
 	Households int
 	// SlowRuns are those of P5, each of about 15 s; 21 when 0.
 	SlowRuns int
+	// Crowd is how many devices P8 connects, and then twice as many; 5,000 when 0. Window
+	// is for how long each is measured; 5 minutes when 0.
+	Crowd  int
+	Window time.Duration
 	Log      *slog.Logger
 }
 
@@ -86,6 +93,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	if o.SlowRuns <= 0 {
 		o.SlowRuns = defaultSlow
 	}
+	if o.Crowd <= 0 {
+		o.Crowd = smallCrowd
+	}
+	if o.Window <= 0 {
+		o.Window = crowdWindow
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -111,7 +124,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		switch {
 		case errors.Is(err, errElsewhere):
 			continue
-		case errors.Is(err, narrow.ErrCannot) && len(o.Only) == 0:
+		case (errors.Is(err, narrow.ErrCannot) || errors.Is(err, gauge.ErrNoProc)) && len(o.Only) == 0:
 			o.Log.WarnContext(ctx, "a figure was left out", "figure", id, "why", err)
 			continue
 		case err != nil:
@@ -130,6 +143,8 @@ func (b *bench) measure(ctx context.Context, id string) ([]gauge.Figure, error) 
 	switch id {
 	case "P10":
 		return b.away(ctx)
+	case "P8":
+		return b.crowd(ctx)
 	case "FIND":
 		return b.finds(ctx)
 	}
