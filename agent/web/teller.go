@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -43,57 +42,19 @@ func (t *teller) pages() *pack.Pages { return t.pack.Pages }
 
 func (t *teller) in(l form.Labels) string { return t.pack.In(l, t.Lang) }
 
-// maxHops bounds the references that a name goes through.
-const maxHops = 4
+// telling puts what the book knows into words.
+func (t *teller) telling() pack.Telling {
+	return pack.Telling{Phrases: t.Words, Pack: t.pack, Lang: t.Lang, Now: t.now, Read: func(typ, id string) (map[string]any, bool) {
+		th, ok := t.book.Written(typ, id)
+		return th.Fields, ok
+	}}
+}
 
 // name is what an entity is called, its id when nothing better is known.
-func (t *teller) name(typ, id string) string {
-	if n := t.named(typ, id); n != "" {
-		return n
-	}
-	return id
-}
+func (t *teller) name(typ, id string) string { return t.telling().Name(typ, id) }
 
 // named is the name without the id to fall back to.
-func (t *teller) named(typ, id string) string {
-	path := t.pages().Names[typ]
-	for range maxHops {
-		if path == "" || id == "" {
-			return ""
-		}
-		thing, ok := t.book.Written(typ, id)
-		if !ok {
-			return ""
-		}
-		first, rest, more := strings.Cut(path, ".")
-		if more {
-			e, _ := t.pack.Entity(typ)
-			f, _ := e.Field(first)
-			id, _ = thing.Fields[first].(string)
-			typ, path = f.Ref, rest
-			continue
-		}
-		for _, field := range t.variants(first) {
-			if v, ok := thing.Fields[field].(string); ok && v != "" {
-				if w := t.pack.ValueLabel(typ, field, v, t.Lang); w != "" {
-					return w
-				}
-				return v
-			}
-		}
-		return ""
-	}
-	return ""
-}
-
-// variants are the fields that may hold a name, the reader's language first.
-func (t *teller) variants(field string) []string {
-	out := []string{field + "_" + t.Lang}
-	if t.Lang != "zh" {
-		out = append(out, field+"_latin", field+"_en")
-	}
-	return append(out, field, field+"_zh")
-}
+func (t *teller) named(typ, id string) string { return t.telling().Named(typ, id) }
 
 // facts says what is known of an entity, in the order of the pack.
 func (t *teller) facts(th Thing, facts []pack.Fact) []told {
@@ -116,58 +77,10 @@ func (t *teller) facts(th Thing, facts []pack.Fact) []told {
 }
 
 // value says a field's value.
-func (t *teller) value(typ, field string, v any) string {
-	e, _ := t.pack.Entity(typ)
-	p, _ := e.Field(field)
-	unit := ""
-	if p.Unit != "" {
-		unit = " " + t.unit(p.Unit)
-	}
-	switch v := v.(type) {
-	case bool:
-		if v {
-			return t.T("say.yes")
-		}
-		return t.T("say.no")
-	case float64:
-		if w := t.pack.ValueLabel(typ, field, strconv.FormatFloat(v, 'f', -1, 64), t.Lang); w != "" {
-			return w // a number that stands for a choice
-		}
-		return t.Decimal(v, 2) + unit
-	case int64:
-		return t.Decimal(float64(v), 0) + unit
-	case string:
-		return t.text(typ, field, p, v)
-	case []any:
-		var parts []string
-		for _, x := range v {
-			parts = append(parts, t.value(typ, field, x))
-		}
-		return strings.Join(parts, t.T("say.comma"))
-	}
-	return ""
-}
-
-func (t *teller) text(typ, field string, p pack.Property, v string) string {
-	if p.Ref != "" {
-		return t.name(p.Ref, v)
-	}
-	if w := t.pack.ValueLabel(typ, field, v, t.Lang); w != "" {
-		return w
-	}
-	if at, err := time.Parse(time.RFC3339, v); err == nil && p.Type == "datetime" {
-		return t.Clock(t.now, at)
-	}
-	return v
-}
+func (t *teller) value(typ, field string, v any) string { return t.telling().Value(typ, field, v) }
 
 // unit says a unit of the pack in the reader's words, where there are some.
-func (t *teller) unit(u string) string {
-	if t.Has("unit." + u) {
-		return t.T("unit." + u)
-	}
-	return u
-}
+func (t *teller) unit(u string) string { return t.telling().Unit(u) }
 
 // yes reports whether a field is true.
 func (t Thing) yes(field string) bool { v, _ := t.Fields[field].(bool); return v }

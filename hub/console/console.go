@@ -125,6 +125,11 @@ type Config struct {
 	Rosters      Rosters
 	RosterDrafts RosterDrafts
 	Exports      Exports
+	// Outlook is what the fleet's charts are drawn of, Land and Photos are the pages of the
+	// route and of photos.
+	Outlook Outlook
+	Land    Land
+	Photos  Photos
 	// Visitor is who looks at a page, out of its request's context.
 	Visitor func(context.Context) Visitor
 	// QR draws a QR code: its width in modules, and the dark ones as an SVG path.
@@ -179,7 +184,8 @@ func New(cfg Config) Site {
 	}
 	s := &site{
 		Config: cfg,
-		assets: webui.NewAssets().Add("fleet.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "fleet.css")).
+		assets: webui.NewAssets().Add("fleet.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "fleet.css"), webui.Part(files, "charts.css")).
+			Add("land.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "land.css")).
 			Add("console.css", webui.Base(), webui.Part(files, "console.css")).
 			Add("console.js", webui.Live(), webui.Part(files, "console.js")),
 		stream: &webui.Stream{Listen: cfg.Fleet.Changes, Log: cfg.Log},
@@ -215,6 +221,8 @@ func (s *site) routes() []route {
 		page("POST /account/tokens", "own", s.makeToken),
 		page("POST /account/tokens/revoke", "own", s.revokeToken),
 		page("GET /{$}", "view", s.fleet),
+		page("GET /route", "view", s.route),
+		page("GET /photos", "view", s.photos),
 		page("GET /devices", "devices", s.devices),
 		page("POST /devices/invite", "devices", s.invite),
 		page("POST /devices/revoke", "devices", s.revoke),

@@ -196,6 +196,8 @@ var menu = []struct{ path, key, act string }{
 	{"/", "menu.fleet", "view"},
 	{"/queue", "menu.queue", "view"},
 	{"/roster", "menu.roster", "roster"},
+	{"/route", "menu.route", "view"},
+	{"/photos", "menu.photos", "view"},
 	{"/statements", "menu.statements", "sign"},
 	{"/exports", "menu.exports", "export"},
 	{"/devices", "menu.devices", "devices"},

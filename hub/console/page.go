@@ -14,12 +14,14 @@ import (
 // fleetView is what fleet.html shows.
 type fleetView struct {
 	Frame
-	Strip  chip   // the fleet in one sentence
-	Seen   string // the account's time
-	Tiles  []tile
-	Rows   []rowView
-	Epoch  string
-	Broken string // why there is no account; "" if there is one
+	Strip   chip   // the fleet in one sentence
+	Seen    string // the account's time
+	Tiles   []tile
+	Rows    []rowView
+	Charts  chartsView
+	Charted bool
+	Epoch   string
+	Broken  string // why there is no account; "" if there is one
 }
 
 type tile struct{ Num, Words, Tone, Shape string }
@@ -46,7 +48,7 @@ type gapView struct{ Lane, Missing string }
 
 type laneView struct{ Name, Account, Missing string }
 
-var fleetPage = webui.NewTemplate(files, "fleet.html", "nav.html")
+var fleetPage = webui.NewTemplate(files, "fleet.html", "nav.html", "charts.html")
 
 func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 	now := s.Clock()
@@ -73,6 +75,10 @@ func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 		v.Rows = append(v.Rows, s.row(words, d, now))
 	}
 	v.Strip = s.sentence(words, f, now)
+	if s.Outlook != nil {
+		v.Charts = s.charts(r, words, now)
+		v.Charted = true
+	}
 	webui.Render(w, fleetPage, http.StatusOK, v, s.Log)
 }
 

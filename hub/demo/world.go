@@ -75,7 +75,7 @@ func openWorld(ctx context.Context, s *Scenario, p *pack.Pack, cfg worldConfig, 
 	}
 	w.clock.set(s.Meta.T0)
 	w.hub, err = server.Open(ctx, server.Config{
-		Dir: filepath.Join(cfg.dir, "hub"), NatsListen: cfg.natsAddr, HTTP: cfg.httpOn, Forms: p.Forms, Domain: p.Domain(),
+		Dir: filepath.Join(cfg.dir, "hub"), NatsListen: cfg.natsAddr, HTTP: cfg.httpOn, Forms: p.Forms, Domain: p.Domain(), Pack: p,
 		Now: w.clock.Now, Zone: s.Meta.T0.Location(), Demo: s.Meta.Fictional, Version: release.Version, Log: log, OwnerEnters: true,
 	})
 	if err != nil {

@@ -77,6 +77,8 @@ var who = map[string]string{
 	"POST /queue/aside":              "ra",
 	"GET /api/v1/fleet":              "vrda",
 	"GET /api/v1/events":             "vrda",
+	"GET /route":                     "vrda",
+	"GET /photos":                    "vrda",
 
 	"GET /api/v1/office/devices":                   "vrda",
 	"GET /api/v1/office/fleet":                     "vrda",

@@ -28,7 +28,7 @@ func packed(t *testing.T, dir, story string) server.Config {
 	p, err := pack.Transhumance()
 	check(t, err)
 	return server.Config{
-		Dir: dir, Journal: story, NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Forms: p.Forms, Domain: p.Domain(),
+		Dir: dir, Journal: story, NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Forms: p.Forms, Domain: p.Domain(), Pack: p,
 		MaxStore: 16 << 20, Log: slog.New(slog.DiscardHandler),
 	}
 }

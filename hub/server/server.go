@@ -33,6 +33,7 @@ import (
 	"otor/hub/enrol"
 	"otor/hub/feed"
 	"otor/hub/ingest"
+	"otor/hub/land"
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
@@ -65,6 +66,9 @@ type Config struct {
 	// published. nil: Forms and Domain stay as they are, and nothing is published.
 	Packs *pack.Shelf
 	Forms ingest.FormBook
+	// Pack is what charts and the map of the route go by when there are no Packs; nil: there
+	// are none of them.
+	Pack *pack.Pack
 	// Domain is what packs say of entities; nil: entries are kept and no entities.
 	Domain   reconcile.Domain
 	Now      func() time.Time
@@ -117,6 +121,7 @@ type Server struct {
 	// operators lets them in.
 	operators *access.Desk
 	watch     *watch.Room
+	land      *land.Room
 	bell      webui.Bell
 	http      *http.Server
 	listen    net.Listener
@@ -259,7 +264,11 @@ func (s *Server) wire() error {
 		},
 	}
 	s.herald = feed.NewHerald(s.store.FeedHeads, s.broker.Publish, s.cfg.Log)
-	s.store.OnPublish(s.herald.Moved)
+	s.openLand()
+	s.store.OnPublish(func(scopes []string) {
+		s.herald.Moved(scopes)
+		s.land.Changed()
+	})
 	if s.blobs, err = openPhotos(s.cfg.Dir, s.cfg.Photos); err != nil {
 		return err
 	}
@@ -350,8 +359,9 @@ func (s *Server) openHTTP(ctx context.Context) error {
 // site makes the pages, and says what each of their routes takes.
 func (s *Server) site() (console.Site, map[string]access.Act) {
 	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain}
+	view := outlook{s.office, s.land, s.inForce, s.fieldsOf}
 	site := console.New(console.Config{
-		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Exports: takings{s.office}, Visitor: visitor, QR: enrol.QRPath,
+		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Exports: takings{s.office}, Outlook: view, Land: view, Photos: photoShelf{view}, Visitor: visitor, QR: enrol.QRPath,
 		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
 	})
 	acts := make(map[string]access.Act, len(site.Acts))

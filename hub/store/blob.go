@@ -15,6 +15,7 @@ type Blob struct {
 	Mime    string
 	Dot     dot.Dot // the first entry that named it
 	NamedAt int64
+	Number  int64 // in the order in which they were named; set by the store
 	GotAt   int64 // when the hub had all of it, and it was what the hash says; 0: not yet
 }
 
@@ -23,7 +24,13 @@ type BlobQuery struct {
 	Missing bool       // those alone that the hub does not have yet
 	Lost    bool       // those alone that it had and has lost
 	Device  dot.Device // of whose entries; empty: of all
-	Limit   int        // 0: no limit
+	Entry   dot.Dot    // that named them first; zero: any
+	// From and Until are moments at which they were named, the second exclusive; 0: any.
+	From, Until int64
+	// Newest turns the order round; Before then goes on behind a [Blob.Number], 0: from the newest.
+	Newest bool
+	Before int64
+	Limit  int // 0: no limit
 }
 
 // BlobCounts counts what entries name.

@@ -57,7 +57,7 @@ type Options struct {
 	// is for how long each is measured; 5 minutes when 0.
 	Crowd  int
 	Window time.Duration
-	Log      *slog.Logger
+	Log    *slog.Logger
 }
 
 const (

@@ -70,9 +70,12 @@ func crowdFigures(small, large crowdRun) []gauge.Figure {
 		cpu := gauge.New("P8", fmt.Sprintf("of one processor that the hub took, %d devices", r.devices), "%", []float64{r.cpu})
 		cpu.Against = []gauge.Against{gauge.AtMost("the goal itself", 1, []float64{r.cpu}, []float64{goalCrowdCPU})}
 		cpu.Parts = []gauge.Part{
-			{What: "% while nobody said anything", Value: r.idle}, {What: "contacts in the window", Value: float64(r.contacts)},
-			{What: "entries that they brought", Value: float64(r.entries)}, {What: "pages pulled, by those who heard of it among them", Value: float64(r.pulls)},
-			{What: "ms that the slowest contact took, from hello to receipt and page", Value: float64(r.slowest.Milliseconds())}, {What: "s of window", Value: r.measured.Seconds()},
+			{What: "% while nobody said anything", Value: r.idle},
+			{What: "contacts in the window", Value: float64(r.contacts)},
+			{What: "entries that they brought", Value: float64(r.entries)},
+			{What: "pages pulled, by those who heard of it among them", Value: float64(r.pulls)},
+			{What: "ms that the slowest contact took, from hello to receipt and page", Value: float64(r.slowest.Milliseconds())},
+			{What: "s of window", Value: r.measured.Seconds()},
 		}
 		if r.devices == large.devices {
 			memory.Against = append(memory.Against, gauge.AtMost("half as many devices", goalCrowdTwice, []float64{r.memory}, []float64{small.memory}))

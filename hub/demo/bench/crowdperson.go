@@ -378,4 +378,3 @@ func ask[T, Q wire.Message](ctx context.Context, l *link.Link, subject string, q
 	}
 	return wire.Unmarshal[T](reply)
 }
-

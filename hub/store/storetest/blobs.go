@@ -26,6 +26,10 @@ func checkBlobs(t T, w *world) {
 	}))
 	got, err := w.Blob(ctx, b.Hash)
 	ok(t, "read", err)
+	if got.Number <= 0 {
+		t.Errorf("its number is %d", got.Number)
+	}
+	got.Number = 0
 	same(t, "the first entry that named it stays", got, store.Blob{Hash: b.Hash, Size: 20, Dot: first, NamedAt: noon})
 	ok(t, "it came", w.SetBlobGot(ctx, b.Hash, noon+5))
 	missing, err := w.Blobs(ctx, store.BlobQuery{Missing: true})
@@ -43,6 +47,30 @@ func checkBlobs(t T, w *world) {
 		list, err := w.Blobs(ctx, q.q)
 		ok(t, "list "+name, err)
 		same(t, name, len(list), q.n)
+	}
+	newest, err := w.Blobs(ctx, store.BlobQuery{Newest: true, Limit: 2})
+	ok(t, "list the newest", err)
+	if len(newest) != 2 || newest[0].Hash != c.Hash || newest[1].Hash != b.Hash || newest[0].Number <= newest[1].Number {
+		t.Fatalf("the newest: %+v", newest)
+	}
+	for name, q := range map[string]struct {
+		q    store.BlobQuery
+		want []entry.Blob
+	}{
+		"behind the second": {store.BlobQuery{Newest: true, Before: newest[1].Number}, []entry.Blob{a}}, "of an entry": {store.BlobQuery{Entry: first}, []entry.Blob{a, b}},
+		"of another entry": {store.BlobQuery{Entry: first.Chain.At(8)}, nil}, "named later": {store.BlobQuery{From: noon + 1}, []entry.Blob{c}},
+		"named before": {store.BlobQuery{Until: noon + 1, Newest: true}, []entry.Blob{b, a}}, "named between": {store.BlobQuery{From: noon + 2, Until: noon + 9}, nil},
+	} {
+		list, err := w.Blobs(ctx, q.q)
+		ok(t, "list "+name, err)
+		var want, got []entry.Hash
+		for _, x := range q.want {
+			want = append(want, x.Hash)
+		}
+		for _, x := range list {
+			got = append(got, x.Hash)
+		}
+		same(t, name, got, want)
 	}
 	n, err := w.CountBlobs(ctx)
 	ok(t, "count", err)

@@ -10,7 +10,7 @@ import (
 	"otor/internal/entry"
 )
 
-const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0)"
+const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0), number"
 
 func scanBlob(s Row) (b store.Blob, err error) {
 	h := s.Bytes(0)
@@ -18,7 +18,7 @@ func scanBlob(s Row) (b store.Blob, err error) {
 		return b, fmt.Errorf("%w: a photo's hash has %d bytes", ErrDamagedRow, len(h))
 	}
 	b.Hash = entry.Hash(h)
-	b.Size, b.Mime, b.NamedAt, b.GotAt = uint64(s.Int64(1)), s.Text(2), s.Int64(4), s.Int64(5) //nolint:gosec // never negative
+	b.Size, b.Mime, b.NamedAt, b.GotAt, b.Number = uint64(s.Int64(1)), s.Text(2), s.Int64(4), s.Int64(5), s.Int64(6) //nolint:gosec // never negative
 	if b.Dot, err = dot.Parse(s.Text(3)); err != nil {
 		return b, fmt.Errorf("%w: the entry of photo %x: %w", ErrDamagedRow, h, err)
 	}
@@ -64,13 +64,30 @@ func (s *Store) Blobs(ctx context.Context, q store.BlobQuery) (out []store.Blob,
 		where += " AND device = ?"
 		args = append(args, string(q.Device))
 	}
+	if !q.Entry.IsZero() {
+		where += " AND entry = ?"
+		args = append(args, q.Entry.String())
+	}
+	for _, bound := range []struct {
+		at  int64
+		sql string
+	}{{q.From, " AND named_at >= ?"}, {q.Until, " AND named_at < ?"}, {q.Before, " AND number < ?"}} {
+		if bound.at != 0 {
+			where += bound.sql
+			args = append(args, bound.at)
+		}
+	}
+	order := " ORDER BY number"
+	if q.Newest {
+		order += " DESC"
+	}
 	limit := int64(math.MaxInt64)
 	if q.Limit > 0 {
 		limit = int64(q.Limit)
 	}
 	err = s.read(ctx, "list photos", func(c *conn) error {
 		out = nil
-		return c.each("SELECT "+blobColumns+" FROM blobs"+where+" ORDER BY number LIMIT ?", append(args, limit), func(r Row) error {
+		return c.each("SELECT "+blobColumns+" FROM blobs"+where+order+" LIMIT ?", append(args, limit), func(r Row) error {
 			b, err := scanBlob(r)
 			out = append(out, b)
 			return err
