@@ -55,3 +55,16 @@ func (s *Server) Health() http.Handler {
 	s.health(mux)
 	return mux
 }
+
+// Bodies of requests, for the description of the API.
+type (
+	Invitation   = invitation
+	Confirmation = confirmation
+	Regrant      = regrant
+	BackupOrder  = backupOrder
+	Order        = order
+	RosterStep   = rosterStep
+)
+
+// Whole reports whether an act reaches beyond any scope.
+func Whole(a access.Act) bool { return whole[a] }

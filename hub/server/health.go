@@ -7,6 +7,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"otor/docs"
 )
 
 // readyWithin is how long a hub may take to read its database and count as ready.
@@ -49,4 +51,13 @@ func answerPlainly(w http.ResponseWriter, status int, words string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, words+"\n") // the asker is gone if this fails
+}
+
+// describedAt is where the description of the API is, which is no secret.
+const describedAt = "/api/v1/openapi.json"
+
+func described(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(docs.OpenAPI) // the asker is gone if this fails
 }

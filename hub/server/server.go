@@ -342,6 +342,7 @@ func (s *Server) openHTTP(ctx context.Context) error {
 	}
 	g := &gate{desk: s.operators, token: s.token, guard: guard, pages: site.Pages, log: s.cfg.Log}
 	s.metrics(mux, guard, g)
+	mux.HandleFunc("GET "+describedAt, described)
 	office := g.wrap(s.office.Handler(&s.bell), officeActs)
 	behind := guard.Wrap(office)
 	mux.HandleFunc(officePath, func(w http.ResponseWriter, r *http.Request) {

@@ -161,6 +161,7 @@ var controls = []control{
 	{"hub/console/otp.go", "github.com/pquerna/otp/totp", "", arch.RuleHome},
 	{"hub/cobra.go", "github.com/spf13/cobra", "", ""},
 	{"hub/watch/metrics.go", "github.com/prometheus/client_golang/prometheus", "", arch.RuleHome},
+	{"hub/server/openapi.go", "github.com/getkin/kin-openapi/openapi3", "", arch.RuleHome},
 	{"internal/telemetry/meter.go", "github.com/prometheus/client_golang/prometheus", "", ""},
 	{"internal/durable/rapid.go", "pgregory.net/rapid", "", arch.RuleHome},
 	{"internal/durable/rapid_test.go", "pgregory.net/rapid", "", ""},

@@ -164,6 +164,7 @@ var Homes = []Home{
 	{"github.com/xuri/excelize", []string{"internal/form/xlsform", "internal/sheet"}, true, "a workbook from outside is opened where its limits are set"},
 	{"github.com/spf13/cobra", []string{"agent", "hub", "internal/cli"}, false, "commands and flags are read in main and in what both mains share; a room takes a Config"},
 	{"github.com/prometheus", []string{"internal/telemetry"}, true, "both programs tell of themselves in one way, and nothing else knows who listens"},
+	{"github.com/getkin/kin-openapi", []string{"internal/e2e"}, true, "the API's description is made by a test; programs serve what is committed"},
 	{"pgregory.net/rapid", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
 	{"github.com/cockroachdb/datadriven", []string{"hub/store/storetest", "internal/sim", "internal/e2e"}, true, "a test's tool"},
 }

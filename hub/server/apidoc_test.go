@@ -1,0 +1,101 @@
+package server_test
+
+import (
+	"otor/hub/backup"
+	"otor/hub/console"
+	"otor/hub/reconcile"
+	"otor/hub/server"
+	"otor/internal/dot"
+)
+
+// param is a parameter in the query.
+type param struct{ name, kind, words string }
+
+// call describes one route of the API. The document is made of these, and of the
+// program's own table of who may do what.
+type call struct {
+	pattern, tag, words string
+	query               []param
+	body                any    // of the request as JSON; nil: none
+	raw                 string // media type of a body that is no JSON
+	answer              any    // nil: answerType alone
+	answerType          string // media type; empty: application/json
+	codes               []string
+}
+
+const (
+	ndjson = "application/x-ndjson"
+	office = "/api/v1/office/"
+)
+
+// done is the answer of acts that have nothing more to say.
+type done struct{}
+
+var (
+	all   = param{"all", "boolean", "those that are closed as well"}
+	after = param{"after", "integer", "go on behind this number"}
+	limit = param{"limit", "integer", "at most so many; 0: no limit"}
+)
+
+// codes that acts on the ledger may be refused with.
+var ledgerCodes = []string{"journal_unwritable", "pending", "disk_full", "ledger_damaged"}
+
+func with(codes ...string) []string { return append(codes, ledgerCodes...) }
+
+// calls is every route of the API.
+var calls = []call{
+	{pattern: "GET /healthz", tag: "watching", words: "200 while the program answers at all.", answerType: "text/plain"},
+	{pattern: "GET /readyz", tag: "watching", words: "200 while the database can be read and what arrives is taken in, else 503.", answerType: "text/plain"},
+	{pattern: "GET /metrics", tag: "watching", words: "Metrics in Prometheus' format: to anybody on this machine, elsewhere by a token whose scopes cover everything.", answerType: "text/plain"},
+	{pattern: "GET /api/v1/openapi.json", tag: "watching", words: "This document.", answerType: "application/json"},
+	{pattern: "GET /api/v1/events", tag: "watching", words: "A signal whenever something changed, as server-sent events: `refresh`, and `beat` when nothing did for a while.", answerType: "text/event-stream", codes: []string{"too_many_streams"}},
+	{pattern: "GET /api/v1/fleet", tag: "fleet", words: "The account of all devices that are seen.", answer: console.Fleet{}},
+	{pattern: "GET " + office + "fleet", tag: "fleet", words: "The same.", answer: console.Fleet{}},
+	{pattern: "GET " + office + "devices", tag: "devices", words: "Devices: invited, enrolled, revoked.", answer: []server.Enrolled{}},
+	{pattern: "POST " + office + "devices", tag: "devices", words: "Invite a device: a one-time code.", body: server.Invitation{}, answer: server.Invited{}, codes: with("bad_request", "device_exists", "device_revoked")},
+	{pattern: "POST " + office + "devices/{device}/revoke", tag: "devices", words: "End a device's credentials for good.", answer: done{}, codes: with("not_found")},
+	{pattern: "POST " + office + "devices/{device}/scopes", tag: "devices", words: "Give scopes to a device, and take some.", body: server.Regrant{}, answer: server.Regranted{}, codes: with("bad_request", "bad_scope", "not_granted", "too_many", "not_found")},
+	{pattern: "POST " + office + "devices/life", tag: "devices", words: "Let a second live copy of a device's folder have everything.", body: server.Order{}, answer: done{}, codes: with("bad_request", "not_found")},
+	{pattern: "POST " + office + "confirm", tag: "devices", words: "After a restore without a journal: devices may be told things again.", body: server.Confirmation{}, answer: []dot.Device{}, codes: with("bad_request", "not_in_doubt")},
+	{pattern: "GET " + office + "gaps", tag: "fleet", words: "Seqs that are missing below the highest received ones.", query: []param{all}, answer: []server.GapLine{}},
+	{pattern: "POST " + office + "gaps/seal", tag: "reconcile", words: "Give up waiting for seqs of a lane.", body: server.Order{}, answer: done{}, codes: with("bad_request", "no_gap", "reason_missing", "not_found")},
+	{pattern: "GET " + office + "findings", tag: "fleet", words: "What the hub noticed about devices.", query: []param{all}, answer: []server.FindingLine{}},
+	{pattern: "GET " + office + "unattributed", tag: "fleet", words: "Frames that nobody known vouches for.", answer: []server.UnattributedLine{}},
+	{pattern: "GET " + office + "entries", tag: "entries", words: "The ledger of entries in order of arrival, one JSON object a line.",
+		query:  []param{{"device", "string", "of this device"}, {"lane", "string", "alert or record"}, {"verdict", "string", "with this verdict"}, after, limit},
+		answer: server.EntryLine{}, answerType: ndjson, codes: []string{"bad_request"}},
+	{pattern: "GET " + office + "items", tag: "reconcile", words: "What a person must look at: conflicts, duplicates, twins, reviews, flags, with the evidence.", query: []param{all}, answer: []server.ItemLine{}},
+	{pattern: "POST " + office + "items/{id}/decide", tag: "reconcile", words: "Decide an item, if it still is what the decider had in view; or take a decision back.", body: server.Ruling{}, answer: server.ItemLine{},
+		codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "bad_value", "not_decidable", "undo_over")},
+	{pattern: "POST " + office + "aside", tag: "reconcile", words: "Put right, return or reject an entry that was set aside, or reopen that.", body: server.AsideRuling{}, answer: server.AsideAnswer{}, codes: with("bad_request", "reason_missing", "bad_choice", "bad_value", "item_changed", "not_found")},
+	{pattern: "POST " + office + "statements", tag: "statements", words: "Draw and sign an account of a subject over a period.", body: reconcile.Terms{}, answer: reconcile.Signed{}, codes: with("bad_request", "bad_terms", "not_allowed", "no_device")},
+	{pattern: "GET " + office + "rosters", tag: "rosters", words: "The official lists, and how they stand against the hub's records.", answer: []server.RosterSummary{}},
+	{pattern: "GET " + office + "rosters/{kind}", tag: "rosters", words: "The lines of a list, one JSON object a line.",
+		query:  []param{{"standing", "string", "that stand so"}, {"open", "boolean", "those that wait for a person"}, {"after", "integer", "go on behind this line"}, {"after_key", "string", "and behind this key, for those that are not on the list"}, limit},
+		answer: server.RosterLine{}, answerType: ndjson, codes: []string{"bad_request", "no_roster"}},
+	{pattern: "POST " + office + "rosters/{kind}", tag: "rosters", words: "Check or import a list: CSV or XLSX as the body. The answer is one JSON object for each step, and one with the result.",
+		query: []param{{"file", "string", "the file's name"}, {"sheet", "string", "of the workbook"}, {"columns", "string", "JSON: which column is which"}, {"check", "boolean", "look and import nothing"}},
+		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "no_header", "few_columns", "empty")},
+	{pattern: "POST " + office + "rosters/{kind}/decide", tag: "rosters", words: "Decide about a line of a list.", body: server.RosterChoice{}, answer: server.RosterLine{}, codes: with("bad_request", "roster_changed", "reason_missing", "no_roster")},
+	{pattern: "GET " + office + "photos", tag: "photos", words: "Photos and files that entries name; missing ones, or all.", query: []param{{"all", "boolean", "those that are here as well"}}, answer: []server.PhotoLine{}},
+	{pattern: "GET " + office + "photos/{photo}", tag: "photos", words: "One of them, by its hash.", query: []param{{"preview", "boolean", "a small picture, where there is one"}}, answerType: "image/jpeg", codes: []string{"bad_photo", "no_photo"}},
+	{pattern: "POST " + office + "photos/check", tag: "photos", words: "Read all photos; what is damaged is asked for again.", answer: server.PhotoCheck{}},
+	{pattern: "GET " + office + "ledger", tag: "ledger", words: "What the hub itself authored, one JSON object a line.",
+		query:  []param{{"kind", "string", "of this kind"}, {"subject", "string", "about this"}, after, limit, {"signed", "boolean", "with the signed form"}},
+		answer: server.FactLine{}, answerType: ndjson, codes: []string{"bad_request"}},
+	{pattern: "GET " + office + "ledger/check", tag: "ledger", words: "Check every signature and link of ledger and journal.", answer: server.LedgerCheck{}, codes: []string{"ledger_damaged"}},
+	{pattern: "POST " + office + "backup", tag: "backups", words: "Make a verified backup below a folder of the hub's machine.", body: server.BackupOrder{}, answer: backup.Made{}, codes: []string{"bad_request", "backup_unverified", "backup_busy", "disk_full"}},
+	{pattern: "GET " + office + "packs", tag: "packs", words: "Published versions of form packs.", answer: []server.PackLine{}, codes: []string{"no_packs"}},
+	{pattern: "POST " + office + "packs/check", tag: "packs", words: "What is wrong with a pack (a zip as the body).", raw: "application/zip", answer: server.PackLine{}, codes: []string{"bad_request", "bad_pack", "no_packs"}},
+	{pattern: "POST " + office + "packs", tag: "packs", words: "Publish a pack (a zip as the body).", raw: "application/zip", answer: server.Published{}, codes: with("bad_request", "bad_pack", "pack_exists", "no_packs")},
+	{pattern: "GET " + office + "operators", tag: "operators", words: "Who works at the hub.", answer: []server.OperatorLine{}},
+	{pattern: "POST " + office + "operators", tag: "operators", words: "Let somebody in: a link that works once.", body: server.NewOperator{}, answer: server.Linked{}, codes: with("bad_request", "name_taken")},
+	{pattern: "POST " + office + "operators/{name}/disable", tag: "operators", words: "Shut somebody out, at once.", answer: done{}, codes: with("not_found")},
+	{pattern: "POST " + office + "operators/{name}/enable", tag: "operators", words: "Let somebody in again, by a link.", answer: server.Linked{}, codes: with("not_found")},
+	{pattern: "POST " + office + "operators/{name}/reset", tag: "operators", words: "A new link: the password was forgotten, the second factor lost.", answer: server.Linked{}, codes: with("not_found")},
+}
+
+// inPath says what stands in a pattern.
+var inPath = map[string]string{
+	"device": "a device's name", "id": "an item's number", "photo": "64 hexadecimal digits", "name": "an operator's name", "kind": "an official list, such as pension",
+}
