@@ -20,16 +20,17 @@ import (
 
 // choices are the flags that decide how a device is opened.
 type choices struct {
-	pack   string
-	demo   bool
-	dns    []string
-	rate   rate
-	limits link.Limits
-	alive  time.Duration
-	keep   keep
-	http   string
-	lang   string
-	repair bool
+	pack       string
+	demo       bool
+	dns        []string
+	rate       rate
+	limits     link.Limits
+	alive      time.Duration
+	keep       keep
+	keepPhotos keep
+	http       string
+	lang       string
+	repair     bool
 	// ready is told the page's address once it is served.
 	ready func(page string)
 }
@@ -53,7 +54,8 @@ func (c *choices) connects(cmd *cobra.Command) {
 
 // prunes adds the flag of commands that may remove archived entries.
 func (c *choices) prunes(cmd *cobra.Command) {
-	c.keep = defaultKeep
+	c.keep, c.keepPhotos = defaultKeep, defaultKeepPhotos
+	cmd.Flags().Var(&c.keepPhotos, "keep-photos", "keep a photo here for so long, and then remove it once it is in the hub's verified backups, such as 14d, or forever; `time` by the hub's clock")
 	cmd.Flags().Var(&c.keep, "keep", "keep a record here for so long after the hub has it in a verified backup, such as 30d, or forever; `time` by the hub's clock")
 }
 
@@ -68,7 +70,7 @@ func (c *choices) open(app *cli.App) (*device.Device, error) {
 	}
 	return device.Open(device.Config{
 		Dir: app.Data, HTTP: c.http, Packs: pack.NewShelf(forms), Zone: app.Zone, Demo: c.demo, DNS: c.dns, Log: app.Log, Lang: c.lang,
-		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair, Keep: time.Duration(c.keep),
+		Ready: c.ready, Rate: int(c.rate), Limits: c.limits, KeepAlive: c.alive, Repair: c.repair, Keep: time.Duration(c.keep), KeepPhotos: time.Duration(c.keepPhotos),
 	})
 }
 
@@ -155,6 +157,9 @@ type keep time.Duration
 // defaultKeep leaves a season in which a record can still be looked up and put
 // right without the office.
 const defaultKeep = keep(90 * 24 * time.Hour)
+
+// defaultKeepPhotos leaves a month: photos fill a phone long before records do.
+const defaultKeepPhotos = keep(30 * 24 * time.Hour)
 
 // Type implements pflag.Value.
 func (k *keep) Type() string { return "time" }

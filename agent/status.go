@@ -94,7 +94,19 @@ func printStatus(app *cli.App, s web.Status) error {
 	if err := printPruned(app, s); err != nil {
 		return err
 	}
+	if err := printPhotos(app, s); err != nil {
+		return err
+	}
 	return printFindings(app, s.Findings)
+}
+
+// printPhotos says how much room photos take, and how many went.
+func printPhotos(app *cli.App, s web.Status) error {
+	k := s.PhotosKept
+	if k.Here+k.Removed == 0 {
+		return nil
+	}
+	return app.Printf("\nPhotos here: %d, %.1f MB, of which %d wait for the hub. In the hub's archive and no longer here: %d (see --keep-photos).\n", k.Here, float64(k.Bytes)/1e6, s.Photos, k.Removed)
 }
 
 // printPruned says how many records are no longer here, and where they are.

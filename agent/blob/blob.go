@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -142,3 +143,20 @@ func (r *Room) Find(name string) (entry.Blob, bool) {
 
 // overSealed is what sealing adds to a file.
 const overSealed = chacha20poly1305.NonceSizeX + chacha20poly1305.Overhead
+
+// KeptAt is when a file was kept, by this device's clock; false when it is not here.
+func (r *Room) KeptAt(h entry.Hash) (time.Time, bool) {
+	st, err := os.Stat(filepath.Join(r.dir, hex.EncodeToString(h[:])))
+	if err != nil {
+		return time.Time{}, false
+	}
+	return st.ModTime(), true
+}
+
+// Remove removes a file; one that is not here is no error.
+func (r *Room) Remove(h entry.Hash) error {
+	if err := os.Remove(filepath.Join(r.dir, hex.EncodeToString(h[:]))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove a file: %w", err)
+	}
+	return nil
+}

@@ -82,11 +82,14 @@ type Config struct {
 	Repair      bool // see [store.Options]
 	// Keep is how long an entry stays once the device knows that it is archived, by
 	// the hub's clock; 0: for ever.
-	Keep      time.Duration
-	Limits    link.Limits   // of what the link may move
-	KeepAlive time.Duration // between pings on an idle link, 4 minutes when 0
-	MinPause  time.Duration // of the link's reconnecting
-	MaxPause  time.Duration
+	Keep time.Duration
+	// KeepPhotos is how long a photo stays at least before it goes from here, once it is in
+	// the hub's archive; 0: for ever.
+	KeepPhotos time.Duration
+	Limits     link.Limits   // of what the link may move
+	KeepAlive  time.Duration // between pings on an idle link, 4 minutes when 0
+	MinPause   time.Duration // of the link's reconnecting
+	MaxPause   time.Duration
 }
 
 // DefaultHTTP is where the page is served.
@@ -111,7 +114,9 @@ type Device struct {
 	blobs    *blob.Room
 	prunable chan time.Time // the hub's time at the latest contact that was settled
 	sender   *blob.Sender
-	xforms   xforms
+	// photosAsked are photos that the hub was asked about, and when. Owner: the one that prunes.
+	photosAsked map[entry.Hash]time.Time
+	xforms      xforms
 
 	renewing sync.Mutex             // held by Renew
 	mu       sync.Mutex             // guards the following

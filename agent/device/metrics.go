@@ -24,6 +24,9 @@ var metrics = []telemetry.Metric{
 	{Name: "otor_agent_link_bytes_today", Help: "Bytes that went over the link today, both ways."},
 	{Name: "otor_agent_photos_waiting", Help: "Photos and files that the hub does not have yet."},
 	{Name: "otor_agent_photo_bytes_waiting", Help: "Their bytes."},
+	{Name: "otor_agent_photos_kept", Help: "Photos and files that are on the device."},
+	{Name: "otor_agent_photo_bytes_kept", Help: "Their bytes."},
+	{Name: "otor_agent_photos_removed", Help: "Photos and files that are in the hub's archive and no longer here."},
 	{Name: "otor_agent_disk_free_bytes", Help: "Free bytes of the disk that holds the device's folder."},
 	{Name: "otor_agent_checked", Help: "1 once every entry was checked since the start."},
 }
@@ -53,6 +56,7 @@ func (d *Device) readMetrics(ctx context.Context, put telemetry.Put) error {
 		"otor_agent_pruned_entries": float64(s.Pruned()), "otor_agent_nothing_lost": oneIf(s.NothingLost), "otor_agent_findings": float64(len(s.Findings)),
 		"otor_agent_contacts_total": float64(d.Contacts()), "otor_agent_clock_offset_seconds": float64(contact.HubOffsetMillis) / 1000,
 		"otor_agent_link_bytes_today": float64(s.Link.Today), "otor_agent_photos_waiting": float64(s.Photos), "otor_agent_photo_bytes_waiting": float64(s.PhotoBytes),
+		"otor_agent_photos_kept": float64(s.PhotosKept.Here), "otor_agent_photo_bytes_kept": float64(s.PhotosKept.Bytes), "otor_agent_photos_removed": float64(s.PhotosKept.Removed),
 		"otor_agent_disk_free_bytes": float64(s.DiskFree), "otor_agent_checked": oneIf(s.Check.Complete),
 	} {
 		put(name, v)

@@ -40,6 +40,8 @@ func (d *Device) Status(ctx context.Context) (web.Status, error) {
 		}
 	}
 	s.Photos, s.PhotoBytes = d.photosWaiting()
+	s.PhotosKept.Here, s.PhotosKept.Bytes, s.PhotosKept.Removed = d.photosKept()
+	s.PhotosKept.For = int64(d.cfg.KeepPhotos / time.Second)
 	s.Life = d.lifeStatus()
 	s.Link = d.linkStatus(s.Waiting)
 	if at := d.store.Contact().LastContact; !at.IsZero() {

@@ -124,7 +124,7 @@ func (a *album) Waiting() []entry.Blob {
 	d := (*Device)(a)
 	epoch := d.hubEpoch()
 	var out []entry.Blob
-	for _, b := range d.store.Blobs() {
+	for _, b := range d.store.Blobs() { // those that went from here too: another hub's database may have them
 		st, ok := d.store.Chain(b.Dot.Chain)
 		// An entry that goes on under another name is found at the hub by the photo itself.
 		if b.At != epoch && ok && (st.Received.Contains(b.Dot.Seq) || st.End != nil && b.Dot.Seq > st.End.Seq) {
@@ -153,12 +153,25 @@ func (d *Device) hubEpoch() receipt.Epoch {
 func (d *Device) photosWaiting() (files int, bytes uint64) {
 	epoch := d.hubEpoch()
 	for _, b := range d.store.Blobs() {
-		if b.At != epoch {
+		if b.At != epoch && !b.Gone {
 			files++
 			bytes += b.Size
 		}
 	}
 	return files, bytes
+}
+
+// photosKept counts the files that are here, their bytes, and those that are not any more.
+func (d *Device) photosKept() (here int, bytes uint64, gone int) {
+	for _, b := range d.store.Blobs() {
+		if b.Gone {
+			gone++
+			continue
+		}
+		here++
+		bytes += b.Size
+	}
+	return here, bytes, gone
 }
 
 // Photos implements web.Photos.
@@ -168,7 +181,7 @@ func (d *Device) Photos(context.Context) ([]web.Photo, error) {
 	for _, b := range d.store.Blobs() {
 		name := blob.Name(b.Blob)
 		_, here := d.blobs.Find(name)
-		out = append(out, web.Photo{Name: name, Size: b.Size, Mime: b.Mime, Dot: b.Dot, AtHub: b.At == epoch, Here: here})
+		out = append(out, web.Photo{Name: name, Size: b.Size, Mime: b.Mime, Dot: b.Dot, AtHub: b.At == epoch || b.Gone, Here: here})
 	}
 	return out, nil
 }

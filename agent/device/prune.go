@@ -48,6 +48,7 @@ func (d *Device) pruneNow(ctx context.Context) {
 }
 
 func (d *Device) prune(ctx context.Context, at time.Time) {
+	d.prunePhotos(ctx, at)
 	if d.cfg.Keep <= 0 {
 		return
 	}

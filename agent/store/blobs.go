@@ -19,6 +19,8 @@ type BlobRef struct {
 	Dot dot.Dot // the first entry that names it
 	// At is the epoch of the hub's database that has the whole file; zero: none has.
 	At receipt.Epoch
+	// Gone: it is not on the device any more, since it is in the hub's archive.
+	Gone bool
 }
 
 // blobRow is the row under 40.
@@ -27,12 +29,13 @@ type blobRow struct {
 	Mime string `cbor:"2,keyasint,omitempty"`
 	Dot  string `cbor:"3,keyasint"`
 	At   []byte `cbor:"4,keyasint,omitempty"`
+	Gone bool   `cbor:"5,keyasint,omitempty"`
 }
 
 func blobKey(h entry.Hash) []byte { return append([]byte{kindBlob}, h[:]...) }
 
 func (b BlobRef) row() blobRow {
-	r := blobRow{Size: b.Size, Mime: b.Mime, Dot: b.Dot.String()}
+	r := blobRow{Size: b.Size, Mime: b.Mime, Dot: b.Dot.String(), Gone: b.Gone}
 	if !b.At.IsZero() {
 		r.At = b.At[:]
 	}
@@ -49,7 +52,7 @@ func (s *Store) loadBlob(key []byte, r blobRow) {
 		})
 		return
 	}
-	b := BlobRef{Blob: entry.Blob{Hash: entry.Hash(key[1:]), Size: r.Size, Mime: r.Mime}, Dot: d}
+	b := BlobRef{Blob: entry.Blob{Hash: entry.Hash(key[1:]), Size: r.Size, Mime: r.Mime}, Dot: d, Gone: r.Gone}
 	if len(r.At) == len(b.At) {
 		b.At = receipt.Epoch(r.At)
 	}
@@ -86,16 +89,23 @@ func (p *plan) blob(h entry.Hash) (BlobRef, bool) {
 type blobsAt struct {
 	hashes []entry.Hash
 	epoch  receipt.Epoch
+	gone   bool // they are removed here
 }
 
 // arrive plans what the hub said about files.
 func (p *plan) arrive(a *blobsAt) error {
 	for _, h := range a.hashes {
 		b, ok := p.blob(h)
-		if !ok || b.At == a.epoch {
-			continue
+		switch {
+		case !ok, a.gone && (b.Gone || b.At != a.epoch):
+			continue // what the hub does not have is not removed
+		case a.gone:
+			b.Gone = true
+		case b.At == a.epoch, b.Gone && a.epoch.IsZero():
+			continue // one that is gone cannot go again: it is in the hub's backups
+		default:
+			b.At = a.epoch
 		}
-		b.At = a.epoch
 		p.blobs[h] = b
 		if err := p.addRow(blobKey(h), b.row()); err != nil {
 			return err
@@ -110,7 +120,7 @@ func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, hashes ...entry
 	if e.IsZero() {
 		return errors.New("files at the hub: of no epoch")
 	}
-	if err := s.send(ctx, &request{blobs: &blobsAt{hashes, e}}); err != nil {
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes, epoch: e}}); err != nil {
 		return fmt.Errorf("note that files are at the hub: %w", err)
 	}
 	return nil
@@ -120,6 +130,18 @@ func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, hashes ...entry
 func (s *Store) ForgetBlobsAt(ctx context.Context, hashes ...entry.Hash) error {
 	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes}}); err != nil {
 		return fmt.Errorf("note that files are to go again: %w", err)
+	}
+	return nil
+}
+
+// DropBlobs notes durably that these files are not kept here any more, BEFORE they are
+// removed; the hub whose database is of epoch e must have them.
+func (s *Store) DropBlobs(ctx context.Context, e receipt.Epoch, hashes ...entry.Hash) error {
+	if e.IsZero() {
+		return errors.New("files are removed: the hub is of no epoch")
+	}
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes, e, true}}); err != nil {
+		return fmt.Errorf("note that files are removed here: %w", err)
 	}
 	return nil
 }

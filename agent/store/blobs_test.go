@@ -66,3 +66,43 @@ func TestBlobs(t *testing.T) {
 		t.Error(f)
 	}
 }
+
+// A file that went is remembered as such, and only one that the hub has goes.
+func TestDropBlobs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	ctx := t.Context()
+	here, gone, later := entry.Hash{1}, entry.Hash{2}, entry.Hash{3}
+	d := visit(t, 1)
+	d.Public.Blobs = []entry.Blob{{Hash: here, Size: 1}, {Hash: gone, Size: 2}, {Hash: later, Size: 3}}
+	_, err := s.Append(ctx, d)
+	hub, restored := receipt.Epoch{1}, receipt.Epoch{2}
+	for _, err := range []error{
+		err, s.SetBlobsAt(ctx, hub, gone), s.SetBlobsAt(ctx, restored, later),
+		s.DropBlobs(ctx, hub, here, gone, later, entry.Hash{9}), s.ForgetBlobsAt(ctx, gone),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DropBlobs(ctx, receipt.Epoch{}, here); err == nil {
+		t.Error("a file that no hub has went")
+	}
+	for range 2 {
+		for h, want := range map[entry.Hash]bool{here: false, gone: true, later: false} {
+			if b, _ := s.Blob(h); b.Gone != want || h == gone && b.At != hub {
+				t.Errorf("%+v, gone %t", b, want)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, options())
+	}
+	if err := s.SetBlobsAt(ctx, restored, gone); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := s.Blob(gone); !b.Gone || b.At != restored {
+		t.Errorf("at the restored hub: %+v", b)
+	}
+}

@@ -54,7 +54,7 @@
 //	                      rows, the hub's signed cursors, lines, a generation that is being loaded
 //	36 TYPE ID            an entity of this device's writes that no scope held when one was taken away
 //	40 hash(32)           a photo or file that an entry names: size, type, that entry's dot, and
-//	                      the epoch of the hub's database that has it
+//	                      the epoch of the hub's database that has it; whether it went from here
 //
 // SCOPE is: length of the scope's name (1 byte), the name. A row stands once for
 // each scope that holds it, so leaving a scope and loading it anew touch no

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"otor/internal/dot"
 	"otor/internal/webui"
@@ -172,4 +173,12 @@ func (s *site) kept(r *http.Request, words *webui.Words) string {
 		return ""
 	}
 	return words.T("photo.kept", "n", n, "size", size(bytes), "only", only)
+}
+
+// removed says how long photos stay here, and how many are not here any more.
+func removed(words *webui.Words, k PhotosKept) string {
+	if k.For == 0 || k.Here+k.Removed == 0 {
+		return ""
+	}
+	return words.T("photo.removed", "n", k.Removed, "span", words.Span(time.Duration(k.For)*time.Second))
 }

@@ -60,6 +60,7 @@ type settingsView struct {
 	Lanes     []LaneStatus
 	DiskFree  string
 	Photos    string // how much room they take; "": there are none
+	Removed   string // how long they stay, and how many went; "": they stay
 	Life      string
 	Wrong     *Refusal
 }
@@ -90,7 +91,7 @@ func (s *site) showSettings(w http.ResponseWriter, r *http.Request, wrong *Refus
 	v.Attempt, v.AttemptOK = s.lastAttempt(words, now)
 	v.Today, v.Findings, v.Lanes = words.T("home.today", "size", size(st.Link.Today)), st.Findings, st.Lanes
 	v.DiskFree = words.T("home.disk", "size", size(st.DiskFree))
-	v.Photos = s.kept(r, words)
+	v.Photos, v.Removed = s.kept(r, words), removed(words, st.PhotosKept)
 	v.Check = words.T("check.complete")
 	if c := st.Check; !c.Complete {
 		v.Check, v.Checking = words.T("check.running", "n", c.Done, "of", c.Total), true

@@ -60,6 +60,7 @@ type Status struct {
 	NothingLost bool         `json:"nothing_lost"`
 	Photos      int          `json:"photos_waiting"` // photos and files that the hub does not have yet
 	PhotoBytes  uint64       `json:"photo_bytes_waiting"`
+	PhotosKept  PhotosKept   `json:"photos_kept"`
 	Returned    uint64       `json:"returned"` // entries that the hub will not apply as they are
 	Link        Link         `json:"link"`
 	LastContact *time.Time   `json:"last_contact"` // nil: never
@@ -67,6 +68,16 @@ type Status struct {
 	Findings    []Finding    `json:"findings"`
 	Life        Life         `json:"life"` // the one that the folder lives now
 	Check       Check        `json:"check"`
+}
+
+// PhotosKept is how much room photos and files take here, and how many are not here any
+// more since they are in the hub's archive.
+type PhotosKept struct {
+	Here    int    `json:"here"`
+	Bytes   uint64 `json:"bytes"`
+	Removed int    `json:"removed"`
+	// For is how long one stays at least, in seconds; 0: none is ever removed.
+	For int64 `json:"for_s"`
 }
 
 // Check is how far the check of every entry has got, which each start of the

@@ -20,6 +20,7 @@ import (
 type Source interface {
 	Snapshot(ctx context.Context, file string) error
 	Archive(ctx context.Context, marks []store.Watermark) error
+	ArchiveBlobs(ctx context.Context, gotBefore, at int64) (int64, error)
 }
 
 // Keeper makes backups of a hub.
@@ -99,12 +100,26 @@ func (k *Keeper) Make(ctx context.Context, dir string, keep int) (out Made, err 
 		if err != nil {
 			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
 		}
+		if err := k.archivePhotos(ctx, before, bad); err != nil {
+			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
+		}
 		if out.Photos = copied; bad > 0 {
 			out.Warning = strings.TrimPrefix(fmt.Sprintf("%s; %d photos are damaged at the hub and were not copied: run hub photos check", out.Warning, bad), "; ")
 		}
 	}
 	out.Removed, out.Kept, err = rotate(dir, append(before, made), keep)
 	return out, err
+}
+
+// archivePhotos notes that the photos which the hub had when the backup before this one
+// was made are in two of them. While some are damaged at the hub none newly counts:
+// nobody can tell which.
+func (k *Keeper) archivePhotos(ctx context.Context, before []Kept, bad int) error {
+	if bad > 0 || len(before) == 0 {
+		return nil
+	}
+	_, err := k.Source.ArchiveBlobs(ctx, before[len(before)-1].Manifest.Made.UnixMilli(), k.Now().UnixMilli())
+	return err
 }
 
 // make copies, verifies and names a backup. second are the lanes that lie both

@@ -62,6 +62,10 @@ func (d *Desk) Answer(ctx context.Context, from dot.Device, data []byte) (wire.B
 			return out, err
 		}
 		out.At = []wire.BlobAt{at}
+	case len(ask.Archived) > 0:
+		if out.Archived, err = d.archived(ctx, ask.Archived); err != nil {
+			return out, err
+		}
 	default:
 		for _, h := range ask.Offers {
 			at, err := d.offer(ctx, h)
@@ -69,6 +73,29 @@ func (d *Desk) Answer(ctx context.Context, from dot.Device, data []byte) (wire.B
 				return out, err
 			}
 			out.At = append(out.At, at)
+		}
+	}
+	return out, nil
+}
+
+// archived gives those of the files that lie in verified backups and are whole here now:
+// whoever asks would remove its own.
+func (d *Desk) archived(ctx context.Context, hashes []entry.Hash) (out []entry.Hash, err error) {
+	for _, h := range hashes {
+		b, known, err := d.named(ctx, h)
+		if err != nil {
+			return nil, err
+		}
+		if !known || b.GotAt == 0 || b.ArchivedAt == 0 {
+			continue
+		}
+		_, whole, err := d.Room.At(ctx, h)
+		if err != nil {
+			d.Log.Warn("it could not be looked at whether a photo is here", "photo", fmt.Sprintf("%x", h[:4]), "err", err)
+			continue // another time
+		}
+		if whole {
+			out = append(out, h)
 		}
 	}
 	return out, nil

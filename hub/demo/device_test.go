@@ -81,7 +81,10 @@ type pair struct {
 	page   chan string // holds the address of the device's page
 }
 
-func newPair(t *testing.T) *pair {
+func newPair(t *testing.T) *pair { return newPairWith(t, nil) }
+
+// newPairWith is newPair with other settings of the device.
+func newPairWith(t *testing.T, adjust func(*device.Config)) *pair {
 	t.Helper()
 	forms, err := pack.Transhumance()
 	check(t, err)
@@ -98,10 +101,14 @@ func newPair(t *testing.T) *pair {
 	dir := filepath.Join(t.TempDir(), "agent")
 	_, err = enrol.Enrol(t.Context(), enrol.Config{Dir: dir, Hub: "https://" + p.hub.HTTPAddr(), Code: invited.Code, Version: "test", Log: log})
 	check(t, err)
-	p.Device, err = device.Open(device.Config{
+	cfg := device.Config{
 		Dir: dir, HTTP: "127.0.0.1:0", Forms: forms.Forms, Log: log, Dialer: p.wire, MaxEntries: 5,
 		MinPause: 10 * time.Millisecond, MaxPause: 100 * time.Millisecond, Ready: func(page string) { p.page <- page },
-	})
+	}
+	if adjust != nil {
+		adjust(&cfg)
+	}
+	p.Device, err = device.Open(cfg)
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)

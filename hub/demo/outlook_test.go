@@ -163,8 +163,12 @@ func (o deskWorker) photosAreFound(w *world) {
 		q    url.Values
 		want int
 	}{
-		{url.Values{}, len(list)}, {url.Values{"record": {list[0].Dot.String()}}, 1}, {url.Values{"record": {"D-101/1/record/9999"}}, 0},
-		{url.Values{"day": {day}}, len(list)}, {url.Values{"day": {"2001-01-01"}}, 0}, {url.Values{"team": {"team:T404"}}, 0},
+		{url.Values{}, len(list)},
+		{url.Values{"record": {list[0].Dot.String()}}, 1},
+		{url.Values{"record": {"D-101/1/record/9999"}}, 0},
+		{url.Values{"day": {day}}, len(list)},
+		{url.Values{"day": {"2001-01-01"}}, 0},
+		{url.Values{"team": {"team:T404"}}, 0},
 	} {
 		if got := shown(x.q); got != x.want {
 			o.t.Errorf("%s: %d photos are shown, want %d", x.q.Encode(), got, x.want)

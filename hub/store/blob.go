@@ -15,8 +15,10 @@ type Blob struct {
 	Mime    string
 	Dot     dot.Dot // the first entry that named it
 	NamedAt int64
-	Number  int64 // in the order in which they were named; set by the store
-	GotAt   int64 // when the hub had all of it, and it was what the hash says; 0: not yet
+	// ArchivedAt is when it lay in two verified backups; 0: it does not, or was lost since.
+	ArchivedAt int64
+	Number     int64 // in the order in which they were named; set by the store
+	GotAt      int64 // when the hub had all of it, and it was what the hash says; 0: not yet
 }
 
 // BlobQuery chooses files in the order in which they were named.
@@ -49,6 +51,9 @@ type BlobStore interface {
 	// SetBlobGot notes when the hub had all of it; 0: it has lost it. ErrNotFound
 	// when no entry names it.
 	SetBlobGot(ctx context.Context, h entry.Hash, at int64) error
+	// ArchiveBlobs notes, at a moment, that those lie in two verified backups which the hub
+	// had before another one and has not lost since. It returns how many that are newly.
+	ArchiveBlobs(ctx context.Context, gotBefore, at int64) (int64, error)
 }
 
 // BlobTx is what a transaction does about files.

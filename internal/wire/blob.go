@@ -9,11 +9,14 @@ import (
 )
 
 // BlobAsk is what a device says on [BlobOn]: which photos it would send, or a
-// piece of one. One of Offers, Piece and Preview stands.
+// piece of one. One of Offers, Piece, Preview and Archived stands.
 type BlobAsk struct {
 	Offers  []entry.Hash `cbor:"1,keyasint,omitempty"` // what does the hub have of these?
 	Piece   *BlobPiece   `cbor:"2,keyasint,omitempty"`
 	Preview *BlobPiece   `cbor:"3,keyasint,omitempty"` // a small picture of a photo, whole, before the photo itself
+	// Archived asks which of these are in the hub's verified backups: the device would
+	// remove them.
+	Archived []entry.Hash `cbor:"4,keyasint,omitempty"`
 }
 
 // BlobPiece is consecutive bytes of the file whose content has that hash, or of
@@ -56,6 +59,9 @@ type BlobAt struct {
 type BlobAnswer struct {
 	At      []BlobAt `cbor:"1,keyasint,omitempty"`
 	Refused *Refusal `cbor:"2,keyasint,omitempty"`
+	// Archived are those of the ask's that are whole at the hub now, and were when its
+	// last two verified backups were made.
+	Archived []entry.Hash `cbor:"3,keyasint,omitempty"`
 }
 
 // Bounds of files on their way.
@@ -82,16 +88,16 @@ func (BlobAsk) limit() int { return MaxBlobAsk }
 
 func (a BlobAsk) check() error {
 	said := 0
-	for _, is := range []bool{len(a.Offers) > 0, a.Piece != nil, a.Preview != nil} {
+	for _, is := range []bool{len(a.Offers) > 0, a.Piece != nil, a.Preview != nil, len(a.Archived) > 0} {
 		if is {
 			said++
 		}
 	}
 	switch {
 	case said != 1:
-		return errors.New("blob: one of offers, a piece and a preview must stand")
-	case len(a.Offers) > MaxOffers:
-		return fmt.Errorf("blob: %d offers, the limit is %d", len(a.Offers), MaxOffers)
+		return errors.New("blob: one of offers, a piece, a preview and archived must stand")
+	case len(a.Offers) > MaxOffers, len(a.Archived) > MaxOffers:
+		return fmt.Errorf("blob: %d files in one ask, the limit is %d", max(len(a.Offers), len(a.Archived)), MaxOffers)
 	case a.Piece != nil:
 		return a.Piece.check(MaxPiece, MaxBlob)
 	case a.Preview != nil:
@@ -108,8 +114,8 @@ func (p *BlobPiece) check(most int, whole uint64) error {
 }
 
 func (a BlobAnswer) check() error {
-	if len(a.At) > MaxOffers {
-		return fmt.Errorf("blob: %d answers, the limit is %d", len(a.At), MaxOffers)
+	if len(a.At) > MaxOffers || len(a.Archived) > MaxOffers {
+		return fmt.Errorf("blob: %d answers, the limit is %d", max(len(a.At), len(a.Archived)), MaxOffers)
 	}
 	for _, at := range a.At {
 		if at.State > BlobUnfit || at.At > MaxBlob {

@@ -200,6 +200,7 @@ func blobAsks() []wire.BlobAsk {
 		{Offers: []entry.Hash{photo, {1}}},
 		{Piece: &wire.BlobPiece{Hash: photo, Offset: 65536, Bytes: []byte{0xff, 0xd9}}},
 		{Preview: &wire.BlobPiece{Hash: photo, Bytes: []byte{0xff, 0xd8, 0xff}}},
+		{Archived: []entry.Hash{photo, {2}}},
 	}
 }
 
@@ -208,6 +209,7 @@ func blobAnswers() []wire.BlobAnswer {
 	return []wire.BlobAnswer{
 		{At: []wire.BlobAt{{Hash: photo, State: wire.BlobWanted, At: 65536}, {Hash: entry.Hash{1}, State: wire.BlobWhole, At: 9, Preview: true}}},
 		{Refused: &wire.Refusal{Code: "revoked", What: "this device was revoked", Which: "D-301", Do: "bring it to the office"}},
+		{Archived: []entry.Hash{photo}},
 	}
 }
 
@@ -230,6 +232,9 @@ func TestBlobsAreChecked(t *testing.T) {
 	refused(t, "nothing said", wire.BlobAsk{})
 	refused(t, "two things said", wire.BlobAsk{Offers: make([]entry.Hash, 1), Piece: piece(0, 1)})
 	refused(t, "too many offers", wire.BlobAsk{Offers: make([]entry.Hash, wire.MaxOffers+1)})
+	refused(t, "too many asked about", wire.BlobAsk{Archived: make([]entry.Hash, wire.MaxOffers+1)})
+	refused(t, "an offer and a question", wire.BlobAsk{Offers: make([]entry.Hash, 1), Archived: make([]entry.Hash, 1)})
+	refused(t, "too many archived", wire.BlobAnswer{Archived: make([]entry.Hash, wire.MaxOffers+1)})
 	refused(t, "an empty piece", wire.BlobAsk{Piece: piece(0, 0)})
 	refused(t, "a large piece", wire.BlobAsk{Piece: piece(0, wire.MaxPiece+1)})
 	refused(t, "a piece beyond every file", wire.BlobAsk{Piece: piece(wire.MaxBlob, 1)})

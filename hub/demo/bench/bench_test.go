@@ -77,7 +77,7 @@ func TestEntities(t *testing.T) {
 }
 
 func TestUnknownFigure(t *testing.T) {
-	err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Only: []string{"P8"}})
+	err := bench.Run(t.Context(), bench.Options{Out: &bytes.Buffer{}, Only: []string{"P99"}})
 	if !errors.Is(err, gauge.ErrUnknown) {
 		t.Fatal(err)
 	}

@@ -180,6 +180,9 @@ type hubProcess struct {
 	nats string
 }
 
+// startLimit is how long a hub may take to start.
+const startLimit = 2 * time.Minute
+
 // startHub starts this program as a hub in a folder.
 func startHub(ctx context.Context, dir string) (h hubProcess, stop func() error, err error) {
 	self, err := os.Executable()
@@ -205,7 +208,9 @@ func startHub(ctx context.Context, dir string) (h hubProcess, stop func() error,
 		return nil
 	}
 	lines := bufio.NewReader(out)
+	late := time.AfterFunc(startLimit, cancel) // a program that says nothing is ended
 	line, err := lines.ReadBytes('\n')
+	late.Stop()
 	var said struct {
 		NATS string `json:"nats"`
 	}

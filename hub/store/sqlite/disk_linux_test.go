@@ -39,7 +39,7 @@ func TestRefusesAFullDisk(t *testing.T) {
 // TestDiskFillsUp: the entry that no longer fits is refused in plain words,
 // those before it stay, and with room again the same store goes on.
 func TestDiskFillsUp(t *testing.T) {
-	dir := smallDisk(t, "2m")
+	dir := smallDisk(t, "5m")
 	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestDiskFillsUp(t *testing.T) {
 		}
 	})
 	ballast := filepath.Join(dir, "ballast")
-	if err := os.WriteFile(ballast, make([]byte, 900<<10), 0o600); err != nil {
+	if err := os.WriteFile(ballast, make([]byte, 2500<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var seq dot.Seq = 1

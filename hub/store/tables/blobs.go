@@ -10,7 +10,7 @@ import (
 	"otor/internal/entry"
 )
 
-const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0), number"
+const blobColumns = "hash, size, mime, entry, named_at, coalesce(got_at, 0), number, coalesce(archived_at, 0)"
 
 func scanBlob(s Row) (b store.Blob, err error) {
 	h := s.Bytes(0)
@@ -18,7 +18,7 @@ func scanBlob(s Row) (b store.Blob, err error) {
 		return b, fmt.Errorf("%w: a photo's hash has %d bytes", ErrDamagedRow, len(h))
 	}
 	b.Hash = entry.Hash(h)
-	b.Size, b.Mime, b.NamedAt, b.GotAt, b.Number = uint64(s.Int64(1)), s.Text(2), s.Int64(4), s.Int64(5), s.Int64(6) //nolint:gosec // never negative
+	b.Size, b.Mime, b.NamedAt, b.GotAt, b.Number, b.ArchivedAt = uint64(s.Int64(1)), s.Text(2), s.Int64(4), s.Int64(5), s.Int64(6), s.Int64(7) //nolint:gosec // never negative
 	if b.Dot, err = dot.Parse(s.Text(3)); err != nil {
 		return b, fmt.Errorf("%w: the entry of photo %x: %w", ErrDamagedRow, h, err)
 	}
@@ -114,7 +114,7 @@ func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
 	return s.write(ctx, "note that a photo is here", func(w *writer) error {
 		var err error
 		if at == 0 {
-			err = w.exec("UPDATE blobs SET lost = CASE WHEN got_at IS NOT NULL THEN 1 ELSE lost END, got_at = NULL WHERE hash = ?", h[:])
+			err = w.exec("UPDATE blobs SET lost = CASE WHEN got_at IS NOT NULL THEN 1 ELSE lost END, got_at = NULL, archived_at = NULL WHERE hash = ?", h[:])
 		} else {
 			err = w.exec("UPDATE blobs SET got_at = ?, lost = 0 WHERE hash = ?", at, h[:])
 		}
@@ -123,4 +123,14 @@ func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
 		}
 		return err
 	})
+}
+
+// ArchiveBlobs notes which files lie in two verified backups.
+func (s *Store) ArchiveBlobs(ctx context.Context, gotBefore, at int64) (n int64, err error) {
+	err = s.write(ctx, "note which photos are archived", func(w *writer) error {
+		err := w.exec("UPDATE blobs SET archived_at = ? WHERE got_at < ? AND archived_at IS NULL", at, gotBefore)
+		n = w.changed
+		return err
+	})
+	return n, err
 }
