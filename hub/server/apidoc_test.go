@@ -69,6 +69,8 @@ var calls = []call{
 		codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "bad_value", "not_decidable", "undo_over")},
 	{pattern: "POST " + office + "aside", tag: "reconcile", words: "Put right, return or reject an entry that was set aside, or reopen that.", body: server.AsideRuling{}, answer: server.AsideAnswer{}, codes: with("bad_request", "reason_missing", "bad_choice", "bad_value", "item_changed", "not_found")},
 	{pattern: "POST " + office + "statements", tag: "statements", words: "Draw and sign an account of a subject over a period.", body: reconcile.Terms{}, answer: reconcile.Signed{}, codes: with("bad_request", "bad_terms", "not_allowed", "no_device")},
+	{pattern: "POST " + office + "exports", tag: "statements", words: "Take records away as a file: a workbook, CSV, a paper, JSON or GeoJSON. Each export is a row of the ledger.", body: server.ExportOrder{}, answerType: "application/octet-stream",
+		codes: with("bad_request", "bad_format", "bad_terms", "no_device", "export_long", "whole_not_allowed", "whole_reason")},
 	{pattern: "GET " + office + "rosters", tag: "rosters", words: "The official lists, and how they stand against the hub's records.", answer: []server.RosterSummary{}},
 	{pattern: "GET " + office + "rosters/{kind}", tag: "rosters", words: "The lines of a list, one JSON object a line.",
 		query:  []param{{"standing", "string", "that stand so"}, {"open", "boolean", "those that wait for a person"}, {"after", "integer", "go on behind this line"}, {"after_key", "string", "and behind this key, for those that are not on the list"}, limit},
