@@ -112,7 +112,7 @@ func (b *bench) crowded(ctx context.Context, n int) (r crowdRun, err error) {
 		return r, err
 	}
 	r = crowdRun{devices: n, connecting: time.Since(began)}
-	if err := pause(ctx, crowdSettling); err != nil {
+	if err := pause(ctx, min(crowdSettling, b.Window/4)); err != nil {
 		return r, err
 	}
 	if r.idle, r.memory, err = hub.over(ctx, b.Window/4, nil); err != nil {
