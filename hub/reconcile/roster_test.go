@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"otor/hub/reconcile"
+	"otor/hub/store"
 	"otor/internal/form"
 	"otor/internal/sheet"
 )
@@ -217,4 +218,92 @@ func TestMatchProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What was decided holds in every list: a row that is somebody is them, unless another row
+// was first, a row that is not somebody is not, and nobody is given twice.
+func TestRuledMatchProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := rapid.SampledFrom([]string{"", "巴图", "萨日娜", "青格勒"})
+		ids := rapid.SampledFrom([]string{"", "A", "B", "C"})
+		births := rapid.SampledFrom([]string{"", "1950-03-07", "1948-12-01"})
+		var known []reconcile.Known
+		for i := range rapid.IntRange(1, 5).Draw(t, "persons") {
+			known = append(known, reconcile.Known{Ref: fmt.Sprintf("P%d", i), Name: names.Draw(t, "name"), ID: ids.Draw(t, "id"), Birth: date(births.Draw(t, "birth"))})
+		}
+		refs := rapid.SampledFrom([]string{"", "P0", "P1", "P2", "P9"})
+		var rows []reconcile.Listed
+		var ruled []reconcile.Ruled
+		for i := range rapid.IntRange(0, 6).Draw(t, "rows") {
+			rows = append(rows, reconcile.Listed{Row: i + 2, Name: names.Draw(t, "name"), ID: ids.Draw(t, "id"), Birth: date(births.Draw(t, "birth"))})
+			r := reconcile.Ruled{Same: refs.Draw(t, "same")}
+			if not := refs.Draw(t, "not"); not != "" && not != r.Same {
+				r.Not = []string{not}
+			}
+			ruled = append(ruled, r)
+		}
+		got := reconcile.MatchRoster(rows, known, func(i int) reconcile.Ruled { return ruled[i] })
+		given := map[string]bool{}
+		for i, m := range got[:len(rows)] {
+			if m.Person != nil && (slices.Contains(ruled[i].Not, m.Person.Ref)) || slices.ContainsFunc(m.Candidates, func(c string) bool { return slices.Contains(ruled[i].Not, c) }) {
+				t.Fatalf("row %d is not %v:\n%s", m.Row.Row, ruled[i].Not, describe(got))
+			}
+			switch m.Standing {
+			case reconcile.Confirmed, reconcile.Unseen, reconcile.Differs:
+				if given[m.Person.Ref] {
+					t.Fatalf("%s is given twice:\n%s", m.Person.Ref, describe(got))
+				}
+				given[m.Person.Ref] = true
+				there := slices.ContainsFunc(known, func(k reconcile.Known) bool { return k.Ref == ruled[i].Same })
+				if there && m.Person.Ref != ruled[i].Same {
+					t.Fatalf("row %d is %s:\n%s", m.Row.Row, ruled[i].Same, describe(got))
+				}
+			}
+		}
+	})
+}
+
+// A row has the same key in the next list, wherever it stands there, and no two have one.
+func TestRowKeys(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.SliceOf(rapid.Custom(func(t *rapid.T) reconcile.Listed {
+			return reconcile.Listed{Name: rapid.SampledFrom([]string{"", "巴图", "巴 图", "萨日娜"}).Draw(t, "name"), ID: rapid.SampledFrom([]string{"", "A", "B"}).Draw(t, "id")}
+		})).Draw(t, "rows")
+		keys := reconcile.RowKeys(rows)
+		seen := map[string]bool{}
+		for i, k := range keys {
+			if seen[k] || strings.Contains(k, "A") || len(k) != 21 {
+				t.Fatalf("key %d, %q: %v", i, k, keys)
+			}
+			seen[k] = true
+		}
+		shuffled := slices.Clone(rows)
+		rand.New(rand.NewPCG(3, 4)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+		for _, k := range reconcile.RowKeys(shuffled) {
+			if !seen[k] {
+				t.Fatalf("%q is in one order alone", k)
+			}
+		}
+	})
+}
+
+// A row that is kept comes back as it was read, and its match with what it rests on.
+func TestKept(t *testing.T) {
+	r, err := readList(t, dirty(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := []reconcile.Known{{Ref: "P1", Name: "巴图", ID: "99992219500307103X", Phone: "1", Seen: []reconcile.Evidence{{Dot: "D-1/1/record/1", What: "2025-09-18"}}}}
+	for i, m := range reconcile.MatchRoster(r.Rows, known, nil)[:len(r.Rows)] {
+		back, err := reconcile.Read(reconcile.Kept("k", r.Rows[i]))
+		if err != nil || !reflect.DeepEqual(back, r.Rows[i]) {
+			t.Errorf("row %d came back as %+v, %v; want %+v", r.Rows[i].Row, back, err, r.Rows[i])
+		}
+		kept := reconcile.KeptMatch("k", m, store.RosterRuling{})
+		read, err := reconcile.ReadMatch(kept)
+		read.Row = m.Row
+		if err != nil || read.Seen() != m.Seen() || kept.Open != m.Standing.Asks() {
+			t.Errorf("match of row %d: %+v, %v", r.Rows[i].Row, read, err)
+		}
+	}
 }

@@ -59,7 +59,11 @@ func Read(r store.RosterRow) (Listed, error) {
 	if r.Birth != "" {
 		l.Birth, _ = form.ParseDate(r.Birth)
 	}
-	return l, json.Unmarshal(r.Problems, &l.Problems)
+	err := json.Unmarshal(r.Problems, &l.Problems)
+	if len(l.Problems) == 0 {
+		l.Problems = nil
+	}
+	return l, err
 }
 
 // SameRow reports whether a row says the same in a newer list; where it stands there

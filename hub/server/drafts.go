@@ -57,11 +57,11 @@ type drafts struct {
 	over bool // the hub closes
 }
 
-// openDrafts empties the folder of drafts: what an earlier run was asked to check is
-// asked for again.
+// openDrafts empties the folder of drafts, and that of exports: what an earlier run was
+// asked to check or to write is asked for again.
 func openDrafts(dir string, o *Office, ring func()) (*drafts, error) {
-	if err := os.RemoveAll(dir); err != nil {
-		return nil, fmt.Errorf("empty the folder of uploaded lists: %w", err)
+	if err := errors.Join(os.RemoveAll(dir), os.RemoveAll(filepath.Join(o.dir, exportsFolder))); err != nil {
+		return nil, fmt.Errorf("empty the folders of files on their way: %w", err)
 	}
 	d := &drafts{o: o, dir: dir, ring: ring, all: make(map[string]*draft), turn: make(chan struct{}, 1)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())

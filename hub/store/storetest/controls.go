@@ -57,6 +57,16 @@ var controls = []control{
 		[]string{"entries are kept whole", "a large batch"},
 	},
 	{
+		"rows that are not on a roster any more stay", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return keepsRows{tx} })
+		},
+		[]string{"a roster is imported again and nothing of it is erased"},
+	},
+	{
+		"matches are written whatever was imported meanwhile", func(s store.Store) store.Store { return matchesAnyway{s} },
+		[]string{"matches of a roster follow its latest import"},
+	},
+	{
 		"contexts are ignored", func(s store.Store) store.Store { return ignoresContext{s} },
 		[]string{"a cancelled ingest leaves nothing"},
 	},
@@ -212,4 +222,20 @@ func (x losesParents) SaveEntities(es []store.Entity) error {
 		es[i].Parents = nil
 	}
 	return x.Tx.SaveEntities(es)
+}
+
+// keepsRows has rows stand that are not on a roster any more.
+type keepsRows struct{ store.Tx }
+
+func (keepsRows) EndRosterRows(string, uint64, []string) error { return nil }
+
+// matchesAnyway writes matches of a list that is not the latest.
+type matchesAnyway struct{ store.Store }
+
+func (m matchesAnyway) PutRosterMatches(ctx context.Context, kind string, _ uint64, at int64, put []store.RosterMatch, drop []string) (bool, error) {
+	all, err := m.Rosters(ctx)
+	if err != nil || len(all) == 0 {
+		return false, err
+	}
+	return m.Store.PutRosterMatches(ctx, kind, all[0].Import, at, put, drop)
 }
