@@ -245,7 +245,7 @@ func TestRuledMatchProperties(t *testing.T) {
 		got := reconcile.MatchRoster(rows, known, func(i int) reconcile.Ruled { return ruled[i] })
 		given := map[string]bool{}
 		for i, m := range got[:len(rows)] {
-			if m.Person != nil && (slices.Contains(ruled[i].Not, m.Person.Ref)) || slices.ContainsFunc(m.Candidates, func(c string) bool { return slices.Contains(ruled[i].Not, c) }) {
+			if m.Person != nil && slices.Contains(ruled[i].Not, m.Person.Ref) || slices.ContainsFunc(m.Candidates, func(c string) bool { return slices.Contains(ruled[i].Not, c) }) {
 				t.Fatalf("row %d is not %v:\n%s", m.Row.Row, ruled[i].Not, describe(got))
 			}
 			switch m.Standing {
