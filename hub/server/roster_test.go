@@ -426,6 +426,18 @@ func TestRosterOverHTTP(t *testing.T) {
 	if len(sums) != 1 || sums[0].Import != 1 || sums[0].Stale || sums[0].Open[reconcile.NotListed] != 1 {
 		t.Errorf("%+v", sums)
 	}
+	// What was done stands in the ledger, and is read over HTTP as it was written.
+	var kinds []string
+	for f, err := range c.Facts(t.Context(), store.FactQuery{}, false) {
+		check(t, err)
+		kinds = append(kinds, f.Kind)
+		if f.Hash == (store.FactHash{}) || f.Number > 1 && f.Before == (store.FactHash{}) {
+			t.Errorf("fact %d lacks a hash", f.Number)
+		}
+	}
+	if !slices.Contains(kinds, "roster") || !slices.Contains(kinds, "roster_ruling") {
+		t.Errorf("the ledger: %v", kinds)
+	}
 	// Whoever sees one gacha alone has no part in it.
 	aida := joined(t, s, "aida", "reconciler", "gacha:aa")
 	status, body, _ := send(t, aida, "GET", "http://"+s.HTTPAddr()+"/api/v1/office/rosters/pension_list?"+url.Values{"open": {"true"}}.Encode(), "", false)

@@ -32,6 +32,15 @@ func (h FactHash) String() string { return hex.EncodeToString(h[:]) }
 // MarshalText writes the hash in hex.
 func (h FactHash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
 
+// UnmarshalText reads 64 hex digits.
+func (h *FactHash) UnmarshalText(b []byte) error {
+	if len(b) != 2*len(h) {
+		return fmt.Errorf("hash of a fact: %d characters, want %d", len(b), 2*len(h))
+	}
+	_, err := hex.Decode(h[:], b)
+	return err
+}
+
 // Fact is a row of the ledger: something that the hub itself authored. The
 // database keeps it as it was signed and looks no further than these columns.
 type Fact struct {
