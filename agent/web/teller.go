@@ -79,9 +79,6 @@ func (t *teller) facts(th Thing, facts []pack.Fact) []told {
 // value says a field's value.
 func (t *teller) value(typ, field string, v any) string { return t.telling().Value(typ, field, v) }
 
-// unit says a unit of the pack in the reader's words, where there are some.
-func (t *teller) unit(u string) string { return t.telling().Unit(u) }
-
 // yes reports whether a field is true.
 func (t Thing) yes(field string) bool { v, _ := t.Fields[field].(bool); return v }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,8 +166,7 @@ func trend(w *webui.Words, points []Point, from, until time.Time, each time.Dura
 	for i := range 5 {
 		t.Ticks = append(t.Ticks, tickWords(until, from.Add(until.Sub(from)*time.Duration(i)/4), long))
 	}
-	for i := len(slots) - 1; i >= 0; i-- { // the newest first
-		x := slots[i]
+	for i, x := range slices.Backward(slots) { // the newest first
 		if x.At.IsZero() {
 			continue
 		}

@@ -71,8 +71,7 @@ func shape(v any) *openapi3.SchemaRef {
 
 // pointers marks fields that may be null.
 func pointers(t reflect.Type, s *openapi3.Schema) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if p := s.Properties[name]; p != nil && p.Value != nil && f.Type.Kind() == reflect.Pointer {
 			v := *p.Value

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,12 +168,12 @@ func (v outlook) where(ctx context.Context, d store.Device, r land.Route, stops 
 		if err != nil {
 			return w, false, err
 		}
-		for i := len(es) - 1; i >= 0; i-- {
-			at := v.o.at(es[i].CorrectedTime)
+		for _, e := range slices.Backward(es) {
+			at := v.o.at(e.CorrectedTime)
 			if found && !at.After(w.at) {
 				break
 			}
-			stop, metres, measured, known := v.placeOf(ctx, es[i], r, stops)
+			stop, metres, measured, known := v.placeOf(ctx, e, r, stops)
 			if known {
 				w, found = whereabouts{at, stop, metres, measured}, true
 				break
