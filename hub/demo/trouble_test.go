@@ -24,14 +24,9 @@ func (w walker) hand(begin string, size int) {
 // are none, a full phone, a browser that forgets, a clock in 1970. Each is said in
 // plain words, and nothing that was answered is lost.
 func TestTroubleOnThePage(t *testing.T) {
-	b := webuitest.Start(t)
-	world, _ := dayUntil(t, "06:30")
-	m := world.members["D-101"]
-	base, _, _ := strings.Cut(m.pageURL(), "/enter")
-	w := walker{b, t, base}
-	b.Resize(webuitest.Phone)
-	b.Open(m.pageURL())
-	b.Await(`document.querySelector("#strip")`)
+	w, _, m := team(t, "06:30")
+	b, base := w.Browser, w.base
+	w.enter(m, webuitest.Phone)
 	b.Follow("#lang-en")
 
 	b.Open(base + "/route")
@@ -112,20 +107,15 @@ func TestTroubleOnThePage(t *testing.T) {
 // TestClockIn1970: the page says that the phone's clock is wrong, and by how much, once the hub
 // told the time; what is saved then has its place behind the rest, and the hub's time.
 func TestClockIn1970(t *testing.T) {
-	b := webuitest.Start(t)
-	world, _ := dayUntil(t, "06:30", func(s *Scenario) {
+	w, world, m := team(t, "06:30", func(s *Scenario) {
 		for i := range s.Devices {
 			if s.Devices[i].ID == "D-101" {
 				s.Devices[i].ClockOffset = 3600 - s.Meta.T0.Unix()
 			}
 		}
 	})
-	m := world.members["D-101"]
-	b.Resize(webuitest.Phone)
-	b.Open(m.pageURL())
-	b.Await(`document.querySelector("#strip")`)
-	b.Follow("#lang-en")
-	w := walker{b, t, ""}
+	w.enter(m, webuitest.Phone)
+	w.Follow("#lang-en")
 	w.says("clock", "days")
 	w.fits("clock-1970")
 	wait := m.Begin(t.Context(), web.PutRequest{Form: "suggestion", Entity: "H-NB-03", Fields: []byte(`{"text_zh": "水", "category": "water"}`)})

@@ -17,6 +17,24 @@ type walker struct {
 	base string
 }
 
+// team brings the day to a time, and gives the browser of the first team and its device.
+func team(t *testing.T, until string, changes ...func(*Scenario)) (walker, *world, *member) {
+	t.Helper()
+	b := webuitest.Start(t)
+	world, _ := dayUntil(t, until, changes...)
+	m := world.members["D-101"]
+	base, _, _ := strings.Cut(m.pageURL(), "/enter")
+	return walker{b, t, base}, world, m
+}
+
+// enter opens the device's pages by its way in, in a window of that size.
+func (w walker) enter(m *member, size webuitest.Size) {
+	w.t.Helper()
+	w.Resize(size)
+	w.Open(m.pageURL())
+	w.Await(`document.querySelector("#strip")`)
+}
+
 // fits holds the page that is shown to the rules, and keeps a picture of it.
 func (w walker) fits(name string) {
 	w.t.Helper()
@@ -84,11 +102,8 @@ func (w walker) takePhoto() {
 // a pensioner certified with a photo, a herd counted, help called, a warning read
 // aloud, a bandage given out; then there is a signal, and the hub has it all.
 func TestWalk(t *testing.T) {
-	b := webuitest.Start(t)
-	world, _ := dayUntil(t, "12:10")
-	m := world.members["D-101"]
-	base, _, _ := strings.Cut(m.pageURL(), "/enter")
-	w := walker{b, t, base}
+	w, world, m := team(t, "12:10")
+	b, base := w.Browser, w.base
 	m.line.raise() // long enough for the warning of 11:31 to come
 	m.Link().Kick()
 	err := until(t.Context(), "the warning is on the phone", func() (bool, error) {
@@ -103,9 +118,7 @@ func TestWalk(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.line.cut()
-	b.Resize(webuitest.Phone)
-	b.Open(m.pageURL())
-	b.Await(`document.querySelector("#strip")`)
+	w.enter(m, webuitest.Phone)
 	b.Follow("#lang-en")
 	w.says("No signal, saved on this phone", "nothing lost")
 	before := received(t, m)
@@ -291,14 +304,9 @@ func (w walker) aloudAndStock() {
 
 // TestKeyboard makes the whole visit without touching anything but keys.
 func TestKeyboard(t *testing.T) {
-	b := webuitest.Start(t)
-	world, _ := dayUntil(t, "06:30")
-	m := world.members["D-101"]
-	base, _, _ := strings.Cut(m.pageURL(), "/enter")
-	w := walker{b, t, base}
-	b.Resize(webuitest.Small)
-	b.Open(m.pageURL())
-	b.Await(`document.querySelector("#strip")`)
+	w, _, m := team(t, "06:30")
+	b := w.Browser
+	w.enter(m, webuitest.Small)
 	enter := func(selector, then string) {
 		t.Helper()
 		b.TabTo(selector)
