@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		return
 	}
 	v.Kind, v.KindWords = v.Item.Kind, words.T("kind."+v.Item.Kind)
-	v.title(v.Entity + " · " + v.Field)
+	v.title(v.About + " · " + cmp.Or(v.Field, v.KindWords))
 	v.MayRule = v.Who.May("decide")
 	v.Opened = words.Clock(v.Now, v.OpenedAt) + " · " + words.Ago(v.Now, v.OpenedAt)
 	if !v.Open {
@@ -90,26 +91,10 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		dots[i] = d.String()
 	}
 	v.SeenText = strings.Join(dots, " ")
-	if v.Next, v.Previous, err = s.beside(r, v.Item, words.Lang); err != nil {
+	if v.Next, v.Previous, err = s.Queue.Beside(r.Context(), v.Item); err != nil {
 		s.Log.Warn("the item's neighbours are not known", "err", err)
 	}
 	webui.Render(w, itemPage, status, v, s.Log)
-}
-
-// beside gives the open items of the same kind after and before one.
-func (s *site) beside(r *http.Request, it Item, lang string) (next, previous int64, err error) {
-	items, err := s.Queue.Items(r.Context(), lang)
-	for _, x := range items {
-		if x.Kind != it.Kind || x.ID == it.ID {
-			continue
-		}
-		if x.OpenedAt.Before(it.OpenedAt) || x.OpenedAt.Equal(it.OpenedAt) && x.ID < it.ID {
-			previous = x.ID
-		} else if next == 0 {
-			next = x.ID
-		}
-	}
-	return next, previous, err
 }
 
 // decide follows the form of an item's page.

@@ -18,8 +18,11 @@ import (
 
 // Queue is what waits for a person to decide.
 type Queue interface {
-	// Items lists the open items, oldest first, in the words of a language.
-	Items(ctx context.Context, lang string) ([]Item, error)
+	// Items lists the open items of a kind in the words of a language, oldest first: at
+	// most so many after the first from. It counts the open ones of each kind.
+	Items(ctx context.Context, kind string, from, most int, lang string) ([]Item, map[string]uint64, error)
+	// Beside gives the open items of its kind after and before one; 0: there is none.
+	Beside(ctx context.Context, it Item) (next, previous int64, err error)
 	// Item gives one, open or not. An unknown one is a [webui.Refusal] not_found.
 	Item(ctx context.Context, id int64, lang string) (Item, error)
 	// Decide follows a choice, if what it was made on still stands. Refusals:
@@ -43,6 +46,7 @@ type Item struct {
 	ID         int64
 	Kind       string // conflict, duplicate, twin, review, flag
 	Entity     string // type/id
+	About      string // the entity, as people call it
 	Field      string // in words
 	Notice     string // what a rule noticed
 	Keeps      string // the entry that counts, of a duplicate or a twin
@@ -115,8 +119,11 @@ type Gap struct {
 // tabs are the kinds of what waits, in their order.
 var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "roster", "quarantine", "gap"}
 
-// mostAside bounds the list of what was set aside.
-const mostAside = 200
+// Bounds of one page of items, and of the list of what was set aside.
+const (
+	mostItems = 100
+	mostAside = 200
+)
 
 var (
 	queuePage = webui.NewTemplate(files, "queue.html", "rosterline.html", "nav.html")
@@ -139,6 +146,8 @@ type queueView struct {
 	Lists   []lineView // open lines of official lists
 	Trouble string
 	MayRule bool
+	More    int // where the next page of items begins; 0: there is none
+	from    int
 }
 
 type itemLine struct {
@@ -171,6 +180,9 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
+	if n, err := strconv.Atoi(r.FormValue("from")); err == nil && n > 0 {
+		v.from = n
+	}
 	counts, err := s.fillQueue(r.Context(), &v)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -188,16 +200,14 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 }
 
 func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, error) {
-	counts := make(map[string]uint64)
-	items, err := s.Queue.Items(ctx, v.Words.Lang)
+	items, counts, err := s.Queue.Items(ctx, v.Kind, v.from, mostItems, v.Words.Lang)
 	if err != nil {
-		return counts, err
+		return map[string]uint64{}, err
+	}
+	if n := v.from + len(items); uint64(n) < counts[v.Kind] { //nolint:gosec // lengths
+		v.More = n
 	}
 	for _, it := range items {
-		counts[it.Kind]++
-		if it.Kind != v.Kind {
-			continue
-		}
 		line := itemLine{Item: it, Ago: v.Words.Ago(v.Now, it.OpenedAt), Clock: v.Words.Clock(v.Now, it.OpenedAt)}
 		for i, side := range it.Sides {
 			if i > 0 {
@@ -227,6 +237,9 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 	switch v.Kind {
 	case "quarantine":
 		for _, a := range aside {
+			if key := "code." + a.Code; v.Words.Has(key) && v.Words.Lang != "en" { // in English the hub's words say which answer
+				a.Words = v.Words.T(key)
+			}
 			v.Aside = append(v.Aside, asideLine{a, v.Words.Ago(v.Now, a.ReceivedAt)})
 		}
 	case "gap":

@@ -31,12 +31,13 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 	}
 	slices.Reverse(found)
 	out := make([]console.AsideRow, 0, len(found))
+	say := t.namer(ctx, lang)
 	for _, e := range found {
 		row := console.AsideRow{
-			Dot: e.Dot.String(), Form: e.Form, Actor: e.User, Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt, Ruled: e.Code == ingest.CodeReturned,
+			Dot: e.Dot.String(), Form: say.form(e.Form), Actor: say.user(e.User), Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt, Ruled: e.Code == ingest.CodeReturned,
 		}
 		if e.Entity != "" {
-			row.Entity = e.EntityType + "/" + e.Entity
+			row.Entity = say.about(e.EntityType + "/" + e.Entity)
 		}
 		f, fields, err := t.recordOf(ctx, e.Dot)
 		if err != nil {

@@ -30,29 +30,56 @@ type table struct {
 	domain reconcile.Domain // nil: no entities, and no items
 }
 
-// worded is what a domain may say of its fields.
+// worded is what a domain may say of its types, fields and values; "" where it says nothing.
 type worded interface {
-	// FieldWords is what a field is called, "" when nothing is said of it.
 	FieldWords(typ, field, lang string) string
+	ValueWords(typ, field, value, lang string) string
+	TypeWords(typ, lang string) string
+	FormWords(id, lang string) string
+	// NamePath is the path to what an entity of a type is called.
+	NamePath(typ string) string
+	// UserType is the type of entity that users of devices are.
+	UserType() string
 	// Mask says how a field is shown to those who need not read it; "" is whole.
 	Mask(typ, field string) string
 }
 
 // Items implements console.Queue.
-func (t table) Items(ctx context.Context, lang string) ([]console.Item, error) {
+func (t table) Items(ctx context.Context, kind string, from, most int, lang string) ([]console.Item, map[string]uint64, error) {
 	lines, err := t.o.Items(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make([]console.Item, 0, len(lines))
+	counts := make(map[string]uint64)
+	out := make([]console.Item, 0, min(most, len(lines)))
 	for _, l := range lines {
-		it, err := t.item(l, lang)
+		counts[l.Kind]++
+		if l.Kind != kind || counts[kind] <= uint64(from) || len(out) == most { //nolint:gosec // from a page's number
+			continue
+		}
+		it, err := t.item(ctx, l, lang)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		out = append(out, it)
 	}
-	return out, nil
+	return out, counts, nil
+}
+
+// Beside implements console.Queue.
+func (t table) Beside(ctx context.Context, it console.Item) (next, previous int64, err error) {
+	lines, err := t.o.Items(ctx, false)
+	for _, l := range lines {
+		if l.Kind != it.Kind || l.ID == it.ID {
+			continue
+		}
+		if l.OpenedAt.Before(it.OpenedAt) || l.OpenedAt.Equal(it.OpenedAt) && l.ID < it.ID {
+			previous = l.ID
+		} else if next == 0 {
+			next = l.ID
+		}
+	}
+	return next, previous, err
 }
 
 // Item implements console.Queue.
@@ -69,7 +96,7 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 	if err != nil {
 		return console.Item{}, err
 	}
-	it, err := t.item(t.o.itemLine(row), lang)
+	it, err := t.item(ctx, t.o.itemLine(row), lang)
 	if err != nil || row.Kind != store.Conflicts || row.State != store.Open {
 		return it, err
 	}
@@ -77,10 +104,11 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 }
 
 // item puts an item into words.
-func (t table) item(l ItemLine, lang string) (console.Item, error) {
+func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item, error) {
 	typ, _, _ := strings.Cut(l.Entity, "/")
+	say := t.namer(ctx, lang)
 	it := console.Item{
-		ID: l.ID, Kind: l.Kind, Entity: l.Entity, Field: t.field(typ, l.Field, lang), Owner: l.Owner, Open: l.State == store.Open,
+		ID: l.ID, Kind: l.Kind, Entity: l.Entity, About: say.about(l.Entity), Field: t.field(typ, l.Field, lang), Owner: l.Owner, Open: l.State == store.Open,
 		OpenedAt: l.OpenedAt, DecidedBy: l.DecidedBy, Reason: l.Reason, Times: l.Times,
 	}
 	if l.ClosedAt != nil {
@@ -110,7 +138,7 @@ func (t table) item(l ItemLine, lang string) (console.Item, error) {
 	if err := json.Unmarshal(l.Evidence, &e); err != nil {
 		return it, fmt.Errorf("evidence of item %d: %w", l.ID, err)
 	}
-	show := func(v any) string { return t.value(typ, l.Field, v) }
+	show := func(v any) string { return t.value(typ, l.Field, v, lang) }
 	it.Base, it.BaseKnown, it.Seen, it.Decidable = show(e.Base), e.BaseKnown, e.Displayed, true
 	it.Undo = l.State == store.Decided && len(e.Former) > 1 && t.o.now().Sub(it.ClosedAt) < reconcile.UndoWithin
 	if e.Asked != nil {
@@ -118,7 +146,7 @@ func (t table) item(l ItemLine, lang string) (console.Item, error) {
 	}
 	for i, s := range e.Sides {
 		side := console.Side{
-			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: s.Form, Actor: s.Actor, Via: s.Via,
+			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: say.form(s.Form), Actor: say.user(s.Actor), Via: s.Via,
 			DeviceAt: t.time(s.DeviceTime), HubAt: t.time(s.CorrectedTime), ReceivedAt: t.time(s.ReceivedAt), Own: s.Dot.Device == dot.Hub,
 		}
 		switch s.Value.(type) { // others are too long to type
@@ -151,33 +179,43 @@ func (t table) field(typ, field, lang string) string {
 }
 
 // value puts a value into words; of a field that is masked its end alone.
-func (t table) value(typ, field string, v any) string {
+func (t table) value(typ, field string, v any, lang string) string {
 	w, ok := t.domain.(worded)
 	switch v := v.(type) {
 	case nil:
 		return "—"
 	case string:
-		if ok {
+		if ok && w.Mask(typ, field) != "" {
 			return masked(v, w.Mask(typ, field))
 		}
-		return v
+		return t.said(typ, field, v, lang)
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, name+" "+t.value(typ, name, v[name]))
+			parts = append(parts, t.field(typ, name, lang)+": "+t.value(typ, name, v[name], lang))
 		}
 		return strings.Join(parts, ", ")
 	case []any:
 		parts := make([]string, 0, len(v))
 		for _, x := range v {
-			parts = append(parts, t.value(typ, field, x))
+			parts = append(parts, t.value(typ, field, x, lang))
 		}
 		return strings.Join(parts, ", ")
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
+		return t.said(typ, field, strconv.FormatFloat(v, 'f', -1, 64), lang)
 	default:
-		return fmt.Sprint(v)
+		return t.said(typ, field, fmt.Sprint(v), lang)
 	}
+}
+
+// said is what a value is called, itself when nothing is said of it.
+func (t table) said(typ, field, v, lang string) string {
+	if w, ok := t.domain.(worded); ok {
+		if words := w.ValueWords(typ, field, v, lang); words != "" {
+			return words
+		}
+	}
+	return v
 }
 
 // masked shows of a text what a mask lets be seen: "" all of it, "all" nothing,
@@ -284,6 +322,7 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 		return fmt.Errorf("evidence of item %d: %w", row.ID, err)
 	}
 	read := &reading{ctx: ctx, t: t, lists: make(map[string]map[string]map[string]any)}
+	say := t.namer(ctx, lang)
 	today := t.o.now().In(t.o.zone).Format(time.DateOnly)
 	about := []entry.Ref{row.Entity}
 	own, _ := read.Entity(row.Entity.Type, row.Entity.ID)
@@ -312,7 +351,7 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 			for i := range values {
 				if !same && values[i][field] != nil && i < len(it.Sides) {
 					it.Sides[i].Effects = append(it.Sides[i].Effects, console.Effect{
-						About: ref.String(), Field: t.field(ref.Type, field, lang), Value: t.value(ref.Type, field, values[i][field]),
+						About: say.about(ref.String()), Field: t.field(ref.Type, field, lang), Value: t.value(ref.Type, field, values[i][field], lang),
 					})
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"otor/internal/form"
@@ -160,14 +159,13 @@ func (l *loader) fieldWords(lang string, c *catalogue) {
 		if s := c.says["fields."+e.Type]; s != nil {
 			s.used = true
 		}
-		for _, field := range l.fieldsOf(e) {
+		for _, field := range l.spoken(e) {
 			key := "fields." + e.Type + "." + field
 			s := c.says[key]
 			switch {
 			case s != nil:
 				s.used, words[e.Type+"."+field] = true, s.words
-			case slices.Contains(l.pack.Languages, lang):
-				l.fault(c.file, 0, "%s of %s has no words: write %s = \"...\" under [fields.%s]", field, e.Type, field, e.Type)
+			case l.pack.speech.fields[e.Type+"."+field][lang] != "": // a page or a question says it
 			default:
 				c.missing[key] = true
 			}
@@ -195,6 +193,11 @@ func (l *loader) fieldWords(lang string, c *catalogue) {
 	l.pack.Words[lang] = words
 }
 
+// spoken lists the fields and groups of a type, all of which need words.
+func (l *loader) spoken(e *Entity) []string {
+	return append(l.fieldsOf(e), sortedKeys(e.Groups)...)
+}
+
 // fieldsOf lists the written and derived fields of a type.
 func (l *loader) fieldsOf(e *Entity) []string {
 	var out []string
@@ -207,15 +210,4 @@ func (l *loader) fieldsOf(e *Entity) []string {
 		}
 	}
 	return out
-}
-
-// FieldLabel is what a field of an entity type is called, by language; its name
-// when no catalogue has it.
-func (p *Pack) FieldLabel(typ, field, lang string) string {
-	for _, l := range append([]string{lang}, p.Languages...) {
-		if w := p.Words[l][typ+"."+field]; w != "" {
-			return w
-		}
-	}
-	return field
 }

@@ -22,7 +22,7 @@ type Domain struct {
 	rules   *rules.Set
 	words   RuleWords
 	rosters []Roster
-	called  map[string]map[string]string // by language, then type and field joined by a dot
+	speech  *speech
 }
 
 // Finder finds forms; [*form.Registry] does.
@@ -40,7 +40,7 @@ func domainOf(p *Pack, forms Finder) *Domain {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
-		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, called: p.Words,
+		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, speech: p.speech,
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
@@ -85,10 +85,6 @@ func (d *Domain) Names(typ, field string) string { return d.names[typ][field] }
 
 // Mask says how a field is shown to those who need not read it, see [Property].
 func (d *Domain) Mask(typ, field string) string { return d.masks[typ+"."+field] }
-
-// FieldWords is what a field, written or derived, is called in a language; "" when
-// the pack says nothing of it.
-func (d *Domain) FieldWords(typ, field, lang string) string { return d.called[lang][typ+"."+field] }
 
 // Decides lists the fields of a type on which the scopes of other entities depend.
 func (d *Domain) Decides(typ string) []string { return d.decides[typ] }

@@ -203,6 +203,9 @@ func TestVersionsSideBySide(t *testing.T) {
 		},
 		"forms/visit/settings.csv": swap("visit,入户走访,1,", "visit,入户走访,3,"),
 		"entities.toml":            swap("grid = { type = \"text\", rule = \"ask\", ref = \"admin_area\" }\n", ""),
+		"i18n/zh.toml":             swap("grid = \"网格\"\n", ""),
+		"i18n/en.toml":             swap("grid = \"Grid\"\n", ""),
+		"i18n/mn.toml":             swap("grid = \"Сүлжээ\"\n", ""),
 	}))
 	s := pack.NewShelf(one)
 	if s.Current() != one || len(s.Published()) != 0 {

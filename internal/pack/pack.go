@@ -102,8 +102,8 @@ type Pack struct {
 	// Cases are the examples that come with it.
 	Cases []Case
 
-	domain     *Domain
-	valueWords map[string]form.Labels // by type.field.value
+	domain *Domain
+	speech *speech
 
 	// Where things stand, for what is found out later.
 	manifestLines, entityLines map[string]int
@@ -141,7 +141,7 @@ func (f *Fault) Error() string {
 // Load reads the pack in the root of dir. Its error joins a [*Fault] for each
 // thing that is wrong, by file and line, the first 100 of them.
 func Load(dir fs.FS) (*Pack, error) {
-	l := &loader{dir: dir, pack: &Pack{}}
+	l := &loader{dir: dir, pack: &Pack{}, facts: map[string]form.Labels{}}
 	l.strangers()
 	l.catalogues()
 	l.manifest()
@@ -150,14 +150,15 @@ func Load(dir fs.FS) (*Pack, error) {
 	l.saves(forms)
 	l.rules(forms)
 	l.pages(forms)
+	l.speak(forms)
 	l.said()
+	l.speak(forms) // with the words of the catalogues
 	l.fixtures(forms)
 	if len(l.faults) == 0 {
 		reg, err := form.NewRegistry(forms...)
 		if err == nil {
 			l.pack.Forms = reg
 			l.pack.domain = domainOf(l.pack, reg)
-			l.pack.says(forms)
 			return l.pack, nil
 		}
 		l.fault("forms", 0, "%v", err)
@@ -171,7 +172,8 @@ type loader struct {
 	pack   *Pack
 	types  map[string]bool // entity types; nil when entities.toml could not be read
 	saving []saving
-	words  map[string]*catalogue // of i18n/, by language
+	words  map[string]*catalogue  // of i18n/, by language
+	facts  map[string]form.Labels // what pages.toml calls fields, by "type.field"
 	faults []*Fault
 }
 

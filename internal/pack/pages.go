@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -278,8 +277,10 @@ func (c *pagesCheck) facts(table, typ string, facts []Fact) {
 		c.labelled(pagesFile, c.lines[table], "fact "+clip(f.Field), f.Label)
 		if other, field, ok := strings.Cut(f.Field, ":"); ok {
 			c.fields(table, other, field)
+			put(c.loader.facts, other+"."+field, f.Label)
 		} else {
 			c.fields(table, typ, f.Field)
+			put(c.loader.facts, typ+"."+f.Field, f.Label)
 		}
 	}
 }
@@ -326,54 +327,6 @@ func (c *pagesCheck) questions(table, id string, names ...string) {
 	}
 }
 
-// says makes the index of words for values: of what pages.toml says and of the
-// choices of forms that are saved into fields.
-func (p *Pack) says(forms []*form.Form) {
-	p.valueWords = map[string]form.Labels{}
-	if p.Pages != nil {
-		maps.Copy(p.valueWords, p.Pages.Says)
-	}
-	for _, f := range forms {
-		if f != nil {
-			p.choices(f, f.Fields)
-		}
-	}
-}
-
-func (p *Pack) choices(f *form.Form, fields []form.Field) {
-	for _, x := range fields {
-		if x.Kind.Nests() {
-			p.choices(f, x.Fields)
-			continue
-		}
-		offered := x.Choices
-		if m := carried.FindStringSubmatch(x.Calculation); m != nil { // what another question answers is saved as it is
-			offered = choicesOf(fields, m[1])
-			if offered == nil {
-				offered = choicesOf(f.Fields, m[1])
-			}
-		}
-		if x.SaveTo == "" || len(offered) == 0 {
-			continue
-		}
-		types, property := []string{f.Entity}, x.SaveTo
-		if typ, name, split := strings.Cut(x.SaveTo, "#"); split {
-			types, property = []string{typ}, name
-		}
-		for _, s := range f.Saves {
-			types = append(types, s.Type)
-		}
-		for _, typ := range types {
-			for _, c := range offered {
-				key := typ + "." + property + "." + c.Name
-				words := maps.Clone(c.Label)
-				maps.Copy(words, p.valueWords[key]) // what came first counts
-				p.valueWords[key] = words
-			}
-		}
-	}
-}
-
 // carried is a calculation that is another question's answer.
 var carried = regexp.MustCompile(`^\$\{(\w+)\}$`)
 
@@ -384,12 +337,6 @@ func choicesOf(fields []form.Field, name string) []form.Choice {
 		}
 	}
 	return nil
-}
-
-// ValueLabel is what a value of an entity's field is called, by language; "" when
-// neither a form's choices nor pages.toml have words for it.
-func (p *Pack) ValueLabel(typ, field, value, lang string) string {
-	return p.In(p.valueWords[typ+"."+field+"."+value], lang)
 }
 
 // FormTitle is what a form is called, by language.

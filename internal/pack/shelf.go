@@ -64,13 +64,15 @@ func arrange(base *Pack, published []*Pack) *shelved {
 			out.rules[f.String()] = p.Rules
 		}
 	}
-	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters}
+	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters, speech: newSpeech(out.current.Languages)}
+	sum.speech.add(out.current.speech)
 	for _, p := range all {
 		maps.Copy(sum.RuleWords, p.RuleWords)
 	}
 	for _, p := range slices.Backward(all) {
 		if p != out.current {
 			sum.remember(p)
+			sum.speech.add(p.speech)
 		}
 	}
 	slices.SortFunc(sum.Entities, func(a, b Entity) int { return strings.Compare(a.Type, b.Type) })

@@ -58,7 +58,7 @@ func (t Telling) Named(typ, id string) string {
 			typ, path = f.Ref, rest
 			continue
 		}
-		for _, field := range t.variants(first) {
+		for _, field := range NameFields(first, t.Lang) {
 			if v, ok := fields[field].(string); ok && v != "" {
 				if w := t.Pack.ValueLabel(typ, field, v, t.Lang); w != "" {
 					return w
@@ -69,15 +69,6 @@ func (t Telling) Named(typ, id string) string {
 		return ""
 	}
 	return ""
-}
-
-// variants are the fields that may hold a name, the reader's language first.
-func (t Telling) variants(field string) []string {
-	out := []string{field + "_" + t.Lang}
-	if t.Lang != "zh" {
-		out = append(out, field+"_latin", field+"_en")
-	}
-	return append(out, field, field+"_zh")
 }
 
 // Value says a field's value.
