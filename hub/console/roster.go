@@ -74,9 +74,9 @@ type RosterLine struct {
 	Seen       string
 	Offers     []string
 	// What was decided; By is empty when nothing was.
-	Choice, Chosen, By, Reason string
-	At                         time.Time
-	Undo                       bool
+	Choice, By, Reason string
+	At                 time.Time
+	Undo               bool
 }
 
 // RosterDifference is a field in which a row and a person differ.
@@ -105,7 +105,7 @@ type RosterColumns struct {
 type RosterDraft struct {
 	Kind, Title, File string
 	// Stage is what is being done: reading, comparing, matching, recording, writing;
-	// empty: nothing any more. Done counts the rows.
+	// empty: nothing any more. Count is how many rows, or parts, that is.
 	Stage string
 	Count int
 	// Imported says that it was, as which import.

@@ -63,17 +63,16 @@ func (s *site) receiveRoster(r *http.Request) (id string, err error) {
 type rosterDraftView struct {
 	Frame
 	RosterDraft
-	ID         string
-	Progress   string
-	Fields     []fieldView
-	Tiles      []standingTile
-	Found      []problemView
-	More       int
-	Trouble    string
-	TroubleOf  string // of the list itself
-	Ready      bool
-	Failed     bool // it cannot be read at all
-	ColumnText string
+	ID        string
+	Progress  string
+	Fields    []fieldView
+	Tiles     []standingTile
+	Found     []problemView
+	More      int
+	Trouble   string
+	TroubleOf string // of the list itself
+	Ready     bool
+	Failed    bool // it cannot be read at all
 }
 
 // fieldView is a field with the columns to choose from.

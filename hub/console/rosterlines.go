@@ -17,7 +17,6 @@ type rosterLinesView struct {
 	Lines   []lineView
 	Next    string
 	Trouble string
-	MayRule bool
 	All     bool
 }
 
@@ -41,7 +40,7 @@ func (s *site) rosterList(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) showRoster(w http.ResponseWriter, r *http.Request, status int, trouble string) {
-	v := rosterLinesView{Frame: s.frame(r, "/roster"), Trouble: trouble, MayRule: true}
+	v := rosterLinesView{Frame: s.frame(r, "/roster"), Trouble: trouble}
 	v.Still = true
 	q := RosterQuery{Kind: r.PathValue("kind"), Standing: r.FormValue("standing"), Open: r.FormValue("open") == "true", AfterLine: -1, AfterKey: r.FormValue("key")}
 	if n, err := strconv.Atoi(r.FormValue("after")); err == nil {

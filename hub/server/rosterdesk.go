@@ -80,7 +80,7 @@ func lineOnPage(l RosterLine) console.RosterLine {
 		out.Checked = append(out.Checked, console.RosterCheck{Day: c.What, Dot: c.Dot})
 	}
 	if d := l.Decided; d != nil {
-		out.Choice, out.Chosen, out.By, out.Reason, out.At, out.Undo = d.Choice, d.Person, d.By, d.Reason, d.At, d.Undo
+		out.Choice, out.By, out.Reason, out.At, out.Undo = d.Choice, d.By, d.Reason, d.At, d.Undo
 	}
 	return out
 }
