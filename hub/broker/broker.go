@@ -202,7 +202,7 @@ func (b *Broker) start(ctx context.Context, host string, port int) error {
 		return err
 	}
 	if b.elsewhere != nil {
-		return patiently(ctx, b.openStreams)
+		return b.patiently(ctx, b.openStreams)
 	}
 	return b.openStreams(ctx)
 }

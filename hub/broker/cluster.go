@@ -28,7 +28,7 @@ var ErrAddress = errors.New("not an address")
 // acknowledgement time.
 const (
 	clusterAckWait = 15 * time.Second
-	clusterReady   = 2 * time.Minute
+	clusterReady   = time.Minute
 	claimsWait     = 5 * time.Second
 	clusterFetch   = 30 * time.Second
 	clusterBeat    = 5 * time.Second
@@ -126,12 +126,15 @@ func (c *cluster) dial(b *Broker, account nkeys.KeyPair, name string, opts []nat
 }
 
 // patiently does what a cluster may refuse while it has no leader.
-func patiently(ctx context.Context, what func(ctx context.Context) error) error {
+func (b *Broker) patiently(ctx context.Context, what func(ctx context.Context) error) error {
 	deadline := time.Now().Add(clusterReady)
-	for {
+	for told := false; ; told = true {
 		err := what(ctx)
 		if err == nil || ctx.Err() != nil || time.Now().After(deadline) {
 			return err
+		}
+		if !told {
+			b.cfg.Log.Warn("the NATS servers are not ready; tried again for a while", "error", err, "most", clusterReady)
 		}
 		select {
 		case <-time.After(retryFetch):
