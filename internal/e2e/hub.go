@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -131,6 +132,16 @@ func (h *Hub) Ended(most time.Duration) bool {
 
 // ListenLike makes a hub listen where devices know another one of the same keys.
 func (h *Hub) ListenLike(nats string) { h.nats = nats }
+
+// Log is what the hub said on stderr since it was started last.
+func (h *Hub) Log(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile(h.run.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
 
 // PID is the running hub's process.
 func (h *Hub) PID() int { return h.run.cmd.Process.Pid }

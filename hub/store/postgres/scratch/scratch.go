@@ -72,13 +72,33 @@ func Shared(t testing.TB) *Server {
 		}
 		failure = err
 	})
+	need(t, failure)
+	return shared
+}
+
+// New starts a server that the test may end and start again, see [Start]; it ends
+// with the test.
+func New(t testing.TB) (s *Server, dir string) {
+	t.Helper()
+	dir, err := os.MkdirTemp(memory(), "otor-postgres-")
+	if err == nil {
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		s, err = Start(dir)
+	}
+	need(t, err)
+	t.Cleanup(func() { s.Kill() })
+	return s, dir
+}
+
+// need skips or fails a test without a server.
+func need(t testing.TB, failure error) {
+	t.Helper()
 	switch {
 	case errors.Is(failure, errMissing) && !slices.Contains(strings.Split(os.Getenv("OTOR_REQUIRE"), ","), "postgres"):
 		t.Skip(failure, "(apt install postgresql)")
 	case failure != nil:
 		t.Fatal(failure)
 	}
-	return shared
 }
 
 // memory is a folder that is kept in memory, if there is one with room: making a
@@ -221,7 +241,7 @@ func (s *Server) address(database string) string {
 	return "postgres://otor@/" + database + "?host=" + url.QueryEscape(s.dir)
 }
 
-// Kill ends the server as a crash would. What runs in it ends too.
+// Kill ends the server, and what runs in it. Once more does nothing.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Signal(os.Interrupt) // fast shutdown: disconnects everybody
 	select {
