@@ -248,7 +248,7 @@ func (b *Broker) connect(account nkeys.KeyPair, name string) (*nats.Conn, error)
 		}),
 	}
 	if b.elsewhere != nil {
-		return b.elsewhere.dial(b, account, name, opts)
+		return b.elsewhere.dial(b, name, opts)
 	}
 	nc, err := nats.Connect("", append(opts, nats.InProcessServer(b.server.srv))...)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"otor/internal/trust"
 )
@@ -115,7 +114,7 @@ func (c *cluster) tell(ctx context.Context, key, token string) error {
 }
 
 // dial connects to the servers elsewhere, whoever of them answers.
-func (c *cluster) dial(b *Broker, account nkeys.KeyPair, name string, opts []nats.Option) (*nats.Conn, error) {
+func (c *cluster) dial(b *Broker, name string, opts []nats.Option) (*nats.Conn, error) {
 	opts = append(opts, nats.Secure(trust.ByRoot(b.keys.ca.cert)), nats.Timeout(handshakeSeconds*time.Second),
 		nats.PingInterval(10*time.Second), nats.MaxPingsOutstanding(2), nats.CustomInboxPrefix("_INBOX.hub"))
 	nc, err := nats.Connect(strings.Join(c.urls, ","), opts...)

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"strconv"
 	"strings"
@@ -90,16 +91,14 @@ func parse(address string) (*server, error) {
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 5 * time.Second}
 	}
-	for name, value := range map[string]string{
+	maps.Copy(cfg.RuntimeParams, map[string]string{
 		// A commit is on the disk when it returns, whatever the database's own default is.
 		"synchronous_commit":          "on",
 		"client_encoding":             "UTF8",
 		"standard_conforming_strings": "on",
 		// A program that stands still within a transaction keeps the others waiting.
 		"idle_in_transaction_session_timeout": "60000",
-	} {
-		cfg.RuntimeParams[name] = value
-	}
+	})
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "otor hub"
 	}

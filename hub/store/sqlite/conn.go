@@ -179,11 +179,3 @@ func bindAt(s *sqlite3.Stmt, after int, args []any) error {
 	}
 	return nil
 }
-
-// blob copies a column's bytes: nil for NULL, never nil otherwise.
-func blob(s *sqlite3.Stmt, col int) []byte {
-	if s.ColumnType(col) == sqlite3.NULL {
-		return nil
-	}
-	return s.ColumnBlob(col, []byte{})
-}
