@@ -181,3 +181,25 @@ func sql(t *testing.T, address, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestTold: what the server says becomes the contract's errors; what is nobody's
+// trouble but the program's passes through.
+func TestTold(t *testing.T) {
+	for code, want := range map[string]error{
+		"53100": store.ErrFull, "25006": store.ErrReadOnly, "42501": store.ErrReadOnly, "3D000": store.ErrAway, "28P01": store.ErrDenied, "28000": store.ErrDenied,
+		"55P03": store.ErrLocked, "40P01": store.ErrLocked, "40001": store.ErrLocked, "57P01": store.ErrAway, "57P03": store.ErrAway, "53300": store.ErrAway,
+		"08006": store.ErrAway, "XX001": store.ErrDamaged, "XX002": store.ErrDamaged,
+	} {
+		if err := postgres.Told(code); !errors.Is(err, want) || !strings.Contains(err.Error(), "hub on db") {
+			t.Errorf("%s: %v, want %v", code, err, want)
+		}
+	}
+	for _, code := range []string{"42601", "23502", "XX000"} {
+		err := postgres.Told(code)
+		for _, k := range []error{store.ErrFull, store.ErrReadOnly, store.ErrAway, store.ErrDenied, store.ErrLocked, store.ErrDamaged} {
+			if errors.Is(err, k) {
+				t.Errorf("%s counts as %v", code, k)
+			}
+		}
+	}
+}
