@@ -66,7 +66,7 @@ func startWorkers(t *testing.T) *workers {
 // which no number came to light after a higher one. A hub that confirms before it
 // commits must be found out.
 func TestWorkers(t *testing.T) {
-	c := campaign{agents: 4, kills: 5, rate: "400", seed: uint64(time.Now().UnixNano())}
+	c := campaign{agents: 4, kills: 5, rate: "300", seed: uint64(time.Now().UnixNano())}
 	for name, into := range map[string]any{"OTOR_SEED": &c.seed, "OTOR_KILLS": &c.kills} {
 		if s := os.Getenv(name); s != "" {
 			if _, err := fmt.Sscan(s, into); err != nil {
@@ -74,7 +74,7 @@ func TestWorkers(t *testing.T) {
 			}
 		}
 	}
-	c.entries = 120 * c.kills
+	c.entries = 80 * c.kills
 	t.Logf("seed %d (OTOR_SEED runs it again), %d kills (OTOR_KILLS)", c.seed, c.kills)
 	w := startWorkers(t)
 	fleet, printed := w.offline(t, c)
@@ -167,7 +167,7 @@ func follow(t *testing.T, s *postgres.Store) *follower {
 				f.done <- err
 				return
 			}
-			time.Sleep(5 * time.Millisecond)
+			time.Sleep(50 * time.Millisecond)
 		}
 		f.done <- nil
 	}()

@@ -70,12 +70,30 @@ func Cluster(t testing.TB, hubDir string, n int) []*Server {
 		t.Cleanup(func() {
 			s.Kill()
 			if t.Failed() {
-				t.Logf("%s: %s", node.Name, tail(s.log.Bytes(), 4000))
+				t.Logf("%s: %s", node.Name, tail(s.log.Bytes(), 1000))
 			}
 		})
 		out[i] = s
 	}
+	for _, s := range out {
+		s.await(t)
+	}
 	return out
+}
+
+// await waits until the server takes connections.
+func (s *Server) await(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		c, err := net.Dial("tcp", s.Addr) //nolint:noctx // a port of this machine
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("a NATS server does not start: %v\n%s", err, tail(s.log.Bytes(), 2000))
+		}
+	}
 }
 
 // Addrs are the addresses of servers.

@@ -39,7 +39,13 @@ type link struct {
 	stmts map[string]*pgconn.StatementDescription
 	args  [][]byte // of the statement that runs
 	bytes []byte   // room for numbers among them
+	// pipe holds the statements, sent of them, that were put off; nil: none.
+	pipe *pgconn.Pipeline
+	sent int
 }
+
+// mostSent bounds the statements that are put off.
+const mostSent = 256
 
 func newLink(c *pgconn.PgConn) *link {
 	return &link{pg: c, ctx: context.Background(), used: time.Now(), stmts: make(map[string]*pgconn.StatementDescription)}
@@ -82,6 +88,9 @@ func (l *link) Begin(writes bool) error {
 func (l *link) End(commit bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
+	if err := l.flush(); err != nil && commit {
+		return err
+	}
 	switch {
 	case commit && l.pg.TxStatus() != 'T':
 		return errors.New("the transaction has failed already")
@@ -94,6 +103,36 @@ func (l *link) End(commit bool) error {
 		_ = l.Close() // which ends it too
 	}
 	return nil
+}
+
+// Later puts a statement off until the next one, and then sends all together.
+func (l *link) Later(sql string, args []any) error {
+	if l.sent >= mostSent {
+		if err := l.flush(); err != nil {
+			return err
+		}
+	}
+	sd, err := l.prepare(sql, args)
+	if err != nil {
+		return err
+	}
+	if l.pipe == nil {
+		l.pipe = l.pg.StartPipeline(l.ctx)
+	}
+	l.pipe.SendQueryStatement(sd, l.args, binaryFormat, binaryFormat) // it writes them down
+	l.sent++
+	return nil
+}
+
+// flush sends what was put off, and waits until it is done.
+func (l *link) flush() error {
+	if l.pipe == nil {
+		return nil
+	}
+	p := l.pipe
+	l.pipe, l.sent, l.used = nil, 0, time.Now()
+	err := p.Sync()
+	return taken(errors.Join(err, p.Close()))
 }
 
 // simple runs statements without parameters.
@@ -129,11 +168,27 @@ func (l *link) Each(sql string, args []any, fn func(tables.Row) error) (err erro
 
 var binaryFormat = []int16{pgtype.BinaryFormatCode}
 
-// run sends a statement, preparing it the first time.
+// run sends a statement.
 func (l *link) run(sql string, args []any) (*pgconn.ResultReader, error) {
+	if err := l.flush(); err != nil {
+		return nil, err
+	}
 	l.used = time.Now()
+	sd, err := l.prepare(sql, args)
+	if err != nil {
+		return nil, err
+	}
+	return l.pg.ExecStatement(l.ctx, sd, l.args, binaryFormat, binaryFormat), nil
+}
+
+// prepare prepares a statement the first time, and writes its arguments as the
+// server takes them.
+func (l *link) prepare(sql string, args []any) (*pgconn.StatementDescription, error) {
 	sd, ok := l.stmts[sql]
 	if !ok {
+		if err := l.flush(); err != nil { // what was put off keeps the line busy
+			return nil, err
+		}
 		var err error
 		name := "s" + strconv.Itoa(len(l.stmts))
 		if sd, err = l.pg.Prepare(l.ctx, name, translate(sql), typesOf(args)); err != nil {
@@ -153,7 +208,7 @@ func (l *link) run(sql string, args []any) (*pgconn.ResultReader, error) {
 			return nil, fmt.Errorf("parameter %d of %s: %w", i+1, brief(sql), err)
 		}
 	}
-	return l.pg.ExecStatement(l.ctx, sd, l.args, binaryFormat, binaryFormat), nil
+	return sd, nil
 }
 
 // typesOf gives the types of arguments; what is nil the server finds out.

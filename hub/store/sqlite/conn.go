@@ -63,6 +63,9 @@ func (c *conn) Exec(sql string, args []any) (changed int64, err error) {
 	return c.db.Changes(), nil
 }
 
+// Later runs a statement at once: it is not far to the file.
+func (c *conn) Later(sql string, args []any) error { return taken(c.exec(sql, args...)) }
+
 // Each calls fn for every row of a query.
 func (c *conn) Each(sql string, args []any, fn func(tables.Row) error) error {
 	return taken(c.each(sql, args, func(s *sqlite3.Stmt) error { return fn(row{s}) }))

@@ -29,7 +29,7 @@ func scanBlob(s Row) (b store.Blob, err error) {
 func (t *tx) NameBlobs(d dot.Dot, at int64, blobs []entry.Blob) error {
 	return t.do("note photos of", d.Chain, func() error {
 		for _, b := range blobs {
-			err := t.w.exec("INSERT INTO blobs (hash, size, mime, device, entry, named_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			err := t.w.later("INSERT INTO blobs (hash, size, mime, device, entry, named_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 				b.Hash[:], int64(min(b.Size, 1<<62)), b.Mime, string(d.Device), d.String(), at) //nolint:gosec // bounded
 			if err != nil {
 				return err

@@ -19,6 +19,10 @@ func (c *conn) exec(sql string, args ...any) (err error) {
 	return err
 }
 
+// later runs a statement whose outcome nothing waits for: where the database is
+// elsewhere many of them make one journey.
+func (c *conn) later(sql string, args ...any) error { return c.Later(sql, args) }
+
 // each calls row for every row of a query.
 func (c *conn) each(sql string, args []any, row func(r Row) error) error {
 	return c.Each(sql, args, row)

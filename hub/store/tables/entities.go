@@ -171,12 +171,12 @@ func (t *tx) saveEntity(e *store.Entity) error {
 	}
 	for _, p := range had {
 		if err == nil && !slices.Contains(e.Parents, p) {
-			err = t.w.exec("DELETE FROM entity_parents WHERE parent_type = ? AND parent = ? AND child = ?", p.Type, p.ID, id)
+			err = t.w.later("DELETE FROM entity_parents WHERE parent_type = ? AND parent = ? AND child = ?", p.Type, p.ID, id)
 		}
 	}
 	for _, p := range e.Parents {
 		if err == nil && !slices.Contains(had, p) {
-			err = t.w.exec("INSERT INTO entity_parents (parent_type, parent, child) VALUES (?, ?, ?)", p.Type, p.ID, id)
+			err = t.w.later("INSERT INTO entity_parents (parent_type, parent, child) VALUES (?, ?, ?)", p.Type, p.ID, id)
 		}
 	}
 	t.parents[e.Ref] = slices.Clone(e.Parents)

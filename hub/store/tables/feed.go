@@ -46,7 +46,7 @@ func (t *tx) publish(at int64, c store.FeedChange) error {
 		body = []byte{}
 	}
 	f.n, f.at = row.N, at
-	return t.w.exec("INSERT INTO feed_rows (feed, n, slot, kind, key, rev, body) VALUES (?, ?, ?, ?, ?, ?, ?)"+
+	return t.w.later("INSERT INTO feed_rows (feed, n, slot, kind, key, rev, body) VALUES (?, ?, ?, ?, ?, ?, ?)"+
 		" ON CONFLICT (feed, slot, key) DO UPDATE SET n = excluded.n, kind = excluded.kind, rev = excluded.rev, body = excluded.body",
 		f.id, int64(row.N), int64(c.Kind.Slot()), int64(c.Kind), c.Key, int64(c.Rev), body) //nolint:gosec // checked above
 }
@@ -82,11 +82,11 @@ func (t *tx) saveFeeds() ([]string, error) {
 	for _, scope := range scopes {
 		f := t.feeds[scope]
 		var mark feed.Mark
-		_, _ = rand.Read(mark[:])                                                                                    // never fails
-		if err := t.w.exec("UPDATE feeds SET n = ?, mark = ? WHERE id = ?", int64(f.n), mark[:], f.id); err != nil { //nolint:gosec // checked when it rose
+		_, _ = rand.Read(mark[:])                                                                                     // never fails
+		if err := t.w.later("UPDATE feeds SET n = ?, mark = ? WHERE id = ?", int64(f.n), mark[:], f.id); err != nil { //nolint:gosec // checked when it rose
 			return nil, fmt.Errorf("publish in scope %s: %w", scope, err)
 		}
-		if err := t.w.exec("INSERT INTO feed_marks (feed, n, mark, at) VALUES (?, ?, ?, ?)", f.id, int64(f.n), mark[:], f.at); err != nil { //nolint:gosec // as above
+		if err := t.w.later("INSERT INTO feed_marks (feed, n, mark, at) VALUES (?, ?, ?, ?)", f.id, int64(f.n), mark[:], f.at); err != nil { //nolint:gosec // as above
 			return nil, fmt.Errorf("publish in scope %s: %w", scope, err)
 		}
 	}

@@ -91,7 +91,7 @@ func (t *tx) SetGaps(c dot.Chain, open, closed []store.Gap) error {
 		if err != nil || id == 0 {
 			return err
 		}
-		if err := t.w.exec("DELETE FROM gaps WHERE chain = ? AND closed_at = 0", id); err != nil {
+		if err := t.w.later("DELETE FROM gaps WHERE chain = ? AND closed_at = 0", id); err != nil {
 			return err
 		}
 		for _, g := range open {
@@ -121,7 +121,7 @@ func (t *tx) addGap(chain int64, c dot.Chain, g store.Gap) error {
 	if err := checkRun(c, g.Run); err != nil {
 		return err
 	}
-	return t.w.exec("INSERT INTO gaps (chain, first, last, opened_at, closed_at) VALUES (?, ?, ?, ?, ?)",
+	return t.w.later("INSERT INTO gaps (chain, first, last, opened_at, closed_at) VALUES (?, ?, ?, ?, ?)",
 		chain, int64(g.Run.First), int64(g.Run.Last), g.OpenedAt, g.ClosedAt) //nolint:gosec // checked above
 }
 

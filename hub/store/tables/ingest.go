@@ -111,7 +111,7 @@ func (t *tx) SaveLane(l store.Lane) error {
 		if err := t.w.closeLoss(id, l.Received, l.ReceivedAt); err != nil {
 			return err
 		}
-		return t.w.exec("UPDATE chains SET received = ?1, head = ?2, archived = ?3, duplicates = ?4, received_at = ?5,"+
+		return t.w.later("UPDATE chains SET received = ?1, head = ?2, archived = ?3, duplicates = ?4, received_at = ?5,"+
 			" declared_head = CASE WHEN declared < ?6 THEN ?7 ELSE declared_head END,"+
 			" declared_at = CASE WHEN declared < ?6 THEN ?5 ELSE declared_at END, declared = CASE WHEN declared < ?6 THEN ?6 ELSE declared END, sealed = ?9, joined = ?10, joined_head = ?11 WHERE id = ?8",
 			encodeSet(l.Received), orNull(l.Head), int64(l.Archived), int64(l.Duplicates), l.ReceivedAt, //nolint:gosec // counts stay far below
@@ -126,7 +126,7 @@ func (t *tx) saveTallies() error {
 		if n == 0 {
 			continue
 		}
-		err := t.w.exec("INSERT INTO tallies (chain, verdict, n) VALUES (?, ?, ?) ON CONFLICT (chain, verdict) DO UPDATE SET n = tallies.n + excluded.n", k.chain, k.verdict, n)
+		err := t.w.later("INSERT INTO tallies (chain, verdict, n) VALUES (?, ?, ?) ON CONFLICT (chain, verdict) DO UPDATE SET n = tallies.n + excluded.n", k.chain, k.verdict, n)
 		if err != nil {
 			return fmt.Errorf("count entries: %w", err)
 		}
@@ -172,7 +172,7 @@ func (t *tx) judge(chain int64, d dot.Dot, j store.Judgement) error {
 	}
 	t.count(chain, from, -1)
 	t.count(chain, to, 1)
-	return t.w.exec("UPDATE entries SET verdict = ?, code = ?, words = ? WHERE number = ?", to, code, text(j.Words), number)
+	return t.w.later("UPDATE entries SET verdict = ?, code = ?, words = ? WHERE number = ?", to, code, text(j.Words), number)
 }
 
 // text stores an empty text as NULL.

@@ -18,7 +18,7 @@ func (t *tx) PutMark(m store.Mark) error {
 		if !m.Of.IsZero() {
 			of = m.Of.String()
 		}
-		return t.w.exec("INSERT INTO marks (rule, key, entry, at, of_entry) VALUES (?, ?, ?, ?, ?)"+
+		return t.w.later("INSERT INTO marks (rule, key, entry, at, of_entry) VALUES (?, ?, ?, ?, ?)"+
 			" ON CONFLICT (rule, key, entry) DO UPDATE SET of_entry = excluded.of_entry", m.Rule, m.Key, m.Dot.String(), m.Time, of)
 	})
 }
@@ -58,11 +58,11 @@ func (t *tx) Reasons(d dot.Dot) (out []store.Judgement, err error) {
 // SetReasons replaces the judgements that speak of an entry.
 func (t *tx) SetReasons(d dot.Dot, reasons []store.Judgement) error {
 	return t.do("write reasons as part of", d.Chain, func() error {
-		if err := t.w.exec("DELETE FROM reasons WHERE entry = ?", d.String()); err != nil {
+		if err := t.w.later("DELETE FROM reasons WHERE entry = ?", d.String()); err != nil {
 			return err
 		}
 		for _, r := range reasons {
-			if err := t.w.exec("INSERT INTO reasons (entry, verdict, code, words) VALUES (?, ?, ?, ?)", d.String(), string(r.Verdict), r.Code, r.Words); err != nil {
+			if err := t.w.later("INSERT INTO reasons (entry, verdict, code, words) VALUES (?, ?, ?, ?)", d.String(), string(r.Verdict), r.Code, r.Words); err != nil {
 				return err
 			}
 		}

@@ -63,6 +63,9 @@ type Database interface {
 type Link interface {
 	// Exec runs a statement that gives no rows; changed counts those that it touched.
 	Exec(sql string, args []any) (changed int64, err error)
+	// Later does what Exec does, within a transaction, at once or before whatever comes
+	// next; an error may be told then. The arguments may change afterwards.
+	Later(sql string, args []any) error
 	// Each calls row for every row of a query, until row fails.
 	Each(sql string, args []any, row func(Row) error) error
 	// Watch has the end of ctx end what runs from now on.

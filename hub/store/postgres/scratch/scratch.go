@@ -221,11 +221,7 @@ func (s *Server) Make(ctx context.Context, template string) (string, error) {
 		}
 		sql += " TEMPLATE " + strings.TrimPrefix(u.Path, "/")
 	}
-	err := s.Exec(ctx, "postgres", sql+" STRATEGY file_copy") // twice as quick; from version 15 on
-	if err != nil {
-		err = s.Exec(ctx, "postgres", sql)
-	}
-	return s.address(name), err
+	return s.address(name), s.Exec(ctx, "postgres", sql)
 }
 
 // Exec runs SQL in one of the server's databases.
