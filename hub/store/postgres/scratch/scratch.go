@@ -130,7 +130,7 @@ func Start(dir string) (*Server, error) {
 		}
 	}
 	cmd, err := s.program("postgres", "-D", cluster, "-k", dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
-		"-c", "max_connections=60", "-c", "shared_buffers=32MB", "-c", "log_min_messages=warning")
+		"-c", "autovacuum=off", "-c", "max_connections=60", "-c", "shared_buffers=32MB", "-c", "log_min_messages=warning")
 	if err != nil {
 		return nil, err
 	}
