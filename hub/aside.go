@@ -47,6 +47,7 @@ func newAside(app *cli.App) *cobra.Command {
 		newAsideRule(app, ingest.AsideReturn, "Tell its author what to do; --reason is what the author reads", ""),
 		newAsideRule(app, ingest.AsideReject, "Reject a record: its author is told why", ""),
 		newAsideRule(app, ingest.AsideReopen, "Take a return or a rejection back", ""),
+		newAsideRule(app, ingest.AsideJudge, "Judge a record again by the forms of today: one that is in order now is applied as it is", ""),
 	)
 	return cmd
 }

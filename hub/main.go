@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		Name: "hub", Short: "Otor in the office: receives, accounts for, reconciles", Zone: "Asia/Shanghai",
 		Explain: explain,
 		Commands: []func(*cli.App) *cobra.Command{
-			newServe, newDevice, newStatus, newEntries, newGaps, newItems, newAside, newPack, newPhotos, newRoster, newStatement, newExport, newUnattributed, newFindings, newLedger, newOperator, newBackup, newRestore, newNatsConfig, newMigrate, newInstall, newBundle, newDemo, newBench,
+			newServe, newDevice, newStatus, newEntries, newRecords, newFind, newGaps, newItems, newAside, newPack, newPhotos, newRoster, newStatement, newExport, newUnattributed, newFindings, newLedger, newOperator, newBackup, newRestore, newNatsConfig, newMigrate, newInstall, newBundle, newDemo, newBench,
 		},
 	}
 	return p.Run(ctx, args, in, out, errOut)

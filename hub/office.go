@@ -46,6 +46,11 @@ type office interface {
 	Unattributed(ctx context.Context) ([]server.UnattributedLine, error)
 	Findings(ctx context.Context, closed bool) ([]server.FindingLine, error)
 	Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[server.EntryLine, error]
+	Records(ctx context.Context, q console.RecordQuery) (console.RecordList, error)
+	Record(ctx context.Context, d dot.Dot, lang string) (console.Record, error)
+	Things(ctx context.Context, q console.ThingQuery) (console.ThingList, error)
+	Thing(ctx context.Context, ref, before, lang string) (console.Thing, error)
+	Reveal(ctx context.Context, r console.Reveal) (console.Revealed, error)
 	Backup(ctx context.Context, dir string, keep int) (backup.Made, error)
 	Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error)
 	ConfirmLife(ctx context.Context, d dot.Device, i dot.Incarnation) error

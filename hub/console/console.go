@@ -118,6 +118,9 @@ type Config struct {
 	Holes   Holes
 	Devices Devices
 	Ledger  Ledger
+	// Records and Things find records and entities.
+	Records Records
+	Things  Things
 	// Statements and Operators are the pages of the same names.
 	Statements Statements
 	Operators  Operators
@@ -186,7 +189,7 @@ func New(cfg Config) Site {
 		Config: cfg,
 		assets: webui.NewAssets().Add("fleet.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "fleet.css"), webui.Part(files, "charts.css")).
 			Add("land.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "land.css")).
-			Add("console.css", webui.Base(), webui.Part(files, "console.css")).
+			Add("console.css", webui.Base(), webui.Part(files, "console.css"), webui.Part(files, "records.css")).
 			Add("console.js", webui.Live(), webui.Part(files, "console.js")),
 		stream: &webui.Stream{Listen: cfg.Fleet.Changes, Log: cfg.Log},
 		pages:  &webui.Refuser{Texts: texts(), DefaultLang: cfg.DefaultLang},
@@ -227,6 +230,12 @@ func (s *site) routes() []route {
 		page("POST /devices/invite", "devices", s.invite),
 		page("POST /devices/revoke", "devices", s.revoke),
 		page("GET /ledger", "audit", s.ledger),
+		page("GET /records", "view", s.records),
+		page("GET /records/{device}/{incarnation}/{lane}/{seq}", "view", s.record),
+		page("POST /records/reveal", "reveal", s.revealRecord),
+		page("GET /entities", "view", s.things),
+		page("GET /entities/{type}/{id}", "view", s.thing),
+		page("POST /entities/reveal", "reveal", s.revealThing),
 		page("GET /statements", "sign", s.statements),
 		page("POST /statements", "sign", s.makeStatement),
 		page("GET /statements/verify", "sign", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/statements", http.StatusSeeOther) }), // what a page that was posted to becomes when it is loaded anew
@@ -251,6 +260,7 @@ func (s *site) routes() []route {
 		page("POST /queue/{id}/decide", "decide", s.decide),
 		page("POST /queue/gaps/seal", "decide", s.seal),
 		page("POST /queue/aside", "decide", s.ruleAside),
+		page("POST /queue/alike", "decide", s.decideAlike),
 		page("GET /api/v1/fleet", "view", s.apiFleet),
 		{"GET /api/v1/events", "view", s.stream},
 		page("/", "own", func(w http.ResponseWriter, r *http.Request) {

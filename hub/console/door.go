@@ -195,6 +195,7 @@ func (s *site) frame(r *http.Request, here string) Frame {
 var menu = []struct{ path, key, act string }{
 	{"/", "menu.fleet", "view"},
 	{"/queue", "menu.queue", "view"},
+	{"/records", "menu.records", "view"},
 	{"/roster", "menu.roster", "roster"},
 	{"/route", "menu.route", "view"},
 	{"/photos", "menu.photos", "view"},

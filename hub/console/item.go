@@ -20,6 +20,7 @@ type itemView struct {
 	Options         []optionView
 	SeenText        string // the dots that a decision had in view, joined by blanks
 	Next, Previous  int64  // of the same kind; 0: none
+	ThingURL        string // of the entity's page
 	Trouble         string
 	Choice, Text    string // as typed, when it was turned down
 	Reason          string
@@ -60,6 +61,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 	v.Kind, v.KindWords = v.Item.Kind, words.T("kind."+v.Item.Kind)
 	v.title(v.About + " · " + cmp.Or(v.Field, v.KindWords))
 	v.MayRule = v.Who.May("decide")
+	v.ThingURL = thingURL(v.Entity)
 	v.Opened = words.Clock(v.Now, v.OpenedAt) + " · " + words.Ago(v.Now, v.OpenedAt)
 	if !v.Open {
 		v.Closed = words.Clock(v.Now, v.ClosedAt)
@@ -91,7 +93,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		dots[i] = d.String()
 	}
 	v.SeenText = strings.Join(dots, " ")
-	if v.Next, v.Previous, err = s.Queue.Beside(r.Context(), v.Item); err != nil {
+	if v.Next, v.Previous, err = s.Queue.Beside(r.Context(), id); err != nil {
 		s.Log.Warn("the item's neighbours are not known", "err", err)
 	}
 	webui.Render(w, itemPage, status, v, s.Log)

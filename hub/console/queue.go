@@ -18,11 +18,16 @@ import (
 
 // Queue is what waits for a person to decide.
 type Queue interface {
-	// Items lists the open items of a kind in the words of a language, oldest first: at
-	// most so many after the first from. It counts the open ones of each kind.
-	Items(ctx context.Context, kind string, from, most int, lang string) ([]Item, map[string]uint64, error)
-	// Beside gives the open items of its kind after and before one; 0: there is none.
-	Beside(ctx context.Context, it Item) (next, previous int64, err error)
+	// Items lists open items of a kind, oldest first, in the words of a language: those
+	// behind a page's Next. Refusal: bad_cursor.
+	Items(ctx context.Context, kind, after, lang string) (ItemPage, error)
+	// Counts counts the open items by kind.
+	Counts(ctx context.Context) (map[string]uint64, error)
+	// Beside gives the open items of the same kind after and before one; 0: none.
+	Beside(ctx context.Context, id int64) (next, previous int64, err error)
+	// DecideAlike decides several that are there for the same reason. Refusals: bad_count,
+	// not_alike, bad_choice.
+	DecideAlike(ctx context.Context, b Bulk) (BulkDone, error)
 	// Item gives one, open or not. An unknown one is a [webui.Refusal] not_found.
 	Item(ctx context.Context, id int64, lang string) (Item, error)
 	// Decide follows a choice, if what it was made on still stands. Refusals:
@@ -41,9 +46,16 @@ type Holes interface {
 	Seal(ctx context.Context, g Gap, reason string) error
 }
 
+// ItemPage is a page of open items; Next is where the one behind it begins, "" at the end.
+type ItemPage struct {
+	Items []Item
+	Next  string
+}
+
 // Item is something that a person has to look at.
 type Item struct {
 	ID         int64
+	Code       string // the rule that opened it; none of a conflict
 	Kind       string // conflict, duplicate, twin, review, flag
 	Entity     string // type/id
 	About      string // the entity, as people call it
@@ -94,12 +106,16 @@ type AsideRow struct {
 	ReceivedAt                            time.Time
 	Answers                               []Answer // none where it cannot be read, or its form is not here
 	Ruled                                 bool     // it was returned to its author
+	May                                   []string // what can be ruled on it by whoever looks
 }
 
-// Answer is one of a record that was set aside.
+// Answer is one of a record.
 type Answer struct {
-	Name, Label, Value string // personal numbers are masked
-	Open               bool   // it can be corrected on the page
+	Name   string `json:"name"`
+	Label  string `json:"label"`
+	Value  string `json:"value"`            // personal numbers are masked
+	Masked bool   `json:"masked,omitempty"` // there is more than Value shows
+	Open   bool   `json:"-"`                // it can be corrected on the page
 }
 
 // AsideChoice is what an operator rules on an entry that was set aside.
@@ -119,14 +135,11 @@ type Gap struct {
 // tabs are the kinds of what waits, in their order.
 var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "roster", "quarantine", "gap"}
 
-// Bounds of one page of items, and of the list of what was set aside.
-const (
-	mostItems = 100
-	mostAside = 200
-)
+// mostAside bounds the list of what was set aside.
+const mostAside = 200
 
 var (
-	queuePage = webui.NewTemplate(files, "queue.html", "rosterline.html", "nav.html")
+	queuePage = webui.NewTemplate(files, "queue.html", "rosterline.html", "nav.html", "asideforms.html")
 	itemPage  = webui.NewTemplate(files, "item.html", "nav.html")
 )
 
@@ -146,8 +159,8 @@ type queueView struct {
 	Lists   []lineView // open lines of official lists
 	Trouble string
 	MayRule bool
-	More    int // where the next page of items begins; 0: there is none
-	from    int
+	More    string // the address of the next page
+	Alike   []bulkGroup
 }
 
 type itemLine struct {
@@ -158,7 +171,8 @@ type itemLine struct {
 
 type asideLine struct {
 	AsideRow
-	Ago string
+	Ago   string
+	Forms asideForms
 }
 
 type gapLine struct {
@@ -176,14 +190,18 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		kind = tabs[0]
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
+	if r.Method != http.MethodGet { // the answer to a form: it cannot be asked for anew
+		v.Events, v.Back = "", "/queue?"+url.Values{"kind": {kind}}.Encode()
+	}
 	v.title(v.Words.T("queue.title"))
 	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
-	if n, err := strconv.Atoi(r.FormValue("from")); err == nil && n > 0 {
-		v.from = n
+	counts, err := s.fillQueue(r.Context(), &v, r.FormValue("after"))
+	if v.MayRule {
+		v.Alike = groups(v.Words, &v)
+		v.Still = v.Still || len(v.Alike) > 0
 	}
-	counts, err := s.fillQueue(r.Context(), &v)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return
@@ -199,23 +217,29 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	webui.Render(w, queuePage, status, v, s.Log)
 }
 
-func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, error) {
-	items, counts, err := s.Queue.Items(ctx, v.Kind, v.from, mostItems, v.Words.Lang)
+func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[string]uint64, error) {
+	counts, err := s.Queue.Counts(ctx)
 	if err != nil {
 		return map[string]uint64{}, err
 	}
-	if n := v.from + len(items); uint64(n) < counts[v.Kind] { //nolint:gosec // lengths
-		v.More = n
-	}
-	for _, it := range items {
-		line := itemLine{Item: it, Ago: v.Words.Ago(v.Now, it.OpenedAt), Clock: v.Words.Clock(v.Now, it.OpenedAt)}
-		for i, side := range it.Sides {
-			if i > 0 {
-				line.Values += " · "
-			}
-			line.Values += side.Letter + " " + side.Value
+	if v.Kind != KindAside && v.Kind != "gap" {
+		page, err := s.Queue.Items(ctx, v.Kind, after, v.Words.Lang)
+		if err != nil {
+			return counts, err
 		}
-		v.Items = append(v.Items, line)
+		for _, it := range page.Items {
+			line := itemLine{Item: it, Ago: v.Words.Ago(v.Now, it.OpenedAt), Clock: v.Words.Clock(v.Now, it.OpenedAt)}
+			for i, side := range it.Sides {
+				if i > 0 {
+					line.Values += " · "
+				}
+				line.Values += side.Letter + " " + side.Value
+			}
+			v.Items = append(v.Items, line)
+		}
+		if page.Next != "" {
+			v.More = "/queue?" + url.Values{"kind": {v.Kind}, "after": {page.Next}}.Encode()
+		}
 	}
 	shown := 0 // what they answer is read for their own tab alone
 	if v.Kind == "quarantine" {
@@ -240,7 +264,9 @@ func (s *site) fillQueue(ctx context.Context, v *queueView) (map[string]uint64, 
 			if key := "code." + a.Code; v.Words.Has(key) && v.Words.Lang != "en" { // in English the hub's words say which answer
 				a.Words = v.Words.T(key)
 			}
-			v.Aside = append(v.Aside, asideLine{a, v.Words.Ago(v.Now, a.ReceivedAt)})
+			line := asideLine{AsideRow: a, Ago: v.Words.Ago(v.Now, a.ReceivedAt)}
+			line.Forms = asideForms{Words: v.Words, Dot: a.Dot, Seen: a.Code, Answers: a.Answers, May: a.May}
+			v.Aside = append(v.Aside, line)
 		}
 	case "gap":
 		for _, g := range gaps {
@@ -268,7 +294,11 @@ func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
 		s.showQueue(w, r, status, "quarantine", trouble)
 		return
 	}
-	http.Redirect(w, r, "/queue?"+url.Values{"kind": {"quarantine"}}.Encode(), http.StatusSeeOther)
+	to := "/queue?" + url.Values{"kind": {"quarantine"}}.Encode()
+	if back := r.PostFormValue("back"); strings.HasPrefix(back, "/records/") {
+		to = webui.LocalPath(back)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // seal gives up waiting for a gap.

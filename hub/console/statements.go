@@ -90,7 +90,9 @@ type statementView struct {
 type checkView struct{ About, Period, Made, Counts, Digest, Result, Tone string }
 
 func (s *site) statements(w http.ResponseWriter, r *http.Request) {
-	s.showStatements(w, r, http.StatusOK, statementsView{})
+	s.showStatements(w, r, http.StatusOK, statementsView{ // another page may lead here with what it is about
+		Subject: r.FormValue("subject"), Name: r.FormValue("name"), From: r.FormValue("from"), Until: r.FormValue("until"),
+	})
 }
 
 func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int, v statementsView) {

@@ -223,7 +223,10 @@ func (a *applier) insert() error {
 			told[rows[i].Dot.Seq] = rows[i].Judgement
 		}
 	}
-	return a.tell(told)
+	if err := a.tell(told); err != nil {
+		return err
+	}
+	return a.settleCorrected(rows)
 }
 
 // again judges an entry anew by the forms of this moment.
@@ -356,19 +359,21 @@ func (a *applier) release(seg store.Segment, head entry.Hash) (entry.Hash, error
 	a.forms = append(a.forms, forms...)
 	links := seg.Before == head || head.IsZero()
 	by := make(map[dot.Seq]store.Judgement, len(held))
+	released := make([]store.Entry, 0, len(held))
 	for _, e := range held {
 		now := Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg)
 		now.ReceivedAt = a.p.at
 		if !links {
 			a.unlinked++
-			by[e.Dot.Seq] = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
+			by[e.Dot.Seq], released = now.Judgement, append(released, now)
 			head = entry.Next(head, e.Raw) // nothing was disposed of here: it is of another history
 			continue
 		}
 		if err := a.link(&now); err != nil {
 			return head, err
 		}
-		by[e.Dot.Seq] = now.Judgement
+		by[e.Dot.Seq], released = now.Judgement, append(released, now)
 		if len(now.Touches) > 0 || now.Noted != nil {
 			a.taken = append(a.taken, now)
 		}
@@ -379,10 +384,10 @@ func (a *applier) release(seg store.Segment, head entry.Hash) (entry.Hash, error
 	if err := a.tx.Judge(seg.Chain, by); err != nil {
 		return head, err
 	}
-	if err := a.tell(by); err != nil {
+	if err := errors.Join(a.tell(by), a.tx.DropSegment(seg)); err != nil {
 		return head, err
 	}
-	return head, a.tx.DropSegment(seg)
+	return head, a.settleCorrected(released)
 }
 
 // gaps opens and closes gaps by what changed.

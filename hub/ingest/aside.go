@@ -25,6 +25,8 @@ const (
 	AsideReturn = "return" // its author is told what to do
 	AsideReject = "reject" // it is not wanted
 	AsideReopen = "reopen" // takes a return or a rejection back
+	// AsideJudge judges it by the forms of today: what is in order now is accepted as it is.
+	AsideJudge = "judge"
 )
 
 // The codes that entries have afterwards.
@@ -92,6 +94,21 @@ func (a *Author) Dispose(tx store.Tx, d Disposal) (out Disposed, err error) {
 		if out.Judgement = Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.cfg).Judgement; out.Judgement.Verdict != store.Quarantined {
 			out.Judgement = store.Judgement{Verdict: store.Quarantined, Code: "reopened", Words: "an operator looks at it once more"}
 		}
+	case AsideJudge:
+		now := Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.cfg).Judgement
+		switch {
+		case now == e.Judgement || now.Verdict == store.Quarantined && now.Code == e.Judgement.Code:
+			return out, cannot("unchanged", "%s is set aside for the same reason as before: %s", d.Dot, now.Words)
+		case now.Verdict == store.Quarantined:
+			out.Judgement = now
+			return out, a.settle(tx, e, out)
+		}
+		d.Fields = nil
+		made, err := a.accept(tx, e, d)
+		if err != nil {
+			return out, err
+		}
+		out.Made, out.Judgement = &made, correctedAs(made.Dot, d.Reason)
 	case AsideAccept:
 		made, err := a.accept(tx, e, d)
 		if err != nil {
@@ -100,7 +117,7 @@ func (a *Author) Dispose(tx store.Tx, d Disposal) (out Disposed, err error) {
 		out.Made = &made
 		out.Judgement = correctedAs(made.Dot, d.Reason)
 	default:
-		return out, cannot("bad_choice", "choose %s, %s, %s or %s", AsideAccept, AsideReturn, AsideReject, AsideReopen)
+		return out, cannot("bad_choice", "choose %s, %s, %s, %s or %s", AsideAccept, AsideReturn, AsideReject, AsideReopen, AsideJudge)
 	}
 	return out, a.settle(tx, e, out)
 }

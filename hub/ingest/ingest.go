@@ -33,6 +33,7 @@ import (
 	"otor/internal/batch"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/identity"
 	"otor/internal/lane"
@@ -77,6 +78,8 @@ type Config struct {
 	Types func(name string) *merge.Type
 	// Rules are what the pack notices about records of a version of a form. nil: nothing is.
 	Rules func(form string, version uint32) *rules.Set
+	// Masks says what of entities is masked: nobody finds a record by a part of it. nil: nothing is.
+	Masks find.Masks
 	// NoDedup switches the check for copies off. Only a negative control of the
 	// tests sets it: with it a resent entry is no longer recognised.
 	NoDedup bool

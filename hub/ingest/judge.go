@@ -47,7 +47,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	if len(pub.Refs) > 0 {
 		e.EntityType, e.Entity = pub.Refs[0].Type, pub.Refs[0].ID
 	}
-	e.Was, e.Blobs = pub.Was, pub.Blobs
+	e.Was, e.Blobs, e.Corrects = pub.Was, pub.Blobs, pub.Corrects
 	e.DeviceTime = pub.Wall
 	e.CorrectedTime = pub.Wall - skew
 	if pub.Offset != nil {
@@ -59,6 +59,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	if pub.Dot == d {
 		e.Judgement, e.Touches = touches(e.Judgement, pub, priv)
 		e.Noted = noted(&e, pub, priv, cfg)
+		e.Words = words(&e, pub, priv, cfg)
 	}
 	return e
 }

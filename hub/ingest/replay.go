@@ -69,6 +69,7 @@ func (g *Ingest) replay(ctx context.Context, c dot.Chain, due []store.ListedEntr
 		done = 0
 		a := applier{ingest: g, tx: tx, p: p, round: g.cfg.begin(tx, time.UnixMilli(p.at))}
 		by := make(map[dot.Seq]store.Judgement, len(due))
+		var judged []store.Entry
 		for _, d := range due {
 			was, err := tx.Entries(c, lane.Run(d.Dot.Seq, d.Dot.Seq))
 			if err != nil {
@@ -88,13 +89,19 @@ func (g *Ingest) replay(ctx context.Context, c dot.Chain, due []store.ListedEntr
 			if err := a.link(&now); err != nil {
 				return err
 			}
-			by[d.Dot.Seq] = now.Judgement
+			if err := tx.AddWords(d.Dot, now.Words); err != nil { // its form says now what may be searched
+				return err
+			}
+			by[d.Dot.Seq], judged = now.Judgement, append(judged, now)
 			if len(now.Touches) > 0 || now.Noted != nil {
 				a.taken = append(a.taken, now)
 			}
 			done++
 		}
 		if err := store.Revise(tx, p.at, c, by); err != nil {
+			return err
+		}
+		if err := a.settleCorrected(judged); err != nil {
 			return err
 		}
 		if err := a.effects(); err != nil {

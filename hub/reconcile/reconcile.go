@@ -77,6 +77,8 @@ type held struct {
 	before map[string]any // of the fields that others' scopes depend on
 	// watched is what rules looked at when the transaction began.
 	watched []any
+	// had are the words by which it was found, words those by which it is; nil: as before.
+	had, words []string
 }
 
 // abroad is an entry and the scopes of the device that made it.
@@ -195,6 +197,9 @@ func (o *Round) need(refs ...entry.Ref) error {
 	for _, ref := range missing {
 		h := o.entities[ref]
 		h.before, h.watched = o.deciding(h), o.watchedOf(h)
+		if h.row.Rev > 0 {
+			h.had = o.wordsOf(h)
+		}
 	}
 	return nil
 }
@@ -220,6 +225,9 @@ func (o *Round) Finish() error {
 	if err := o.tx.SaveEntities(rows); err != nil {
 		return err
 	}
+	if err := o.saveWords(); err != nil {
+		return err
+	}
 	if err := o.lookAgain(); err != nil {
 		return err
 	}
@@ -243,6 +251,7 @@ func (o *Round) settle(h *held) (changed bool, err error) {
 	if !h.dirty && slices.Equal(was, h.row.Scopes) && slices.Equal(parents, h.row.Parents) {
 		return false, nil
 	}
+	h.words = o.wordsOf(h)
 	h.row.Rev++
 	h.row.State = h.state.Encode()
 	return true, o.publish(h, was)

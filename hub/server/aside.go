@@ -37,7 +37,7 @@ type asideFact struct {
 // AsideRuling is what an operator rules on an entry that was set aside: the body of POST aside.
 type AsideRuling struct {
 	Dot    dot.Dot `json:"dot"`
-	Choice string  `json:"choice"` // accept, return, reject or reopen
+	Choice string  `json:"choice"` // accept, return, reject, reopen or judge
 	Seen   string  `json:"seen"`   // the code under which it stood aside
 	Reason string  `json:"reason"`
 	// Fields are, of accept, answers in place of the original's, as a JSON decoder with
@@ -63,6 +63,14 @@ func (o *Office) RuleAside(ctx context.Context, in AsideRuling) (out AsideAnswer
 	}
 	if !seen {
 		return out, &webui.Refusal{Code: "not_found", What: "there is no such entry", Which: in.Dot.String(), Do: "see hub entries --verdict quarantined"}
+	}
+	if in.Choice == ingest.AsideJudge && o.replay != nil {
+		// What waited for its form alone takes the effect that it would have had.
+		if n, err := o.replay(ctx, o.store); err != nil || n > 0 {
+			if out, over, look := o.replayed(ctx, in.Dot); over || err != nil || look != nil {
+				return out, errors.Join(err, look)
+			}
+		}
 	}
 	at := o.now().UnixMilli()
 	act := ledger.Act{By: actor(ctx), Kind: kindAside, Subject: in.Dot.String()}
@@ -97,6 +105,17 @@ func (o *Office) RuleAside(ctx context.Context, in AsideRuling) (out AsideAnswer
 		return out, fmt.Errorf("rule on %s, which was set aside: %w", in.Dot, err)
 	}
 	return out, nil
+}
+
+// replayed tells what became of an entry that waited for its form; over says that it
+// waits no more.
+func (o *Office) replayed(ctx context.Context, d dot.Dot) (out AsideAnswer, over bool, err error) {
+	es, err := o.store.EntriesOf(ctx, d.Chain, lane.Run(d.Seq, d.Seq), 1)
+	if err != nil || len(es) == 0 {
+		return out, false, err
+	}
+	j := es[0].Judgement
+	return AsideAnswer{Dot: d, Verdict: j.Verdict, Code: j.Code, Words: j.Words}, j.Verdict != store.Quarantined, nil
 }
 
 // asideAgain brings about a ruling that the journal brought back.

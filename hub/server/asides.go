@@ -3,15 +3,15 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 
+	"otor/hub/access"
 	"otor/hub/console"
 	"otor/hub/ingest"
 	"otor/hub/store"
 	"otor/internal/dot"
-	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/lane"
 	"otor/internal/webui"
@@ -30,11 +30,15 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 	}
 	slices.Reverse(found)
+	names := t.o.naming(lang)
 	out := make([]console.AsideRow, 0, len(found))
 	say := t.namer(ctx, lang)
 	for _, e := range found {
 		row := console.AsideRow{
 			Dot: e.Dot.String(), Form: say.form(e.Form), Actor: say.user(e.User), Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt, Ruled: e.Code == ingest.CodeReturned,
+		}
+		if asker(ctx).Role.May(access.Decide) {
+			row.May = asideOffers(store.Judgement{Verdict: e.Verdict, Code: e.Code})
 		}
 		if e.Entity != "" {
 			row.Entity = say.about(e.EntityType + "/" + e.Entity)
@@ -44,7 +48,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 			return nil, 0, err
 		}
 		if f != nil {
-			row.Answers = t.answersOf(f, fields, lang)
+			row.Answers = names.answers(f, fields)
 			row.Form = f.Title.In(lang)
 		}
 		out = append(out, row)
@@ -56,81 +60,17 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 // cannot be read.
 func (t table) recordOf(ctx context.Context, d dot.Dot) (*form.Form, map[string]any, error) {
 	es, err := t.o.store.EntriesOf(ctx, d.Chain, lane.Run(d.Seq, d.Seq), 1)
-	if err != nil || len(es) == 0 || es[0].Raw.Erased() {
+	if err != nil || len(es) == 0 {
 		return nil, nil, err
 	}
-	f, err := t.o.forms.Form(es[0].Form, es[0].FormVersion)
-	if err != nil {
-		return nil, nil, nil //nolint:nilerr // it waits for its form
-	}
-	priv, err := entry.DecodePrivate(es[0].Raw.Private)
-	if err != nil {
-		return nil, nil, nil //nolint:nilerr // it is set aside for that
-	}
-	return f, priv.Fields, nil
+	f, fields := t.o.answered(es[0])
+	return f, fields, nil
 }
 
-// answersOf are a record's answers in words, in the order of its form; those of a group
-// are named "group.question". What the pack masks where it is saved is masked here.
-func (t table) answersOf(f *form.Form, fields map[string]any, lang string) []console.Answer {
-	mask := t.o.maskOf(f)
-	return answersIn(f.Fields, "", fields, lang, mask)
-}
-
-// maskOf says how the answers to a form's questions are shown: personal numbers by
-// enough to know them by, others as the pack masks where they are saved.
+// maskOf says how the answers to a form's questions are shown.
 func (o *Office) maskOf(f *form.Form) func(*form.Field) string {
-	w, _ := o.domain.(worded)
-	return func(x *form.Field) string {
-		if x.Rule != form.NoRule {
-			return "last4"
-		}
-		for _, s := range f.Saves {
-			if w != nil && w.Mask(s.Type, x.SaveTo) != "" {
-				return w.Mask(s.Type, x.SaveTo)
-			}
-		}
-		return ""
-	}
-}
-
-func answersIn(asked []form.Field, prefix string, fields map[string]any, lang string, mask func(*form.Field) string) (out []console.Answer) {
-	for i := range asked {
-		x := &asked[i]
-		v, answered := fields[x.Name]
-		a := console.Answer{Name: prefix + x.Name, Label: x.Label.In(lang)}
-		if a.Label == "" {
-			a.Label = x.Name
-		}
-		switch x.Kind {
-		case form.Group:
-			if inner, ok := v.(map[string]any); ok {
-				out = append(out, answersIn(x.Fields, a.Name+".", inner, lang, mask)...)
-			}
-			continue
-		case form.Text, form.Integer, form.Decimal, form.Range, form.SelectOne, form.DateOnly, form.Time, form.DateTime, form.Barcode, form.Acknowledge:
-			a.Open = true
-		case form.Hidden, form.Calculate, form.Note:
-			continue
-		default: // lists, places and files are corrected by their author
-		}
-		if !answered {
-			continue
-		}
-		switch v := v.(type) {
-		case nil:
-		case string:
-			a.Value = masked(v, mask(x))
-		case map[string]any, []any:
-			if b, err := json.Marshal(v); err == nil {
-				a.Value = masked(string(b), mask(x))
-			}
-		default:
-			a.Value = masked(fmt.Sprint(v), mask(x))
-		}
-		out = append(out, a)
-	}
-	return out
+	n := o.naming("")
+	return func(x *form.Field) string { return find.MaskOf(f, x, n.mask) }
 }
 
 // RuleAside implements console.Holes.

@@ -23,6 +23,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/webui"
 )
@@ -202,7 +203,7 @@ func (o *Office) exported(e *store.ListedEntry, in ExportOrder) export.Row {
 	}
 	mask := o.maskOf(f)
 	if in.Whole {
-		mask = func(*form.Field) string { return "" }
+		mask = func(*form.Field) string { return wholeMask }
 	}
 	answered(f.Fields, "", priv.Fields, in.Lang, mask, func(a export.Answer) { r.Answers = append(r.Answers, a) })
 	return r
@@ -222,14 +223,30 @@ func answered(asked []form.Field, prefix string, fields map[string]any, lang str
 			continue
 		}
 		a := export.Answer{Name: prefix + x.Name, Value: v}
-		if m := mask(x); m != "" {
-			a.Value = masked(textOf(v), m)
-		} else if inner, ok := v.([]any); ok && x.Kind == form.Repeat {
+		if inner, ok := v.([]any); ok && x.Kind == form.Repeat {
 			a.Value = maskedRows(x, inner, mask)
+		} else {
+			a.Value = maskedAnswer(v, mask(x))
 		}
 		a.Text = answerText(x, a.Value, lang)
 		put(a)
 	}
+}
+
+// wholeMask is the mask of an export with everything whole.
+const wholeMask = "whole"
+
+// maskedAnswer masks an answer; of a text without a mask the numbers of persons that may
+// be in it.
+func maskedAnswer(v any, mask string) any {
+	text, isText := v.(string)
+	switch {
+	case mask == wholeMask, mask == "" && !isText:
+		return v
+	case mask == "":
+		return find.Hide(text)
+	}
+	return masked(textOf(v), mask)
 }
 
 // maskedRows masks within the rows of a repeat.
@@ -249,8 +266,8 @@ func maskedRows(x *form.Field, rows []any, mask func(*form.Field) string) []any 
 			}
 			if nested, ok := v.([]any); ok && inner.Kind == form.Repeat {
 				m[inner.Name] = maskedRows(inner, nested, mask)
-			} else if how := mask(inner); how != "" {
-				m[inner.Name] = masked(textOf(v), how)
+			} else {
+				m[inner.Name] = maskedAnswer(v, mask(inner))
 			}
 		}
 		out = append(out, m)

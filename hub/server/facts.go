@@ -147,6 +147,7 @@ func (s *Server) kinds() []ledger.Kind {
 		kind(kindDecision, s.decideAgain),
 		kind(kindAuthored, s.authorAgain),
 		kind(kindAside, s.asideAgain),
+		kind(kindRevealed, func(store.Tx, ledger.Fact, revealedFact) error { return nil }),
 		kind(kindPiece, keepPieces),
 		{Name: kindPack, Apply: kind(kindPack, s.publishAgain).Apply, Heard: s.heardPack},
 		kind(kindReplayed, func(store.Tx, ledger.Fact, replayedFact) error { return nil }),

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 
 	"otor/hub/ledger"
 	"otor/hub/store"
+	"otor/internal/find"
 	"otor/internal/webui"
 )
 
@@ -32,8 +34,62 @@ type FactLine struct {
 	Signed string `json:"signed,omitempty"`
 }
 
-// Facts lists the ledger in order; signed ones have their signed form too.
+// Facts lists the ledger in order; signed ones have their signed form too. Whoever does
+// not read the hub's folder sees of private parts that there are some, and gets nothing
+// signed: what was signed holds them.
 func (o *Office) Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[FactLine, error] {
+	return func(yield func(FactLine, error) bool) {
+		whole := asker(ctx).By == "machine"
+		if signed && !whole {
+			yield(FactLine{}, &webui.Refusal{Code: "not_allowed", What: "facts as they were signed hold private parts whole", Do: "ask for them on the hub's own machine: hub ledger --signed"})
+			return
+		}
+		for f, err := range o.facts(ctx, q, signed) {
+			if err == nil && !whole {
+				f.Body, err = withoutPrivate(f.Body)
+			}
+			if !yield(f, err) {
+				return
+			}
+		}
+	}
+}
+
+// withoutPrivate leaves out of a fact's body what is private, and numbers of persons in
+// what people wrote.
+func withoutPrivate(body json.RawMessage) (json.RawMessage, error) {
+	var v any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, fmt.Errorf("body of a fact: %w", err)
+	}
+	return json.Marshal(leaveOut("", v))
+}
+
+func leaveOut(key string, v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for name, x := range v {
+			v[name] = leaveOut(name, x)
+		}
+	case []any:
+		for i, x := range v {
+			v[i] = leaveOut(key, x)
+		}
+	case string:
+		switch key {
+		case "private", "raw", "prior_raw":
+			return "…"
+		case "reason", "words", "key":
+			return find.Hide(v)
+		}
+	}
+	return v
+}
+
+// facts lists the ledger as it is.
+func (o *Office) facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[FactLine, error] {
 	return func(yield func(FactLine, error) bool) {
 		for row, err := range o.store.Facts(ctx, q) {
 			var f ledger.Fact
@@ -98,7 +154,14 @@ func (o *Office) serveFacts(w http.ResponseWriter, r *http.Request) {
 		}
 		set(n)
 	}
-	streamLines(w, o.Facts(r.Context(), q, r.FormValue("signed") == "true"))
+	signed := r.FormValue("signed") == "true"
+	if signed && asker(r.Context()).By != "machine" {
+		for _, err := range o.Facts(r.Context(), q, signed) { // says why not
+			answer(w, nil, err)
+		}
+		return
+	}
+	streamLines(w, o.Facts(r.Context(), q, signed))
 }
 
 // Facts does what [Office.Facts] does.
@@ -112,4 +175,12 @@ func (c *Client) Facts(ctx context.Context, q store.FactQuery, signed bool) iter
 // CheckLedger does what [Office.CheckLedger] does.
 func (c *Client) CheckLedger(ctx context.Context) (LedgerCheck, error) {
 	return ask[LedgerCheck](ctx, c, http.MethodGet, "ledger/check", nil, nil)
+}
+
+// factBody reads the body of a fact.
+func factBody[B any](body json.RawMessage) (b B, err error) {
+	if err = json.Unmarshal(body, &b); err != nil {
+		err = fmt.Errorf("body of a fact: %w", err)
+	}
+	return b, err
 }

@@ -13,12 +13,12 @@ import (
 	"strings"
 	"time"
 
-	"otor/hub/access"
 	"otor/hub/console"
 	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/merge"
 	"otor/internal/rules"
 	"otor/internal/webui"
@@ -44,42 +44,100 @@ type worded interface {
 	Mask(typ, field string) string
 }
 
+// Bounds of a page of the queue: items shown, and looked at for whoever does not see all.
+const (
+	itemsAtOnce = 100
+	mostItems   = 3000
+)
+
 // Items implements console.Queue.
-func (t table) Items(ctx context.Context, kind string, from, most int, lang string) ([]console.Item, map[string]uint64, error) {
-	lines, err := t.o.Items(ctx, false)
-	if err != nil {
-		return nil, nil, err
+func (t table) Items(ctx context.Context, kind, after, lang string) (out console.ItemPage, err error) {
+	q := store.ItemQuery{State: store.Open, Kind: kind, Limit: itemsAtOnce}
+	if q.After, err = readItemPlace(after); err != nil {
+		return out, err
 	}
-	counts := make(map[string]uint64)
-	out := make([]console.Item, 0, min(most, len(lines)))
-	for _, l := range lines {
-		counts[l.Kind]++
-		if l.Kind != kind || counts[kind] <= uint64(from) || len(out) == most { //nolint:gosec // from a page's number
-			continue
-		}
-		it, err := t.item(ctx, l, lang)
+	for looked := 0; looked < mostItems; {
+		rows, err := t.o.store.Items(ctx, q)
 		if err != nil {
-			return nil, nil, err
+			return out, err
 		}
-		out = append(out, it)
+		sight := t.o.sight(ctx)
+		for i, row := range rows {
+			looked, q.After = looked+1, row.Place()
+			seen, _, err := sight.entity(ctx, row.Entity)
+			if err != nil {
+				return out, err
+			}
+			if !seen {
+				continue
+			}
+			it, err := t.item(ctx, t.o.itemLine(row), lang)
+			if err != nil {
+				return out, err
+			}
+			if out.Items = append(out.Items, it); len(out.Items) == itemsAtOnce && (i < len(rows)-1 || len(rows) == q.Limit) {
+				out.Next = itemPlace(q.After)
+				return out, nil
+			}
+		}
+		if len(rows) < q.Limit {
+			return out, nil
+		}
 	}
-	return out, counts, nil
+	out.Next = itemPlace(q.After)
+	return out, nil
+}
+
+// Counts implements console.Queue.
+func (t table) Counts(ctx context.Context) (map[string]uint64, error) {
+	kinds, err := t.o.store.OpenKinds(ctx)
+	sight, out := t.o.sight(ctx), make(map[string]uint64)
+	for _, k := range kinds {
+		if sight.covers(k.Scopes) {
+			out[k.Kind] += k.N
+		}
+	}
+	return out, err
 }
 
 // Beside implements console.Queue.
-func (t table) Beside(ctx context.Context, it console.Item) (next, previous int64, err error) {
-	lines, err := t.o.Items(ctx, false)
-	for _, l := range lines {
-		if l.Kind != it.Kind || l.ID == it.ID {
-			continue
+func (t table) Beside(ctx context.Context, id int64) (next, previous int64, err error) {
+	it, err := t.o.store.Item(ctx, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	sight := t.o.sight(ctx)
+	first := func(q store.ItemQuery) (int64, error) {
+		q.State, q.Kind, q.Limit = store.Open, it.Kind, itemsAtOnce
+		rows, err := t.o.store.Items(ctx, q)
+		for _, row := range rows {
+			if seen, _, err := sight.entity(ctx, row.Entity); err != nil || seen {
+				return row.ID, err
+			}
 		}
-		if l.OpenedAt.Before(it.OpenedAt) || l.OpenedAt.Equal(it.OpenedAt) && l.ID < it.ID {
-			previous = l.ID
-		} else if next == 0 {
-			next = l.ID
-		}
+		return 0, err
+	}
+	if next, err = first(store.ItemQuery{After: it.Place()}); err == nil {
+		previous, err = first(store.ItemQuery{Before: it.Place()})
 	}
 	return next, previous, err
+}
+
+func itemPlace(p store.ItemPlace) string { return fmt.Sprintf("%d.%d", p.OpenedAt, p.ID) }
+
+func readItemPlace(s string) (p store.ItemPlace, err error) {
+	if s == "" {
+		return p, nil
+	}
+	at, id, _ := strings.Cut(s, ".")
+	p.OpenedAt, err = strconv.ParseInt(at, 10, 64)
+	if err == nil {
+		p.ID, err = strconv.ParseInt(id, 10, 64)
+	}
+	if err != nil {
+		return store.ItemPlace{}, &webui.Refusal{Code: "bad_cursor", What: "this is no place in the list", Which: s, Do: "begin at the first page"}
+	}
+	return p, nil
 }
 
 // Item implements console.Queue.
@@ -114,6 +172,7 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 	if l.ClosedAt != nil {
 		it.ClosedAt = *l.ClosedAt
 	}
+	it.Reason = find.Hide(it.Reason)
 	for _, d := range l.Entries {
 		it.Entries = append(it.Entries, d.String())
 	}
@@ -122,7 +181,7 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 		if err := json.Unmarshal(l.Evidence, &n); err != nil {
 			return it, fmt.Errorf("evidence of item %d: %w", l.ID, err)
 		}
-		it.Field, it.Notice = t.field(typ, n.Rule, lang), n.Words
+		it.Code, it.Field, it.Notice = n.Rule, t.field(typ, n.Rule, lang), find.Hide(n.Words)
 		if d, ok := t.domain.(reconcile.Noticing); ok && d.RuleWords(n.Rule, lang) != "" {
 			it.Notice, it.Field = d.RuleWords(n.Rule, lang), ""
 		}
@@ -215,7 +274,7 @@ func (t table) said(typ, field, v, lang string) string {
 			return words
 		}
 	}
-	return v
+	return find.Hide(v)
 }
 
 // masked shows of a text what a mask lets be seen: "" all of it, "all" nothing,
@@ -232,19 +291,15 @@ func masked(v, mask string) string {
 	return strings.Repeat("•", max(len(r)-shown, 4)) + string(r[len(r)-shown:])
 }
 
-// veil masks the values in an item's evidence for those who may not reveal them.
+// veil masks the values in an item's evidence. Who reads the hub's folder could read
+// them there.
 func (o *Office) veil(ctx context.Context, l *ItemLine) error {
 	typ, _, _ := strings.Cut(l.Entity, "/")
 	w, ok := o.domain.(worded)
-	if !ok || l.Kind != store.Conflicts || asker(ctx).Role.May(access.Reveal) {
+	if !ok || l.Kind != store.Conflicts || asker(ctx).By == "machine" {
 		return nil
 	}
-	mask := func(v any) any {
-		if text, isText := v.(string); isText {
-			return masked(text, w.Mask(typ, l.Field))
-		}
-		return v
-	}
+	mask := func(v any) any { return maskedValue(w, typ, l.Field, v) }
 	var e reconcile.Dispute
 	if err := json.Unmarshal(l.Evidence, &e); err != nil {
 		return fmt.Errorf("evidence of item %d: %w", l.ID, err)
@@ -256,6 +311,27 @@ func (o *Office) veil(ctx context.Context, l *ItemLine) error {
 	var err error
 	l.Evidence, err = json.Marshal(e)
 	return err
+}
+
+// maskedValue masks the texts in a value of a field.
+func maskedValue(w worded, typ, field string, v any) any {
+	switch v := v.(type) {
+	case string:
+		return shown(v, w.Mask(typ, field))
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, x := range v {
+			out[name] = maskedValue(w, typ, name, x)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = maskedValue(w, typ, field, x)
+		}
+		return out
+	}
+	return v
 }
 
 // Decide implements console.Queue.

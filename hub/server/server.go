@@ -308,6 +308,9 @@ func (s *Server) ingestConfig() ingest.Config {
 	}
 	if s.cfg.Domain != nil {
 		icfg.Types = s.cfg.Domain.Type
+		if w, ok := s.cfg.Domain.(worded); ok {
+			icfg.Masks = w.Mask
+		}
 		if n, ok := s.cfg.Domain.(reconcile.Noticing); ok {
 			icfg.Rules = n.RulesFor
 		}
@@ -362,7 +365,7 @@ func (s *Server) site() (console.Site, map[string]access.Act) {
 	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain}
 	view := outlook{s.office, s.land, s.inForce, s.fieldsOf}
 	site := console.New(console.Config{
-		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Exports: takings{s.office}, Outlook: view, Land: view, Photos: photoShelf{view}, Visitor: visitor, QR: enrol.QRPath,
+		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Ledger: books{s.office}, Records: s.office, Things: s.office, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Exports: takings{s.office}, Outlook: view, Land: view, Photos: photoShelf{view}, Visitor: visitor, QR: enrol.QRPath,
 		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },
 	})
 	acts := make(map[string]access.Act, len(site.Acts))
@@ -461,6 +464,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.watch.Run(ctx, changed)
 		return nil
 	})
+	group.Go(func() error { s.index(ctx); return nil })
 	group.Go(func() error {
 		s.glance(ctx)
 		return nil

@@ -73,6 +73,25 @@ type ItemQuery struct {
 	Kind  string
 	// Entry restricts to items about that entry.
 	Entry dot.Dot
+	// Entity restricts to items of that entity.
+	Entity entry.Ref
+	// After and Before, which are not in it, restrict to items behind a place, or before
+	// it: those come the latest first. At most one of the two is given.
+	After, Before ItemPlace
+	Limit         int // 0: no limit
+}
+
+// ItemPlace is where an item stands among others.
+type ItemPlace struct{ OpenedAt, ID int64 }
+
+// Place is where the item stands among others.
+func (it Item) Place() ItemPlace { return ItemPlace{it.OpenedAt, it.ID} }
+
+// OpenKind counts the open items of a kind about entities that have the same scopes.
+type OpenKind struct {
+	Kind   string
+	Scopes []string
+	N      uint64
 }
 
 // Entities is the part of the contract that keeps entities and items.
@@ -85,6 +104,8 @@ type Entities interface {
 	// Items lists items by the time they were opened.
 	Items(ctx context.Context, q ItemQuery) ([]Item, error)
 	Item(ctx context.Context, id int64) (Item, error)
+	// OpenKinds counts the open items.
+	OpenKinds(ctx context.Context) ([]OpenKind, error)
 }
 
 // EntityTx is the part of a transaction that keeps entities and items.

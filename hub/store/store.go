@@ -22,6 +22,7 @@
 //   - [Watermark]: how far a chain lies in a verified backup.
 //   - [FeedChange], [FeedHead], [FeedPage]: what goes down to devices.
 //   - [Entity]: a long-lived thing, and where it is shown; [Item]: what a person has to look at.
+//   - [Hit], [EntityHit]: what was found by words.
 //   - [Blob]: a photo or file that an entry names.
 //   - [Operator], [Session], [Link], [APIToken]: who works here, and how they get in.
 //   - [RosterList], [RosterRow], [RosterMatch], [RosterRuling]: official lists, what
@@ -187,10 +188,15 @@ type Entry struct {
 	// Noted is the record as rules see it, for as long; nil when no rule looks at it.
 	Noted *rules.Record
 
+	// Words are those by which it is found, as long as it is being taken in.
+	Words []string
+
 	// Blobs are the files that Raw names. They are not stored apart.
 	Blobs []entry.Blob
 	// Was is the older form that Raw names, nil for none. It is not stored apart.
 	Was *entry.Was
+	// Corrects is the entry that Raw corrects, nil for none, as long as it is being taken in.
+	Corrects *dot.Dot
 }
 
 // Segment is a run of held entries: above a hole, with a verified chain of
@@ -501,6 +507,8 @@ type Store interface {
 
 	Watch
 
+	Index
+
 	Close() error
 }
 
@@ -514,6 +522,7 @@ type Tx interface {
 	RosterTx
 	NoticeTx
 	EntityTx
+	IndexTx
 
 	// Lane reads a lane and locks it until the transaction ends. An unknown
 	// chain gives an empty lane with the genesis head.

@@ -19,6 +19,7 @@ type Domain struct {
 	decides map[string][]string
 	masks   map[string]string // by type and field, joined by a dot
 	forms   Finder
+	finds   map[string][]string
 	rules   *rules.Set
 	words   RuleWords
 	rosters []Roster
@@ -40,7 +41,7 @@ func domainOf(p *Pack, forms Finder) *Domain {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
-		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, speech: p.speech,
+		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, speech: p.speech, finds: make(map[string][]string),
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
@@ -48,6 +49,9 @@ func domainOf(p *Pack, forms Finder) *Domain {
 		for _, f := range e.Fields {
 			if f.Mask != "" {
 				d.masks[e.Type+"."+f.Name] = f.Mask
+			}
+			if f.Mask != "" || p.names(e.Type, f.Name) {
+				d.finds[e.Type] = append(d.finds[e.Type], f.Name)
 			}
 			if f.Ref != "" {
 				d.names[e.Type][f.Name] = f.Ref
@@ -85,6 +89,20 @@ func (d *Domain) Names(typ, field string) string { return d.names[typ][field] }
 
 // Mask says how a field is shown to those who need not read it, see [Property].
 func (d *Domain) Mask(typ, field string) string { return d.masks[typ+"."+field] }
+
+// Finds lists the fields by which entities of a type are found: those that name them,
+// and those that are masked.
+func (d *Domain) Finds(typ string) []string { return d.finds[typ] }
+
+// names reports whether a field names the entities of its type: pages.toml says so, or
+// it is called a name or a title, in whatever language.
+func (p *Pack) names(typ, field string) bool {
+	called := []string{"name", "title"}
+	if p.Pages != nil && p.Pages.Names[typ] != "" {
+		called = append(called, p.Pages.Names[typ])
+	}
+	return slices.ContainsFunc(called, func(n string) bool { return field == n || strings.HasPrefix(field, n+"_") })
+}
 
 // Decides lists the fields of a type on which the scopes of other entities depend.
 func (d *Domain) Decides(typ string) []string { return d.decides[typ] }

@@ -64,7 +64,7 @@ func arrange(base *Pack, published []*Pack) *shelved {
 			out.rules[f.String()] = p.Rules
 		}
 	}
-	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters, speech: newSpeech(out.current.Languages)}
+	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters, Pages: out.current.Pages, speech: newSpeech(out.current.Languages)}
 	sum.speech.add(out.current.speech)
 	for _, p := range all {
 		maps.Copy(sum.RuleWords, p.RuleWords)
@@ -163,6 +163,9 @@ func (s *Shelf) Names(typ, field string) string { return s.now.Load().domain.Nam
 // Mask is [Domain.Mask].
 func (s *Shelf) Mask(typ, field string) string { return s.now.Load().domain.Mask(typ, field) }
 
+// Finds lists the fields by which entities of a type are found.
+func (s *Shelf) Finds(typ string) []string { return s.now.Load().domain.Finds(typ) }
+
 // Decides is [Domain.Decides].
 func (s *Shelf) Decides(typ string) []string { return s.now.Load().domain.Decides(typ) }
 
@@ -174,6 +177,26 @@ func (s *Shelf) Edits(id string, version uint32, typ string) bool {
 // FieldWords is what a field is called in a language; "" when nothing is said of it.
 func (s *Shelf) FieldWords(typ, field, lang string) string {
 	return s.now.Load().domain.FieldWords(typ, field, lang)
+}
+
+// TypeWords is what entities of a type are called in a language, "" when nothing is said.
+func (s *Shelf) TypeWords(typ, lang string) string {
+	p := s.now.Load().current
+	e, _ := p.Entity(typ)
+	return p.In(e.Label, lang)
+}
+
+// ValueWords is [Pack.ValueLabel] of the current version.
+func (s *Shelf) ValueWords(typ, field, value, lang string) string {
+	return s.now.Load().current.ValueLabel(typ, field, value, lang)
+}
+
+// NamePath is the field that names an entity of a type, see [Pages.Names]; "" for none.
+func (s *Shelf) NamePath(typ string) string {
+	if p := s.now.Load().current.Pages; p != nil {
+		return p.Names[typ]
+	}
+	return ""
 }
 
 // RuleWords is [Domain.RuleWords].

@@ -77,6 +77,16 @@ var controls = []control{
 		[]string{"an entity comes back as it was saved"},
 	},
 	{
+		"a search starts over", func(s store.Store) store.Store { return searchesAgain{s} },
+		[]string{"a search goes on where it ended"},
+	},
+	{
+		"old words stay", func(s store.Store) store.Store {
+			return viaTx(s, func(tx store.Tx) store.Tx { return keepsWords{tx} })
+		},
+		[]string{"entities are found by words"},
+	},
+	{
 		"everybody begins an epoch", func(s store.Store) store.Store { return succeedsAlways{s} },
 		[]string{"one of many succeeds an epoch"},
 	},
@@ -238,4 +248,22 @@ func (m matchesAnyway) PutRosterMatches(ctx context.Context, kind string, _ uint
 		return false, err
 	}
 	return m.Store.PutRosterMatches(ctx, kind, all[0].Import, at, put, drop)
+}
+
+// searchesAgain gives the first page of a search each time.
+type searchesAgain struct{ store.Store }
+
+func (s searchesAgain) Find(ctx context.Context, q store.FoundQuery) (store.Found, error) {
+	q.Before = store.Place{}
+	return s.Store.Find(ctx, q)
+}
+
+// keepsWords gives an entity words once.
+type keepsWords struct{ store.Tx }
+
+func (t keepsWords) SetEntityWords(ref entry.Ref, words []string) error {
+	if len(words) == 1 {
+		return nil
+	}
+	return t.Tx.SetEntityWords(ref, words)
 }

@@ -3,6 +3,7 @@ package storetest
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -117,12 +118,17 @@ func itemsAreOne(t T, w *world) {
 		{State: store.Open}:   {other},
 		{Kind: "duplicate"}:   nil,
 		{Entry: chainA.At(1)}: {it}, // and not 11
-		{Kind: store.Conflicts, State: "decided"}: {it},
+		{Kind: store.Conflicts, State: "decided"}:           {it},
+		{Entity: it.Entity}:                                 {other, it},
+		{Entity: it.Entity, State: store.Open, Limit: 1}:    {other},
+		{Entity: entry.Ref{Type: it.Entity.Type, ID: "no"}}: nil,
+		{Entry: chainA.At(1), State: store.Open}:            nil,
 	} {
 		got, err := w.Items(t.Context(), q)
 		ok(t, "items", err)
 		same(t, "items", got, want)
 	}
+	checkItemPlaces(t, w, other)
 	err = w.Ingest(t.Context(), func(tx store.Tx) error {
 		got, found, err := tx.ItemOf(it.Kind, it.Entity, it.Field)
 		same(t, "in the transaction", got, it)
@@ -134,6 +140,38 @@ func itemsAreOne(t T, w *world) {
 	ok(t, "read in a transaction", err)
 	if _, err := w.Item(t.Context(), 99); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown item: %v", err)
+	}
+}
+
+// checkItemPlaces goes on and back among open items of a kind.
+func checkItemPlaces(t T, w *world, first store.Item) {
+	t.Helper()
+	all := []store.Item{first}
+	for i, at := range []int64{5, 5, 9} {
+		it := first
+		it.Field, it.OpenedAt = fmt.Sprint("more ", i), noon+at
+		it.ID = putItem(t, w.Store, it)
+		all = append(all, it)
+	}
+	q := store.ItemQuery{State: store.Open, Kind: first.Kind, Limit: 1}
+	for i, want := range all {
+		got, err := w.Items(t.Context(), q)
+		ok(t, "items", err)
+		same(t, fmt.Sprint("item ", i), got, []store.Item{want})
+		q.After = want.Place()
+	}
+	got, err := w.Items(t.Context(), q)
+	ok(t, "items", err)
+	same(t, "behind the last", len(got), 0)
+	got, err = w.Items(t.Context(), store.ItemQuery{State: store.Open, Kind: first.Kind, Before: all[3].Place(), Limit: 2})
+	ok(t, "items", err)
+	same(t, "before the last", got, []store.Item{all[2], all[1]})
+	kinds, err := w.OpenKinds(t.Context())
+	ok(t, "count", err)
+	same(t, "open ones", kinds, []store.OpenKind{{Kind: first.Kind, N: 4}})
+	for i := range all[1:] { // as it was before
+		all[i+1].State = store.Answered
+		putItem(t, w.Store, all[i+1])
 	}
 }
 

@@ -72,6 +72,7 @@ func checks() []check {
 	all = append(all, entityChecks...)
 	all = append(all, operatorChecks...)
 	all = append(all, watchChecks...)
+	all = append(all, foundChecks...)
 	return append(all, noteChecks...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 	"strings"
 
@@ -214,12 +215,16 @@ func (s *Store) Entity(ctx context.Context, ref entry.Ref) (e store.Entity, err 
 func (s *Store) EntitiesOf(ctx context.Context, kind string) iter.Seq2[store.Entity, error] {
 	const some = 500
 	return func(yield func(store.Entity, error) bool) {
-		var last entry.Ref
+		last := entry.Ref{Type: kind}
+		which := " FROM entities WHERE (type, name) > (?, ?) ORDER BY type, name LIMIT ?"
+		if kind != "" {
+			which = " FROM entities WHERE type = ? AND name > ? ORDER BY name LIMIT ?"
+		}
 		for {
 			var page []store.Entity
 			err := s.read(ctx, "list entities", func(c *conn) error {
-				return c.each("SELECT "+entityColumns+" FROM entities WHERE (type, name) > (?1, ?2) AND (?3 = '' OR type = ?3) ORDER BY type, name LIMIT ?4",
-					[]any{last.Type, last.ID, kind, int64(some)}, func(r Row) error {
+				return c.each("SELECT "+entityColumns+which,
+					[]any{last.Type, last.ID, int64(some)}, func(r Row) error {
 						_, e := scanEntity(r)
 						page = append(page, e)
 						return nil
@@ -297,25 +302,97 @@ func (t *tx) PutItem(it store.Item) (id int64, err error) {
 				it.ClosedAt, string(decision), it.DecidedBy, it.Reason, int64(it.Times),
 			},
 			func(s Row) error { id = s.Int64(0); return nil })
-		return err
+		if err != nil {
+			return err
+		}
+		if err := t.w.later("DELETE FROM item_entries WHERE item = ?", id); err != nil {
+			return err
+		}
+		for _, d := range words {
+			if err := t.w.later("INSERT INTO item_entries (entry, item) VALUES (?, ?) ON CONFLICT DO NOTHING", d, id); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return id, err
 }
 
+// The ways to list items: those of an entry, of an entity, the open ones of a kind on
+// from a place or back from it, and all. What else is asked for is looked at in each.
+const (
+	itemsOfEntry  = "SELECT " + itemColumns + " FROM items WHERE id IN (SELECT item FROM item_entries WHERE entry = ?) ORDER BY opened_at, id"
+	itemsOfEntity = "SELECT " + itemColumns + " FROM items WHERE entity_type = ? AND entity = ? ORDER BY opened_at, id"
+	itemsAfter    = "SELECT " + itemColumns + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) > (?, ?) ORDER BY opened_at, id LIMIT ?"
+	itemsBefore   = "SELECT " + itemColumns + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) < (?, ?) ORDER BY opened_at DESC, id DESC LIMIT ?"
+	itemsAll      = "SELECT " + itemColumns + " FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2) ORDER BY opened_at, id"
+)
+
+// ItemTexts are the texts by which items are listed in places, for those who look at
+// how a database means to answer them.
+func ItemTexts() []string { return []string{itemsOfEntry, itemsOfEntity, itemsAfter, itemsBefore} }
+
+// itemText chooses the way that reads least.
+func itemText(q store.ItemQuery) (sql string, args []any) {
+	limit := int64(math.MaxInt32)
+	if q.Limit > 0 {
+		limit = int64(q.Limit)
+	}
+	switch {
+	case !q.Entry.IsZero():
+		return itemsOfEntry, []any{q.Entry.String()}
+	case q.Entity.Type != "":
+		return itemsOfEntity, []any{q.Entity.Type, q.Entity.ID}
+	case q.State == store.Open && q.Kind != "" && q.Before != store.ItemPlace{}:
+		return itemsBefore, []any{q.Kind, q.Before.OpenedAt, q.Before.ID, limit}
+	case q.State == store.Open && q.Kind != "":
+		after := q.After
+		if after == (store.ItemPlace{}) {
+			after.OpenedAt = longAgo
+		}
+		return itemsAfter, []any{q.Kind, after.OpenedAt, after.ID, limit}
+	}
+	return itemsAll, []any{string(q.State), q.Kind}
+}
+
 // Items lists items.
 func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item, err error) {
-	about := ""
-	if !q.Entry.IsZero() {
-		about = q.Entry.String() + "\n"
+	sql, args := itemText(q)
+	behind := func(p, than store.ItemPlace) bool {
+		return p.OpenedAt > than.OpenedAt || p.OpenedAt == than.OpenedAt && p.ID > than.ID
 	}
 	err = s.read(ctx, "list items", func(c *conn) error {
-		return c.each("SELECT "+itemColumns+" FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2)"+
-			" AND (?3 = '' OR replace(?4 || entries, ?4 || ?3, '') <> ?4 || entries) ORDER BY opened_at, id",
-			[]any{string(q.State), q.Kind, about, "\n"}, func(r Row) error {
-				it, err := scanItem(r)
+		out = nil
+		return c.each(sql, args, func(r Row) error {
+			it, err := scanItem(r)
+			switch {
+			case q.State != "" && it.State != q.State, q.Kind != "" && it.Kind != q.Kind:
+			case q.Entity.Type != "" && it.Entity != q.Entity:
+			case q.After != (store.ItemPlace{}) && !behind(it.Place(), q.After), q.Before != (store.ItemPlace{}) && !behind(q.Before, it.Place()):
+			default:
 				out = append(out, it)
-				return err
-			})
+			}
+			return err
+		})
+	})
+	if q.Before != (store.ItemPlace{}) && sql != itemsBefore {
+		slices.Reverse(out)
+	}
+	if q.Limit > 0 && len(out) > q.Limit {
+		out = out[:q.Limit]
+	}
+	return out, err
+}
+
+// OpenKinds counts open items.
+func (s *Store) OpenKinds(ctx context.Context) (out []store.OpenKind, err error) {
+	err = s.read(ctx, "count items", func(c *conn) error {
+		out = nil
+		return c.each("SELECT i.kind, coalesce(e.scopes, ''), count(*) FROM items i LEFT JOIN entities e ON e.type = i.entity_type AND e.name = i.entity"+
+			" WHERE i.state = 'open' GROUP BY 1, 2 ORDER BY 1, 2", nil, func(r Row) error {
+			out = append(out, store.OpenKind{Kind: r.Text(0), Scopes: splitLines(r.Text(1)), N: uint64(r.Int64(2))}) //nolint:gosec // a count
+			return nil
+		})
 	})
 	return out, err
 }

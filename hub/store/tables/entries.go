@@ -43,6 +43,11 @@ func (t *tx) Insert(es []store.Entry) error {
 				return err
 			}
 			es = es[n:]
+			if len(t.found) > mostPostings {
+				if err := t.saveFound(); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -105,6 +110,9 @@ func (t *tx) entryArgs(e *store.Entry) (err error) {
 		e.DeviceTime, e.CorrectedTime, e.ReceivedAt, text(e.Entity), text(e.Judgement.Words), e.Hash[:], public, private, privateHash,
 	)
 	t.count(t.lastID, verdict, 1)
+	place := store.Place{Time: e.CorrectedTime, Chain: t.lastID, Seq: int64(e.Dot.Seq)} //nolint:gosec // checked above
+	t.index(place, wordsOf(verdict))
+	t.index(place, e.Words)
 	return nil
 }
 

@@ -29,6 +29,9 @@ func (s *Store) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 		if err := t.saveTallies(); err != nil {
 			return err
 		}
+		if err := t.saveFound(); err != nil {
+			return err
+		}
 		moved, err = t.saveFeeds()
 		return err
 	})
@@ -54,6 +57,8 @@ type tx struct {
 	spoilt error
 	// tallies are changes of the counts, written once at the end.
 	tallies map[tally]int64
+	// found are words of entries, written once at the end.
+	found []posting
 	// feeds are the scopes that were published in, by name.
 	feeds map[string]*openFeed
 	// parents are those of the entities that were read or saved.
@@ -161,9 +166,9 @@ func (t *tx) judge(chain int64, d dot.Dot, j store.Judgement) error {
 	if err != nil {
 		return err
 	}
-	var number, from int64
-	found, err := t.w.one("SELECT number, verdict FROM entries WHERE chain = ? AND seq = ?", []any{chain, int64(d.Seq)},
-		func(s Row) error { number, from = s.Int64(0), s.Int64(1); return nil })
+	var number, from, at int64
+	found, err := t.w.one("SELECT number, verdict, corrected_time FROM entries WHERE chain = ? AND seq = ?", []any{chain, int64(d.Seq)},
+		func(s Row) error { number, from, at = s.Int64(0), s.Int64(1), s.Int64(2); return nil })
 	if err != nil {
 		return err
 	}
@@ -172,6 +177,9 @@ func (t *tx) judge(chain int64, d dot.Dot, j store.Judgement) error {
 	}
 	t.count(chain, from, -1)
 	t.count(chain, to, 1)
+	if err := t.rejudged(store.Place{Time: at, Chain: chain, Seq: int64(d.Seq)}, from, to); err != nil { //nolint:gosec // checked above
+		return err
+	}
 	return t.w.later("UPDATE entries SET verdict = ?, code = ?, words = ? WHERE number = ?", to, code, text(j.Words), number)
 }
 

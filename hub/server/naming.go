@@ -1,0 +1,287 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"otor/hub/console"
+	"otor/hub/reconcile"
+	"otor/hub/store"
+	"otor/internal/entry"
+	"otor/internal/find"
+	"otor/internal/form"
+	"otor/internal/merge"
+)
+
+// named is what a domain may say of what things are called.
+type named interface {
+	// TypeWords is what entities of a type are called, ValueWords what a field's value is;
+	// "" when nothing is said of it.
+	TypeWords(typ, lang string) string
+	ValueWords(typ, field, value, lang string) string
+	// NamePath is the field that names an entity of a type: a path goes through the
+	// entities that fields name.
+	NamePath(typ string) string
+}
+
+// naming puts entities and values into the words of a language, for one page. It is
+// used by one goroutine.
+type naming struct {
+	o     *Office
+	lang  string
+	words worded // nil: nothing is masked
+	says  named  // nil: things are called by their ids
+	names map[entry.Ref]string
+}
+
+func (o *Office) naming(lang string) *naming {
+	n := &naming{o: o, lang: lang, names: make(map[entry.Ref]string)}
+	n.words, _ = o.domain.(worded)
+	n.says, _ = o.domain.(named)
+	return n
+}
+
+// mask is how a field is shown.
+func (n *naming) mask(typ, field string) string {
+	if n.words == nil {
+		return ""
+	}
+	return n.words.Mask(typ, field)
+}
+
+// field is what a field is called.
+func (n *naming) field(typ, field string) string {
+	if n.words != nil {
+		if w := n.words.FieldWords(typ, field, n.lang); w != "" {
+			return w
+		}
+	}
+	return field
+}
+
+func (n *naming) typ(typ string) string {
+	if n.says != nil {
+		if w := n.says.TypeWords(typ, n.lang); w != "" {
+			return w
+		}
+	}
+	return typ
+}
+
+// value puts a value of a field into words; masked says that it is not all of it.
+func (n *naming) value(typ, field string, v any) (text string, masked bool) {
+	whole := n.said(typ, field, v, func(typ, field, s string) string { return s })
+	text = n.said(typ, field, v, func(typ, field, s string) string { return shown(s, n.mask(typ, field)) })
+	return text, text != whole
+}
+
+// whole is a value with nothing masked.
+func (n *naming) whole(typ, field string, v any) string {
+	return n.said(typ, field, v, func(_, _, s string) string { return s })
+}
+
+func (n *naming) said(typ, field string, v any, show func(typ, field, s string) string) string {
+	switch v := v.(type) {
+	case nil:
+		return "—"
+	case string:
+		if n.says != nil {
+			if w := n.says.ValueWords(typ, field, v, n.lang); w != "" {
+				return w
+			}
+		}
+		return show(typ, field, v)
+	case map[string]any:
+		parts := make([]string, 0, len(v))
+		for _, name := range sortedKeys(v) {
+			parts = append(parts, n.field(typ, name)+" "+n.said(typ, name, v[name], show))
+		}
+		return strings.Join(parts, ", ")
+	case []any:
+		parts := make([]string, 0, len(v))
+		for _, x := range v {
+			parts = append(parts, n.said(typ, field, x, show))
+		}
+		return strings.Join(parts, ", ")
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case int64:
+		return show(typ, field, strconv.FormatInt(v, 10))
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// shown masks a text: as its field's mask says, and without one the numbers of persons
+// that may be in it.
+func shown(s, mask string) string {
+	if mask == "" {
+		return find.Hide(s)
+	}
+	return masked(s, mask)
+}
+
+// name is what an entity is called, "" when nobody says.
+func (n *naming) name(ctx context.Context, ref entry.Ref) (string, error) {
+	if name, known := n.names[ref]; known {
+		return name, nil
+	}
+	n.names[ref] = "" // also for a circle of names
+	if n.says == nil || n.says.NamePath(ref.Type) == "" {
+		return "", nil
+	}
+	row, err := n.o.store.Entity(ctx, ref)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	state, err := merge.Decode(row.State)
+	if err != nil {
+		return "", fmt.Errorf("entity %s: %w: %w", ref, store.ErrDamaged, err)
+	}
+	name, err := n.called(ctx, ref.Type, state)
+	if err == nil {
+		n.names[ref] = name
+	}
+	return name, err
+}
+
+// called is what an entity is called, by its state.
+func (n *naming) called(ctx context.Context, typ string, state *merge.State) (string, error) {
+	if n.says == nil {
+		return "", nil
+	}
+	step, rest, onward := strings.Cut(n.says.NamePath(typ), ".")
+	if step == "" {
+		return "", nil
+	}
+	fields := reconcile.Shown(state, n.o.domain.Type(typ))
+	if onward {
+		id, _ := fields[step].(string)
+		next := entry.Ref{Type: n.o.domain.Names(typ, step), ID: id}
+		if id == "" || next.Type == "" || rest == "" {
+			return "", nil
+		}
+		return n.name(ctx, next)
+	}
+	for _, field := range []string{step + "_" + n.lang, step, step + "_zh", step + "_latin", step + "_en"} {
+		if v, ok := fields[field].(string); ok && v != "" {
+			text, _ := n.value(typ, field, v)
+			return text, nil
+		}
+	}
+	return "", nil
+}
+
+// answers are a record's answers in words, in the order of its form; those of a group
+// are named "group.question". What is masked where it is saved is masked here.
+func (n *naming) answers(f *form.Form, fields map[string]any) []console.Answer {
+	return n.answersIn(f, f.Fields, "", fields)
+}
+
+func (n *naming) answersIn(f *form.Form, asked []form.Field, prefix string, fields map[string]any) (out []console.Answer) {
+	for i := range asked {
+		x := &asked[i]
+		v, answered := fields[x.Name]
+		a := console.Answer{Name: prefix + x.Name, Label: x.Label.In(n.lang)}
+		if a.Label == "" {
+			a.Label = x.Name
+		}
+		switch x.Kind {
+		case form.Group:
+			if inner, ok := v.(map[string]any); ok {
+				out = append(out, n.answersIn(f, x.Fields, a.Name+".", inner)...)
+			}
+			continue
+		case form.Text, form.Integer, form.Decimal, form.Range, form.SelectOne, form.DateOnly, form.Time, form.DateTime, form.Barcode, form.Acknowledge:
+			a.Open = true
+		case form.Hidden, form.Calculate, form.Note:
+			continue
+		default: // lists, places and files are corrected by their author
+		}
+		if !answered {
+			continue
+		}
+		mask := find.MaskOf(f, x, n.mask)
+		a.Value = n.answer(f, x, v, mask, true)
+		a.Masked = a.Value != n.answer(f, x, v, mask, false)
+		out = append(out, a)
+	}
+	return out
+}
+
+// answer puts an answer into words; hide masks what is not everybody's.
+func (n *naming) answer(f *form.Form, x *form.Field, v any, mask string, hide bool) string {
+	text := func(s string) string {
+		for _, c := range x.Choices {
+			if c.Name == s && c.Label.In(n.lang) != "" {
+				return c.Label.In(n.lang)
+			}
+		}
+		if !hide {
+			return s
+		}
+		return shown(s, mask)
+	}
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case string:
+		return text(v)
+	case bool, int64:
+		return text(fmt.Sprint(v))
+	case []any:
+		parts := make([]string, 0, len(v))
+		for _, row := range v {
+			inner, isRow := row.(map[string]any)
+			if !isRow {
+				parts = append(parts, n.answer(f, x, row, mask, hide))
+				continue
+			}
+			parts = append(parts, "("+n.row(f, x, inner, hide)+")")
+		}
+		return strings.Join(parts, ", ")
+	case map[string]any:
+		b, err := json.Marshal(v)
+		if err != nil {
+			return ""
+		}
+		if mask != "" && hide {
+			return masked(string(b), "all")
+		}
+		return string(b)
+	}
+	return fmt.Sprint(v)
+}
+
+// row is a row of a repeat.
+func (n *naming) row(f *form.Form, x *form.Field, row map[string]any, hide bool) string {
+	parts := make([]string, 0, len(row))
+	for i := range x.Fields {
+		inner := &x.Fields[i]
+		if v, ok := row[inner.Name]; ok && v != nil {
+			label := inner.Label.In(n.lang)
+			if label == "" {
+				label = inner.Name
+			}
+			parts = append(parts, label+": "+n.answer(f, inner, v, find.MaskOf(f, inner, n.mask), hide))
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func sortedKeys(m map[string]any) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}

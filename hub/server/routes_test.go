@@ -1,0 +1,22 @@
+package server_test
+
+import "maps"
+
+// The routes of records and entities, as [who] has them.
+func init() {
+	maps.Copy(who, map[string]string{
+		"GET /records": "vrda",
+		"GET /records/{device}/{incarnation}/{lane}/{seq}": "vrda",
+		"POST /records/reveal":                             "ra",
+		"GET /entities":                                    "vrda",
+		"GET /entities/{type}/{id}":                        "vrda",
+		"POST /entities/reveal":                            "ra",
+		"POST /queue/alike":                                "ra",
+		"POST /api/v1/office/alike":                        "ra",
+		"GET /api/v1/office/records":                       "vrda",
+		"GET /api/v1/office/record":                        "vrda",
+		"GET /api/v1/office/entities":                      "vrda",
+		"GET /api/v1/office/entity":                        "vrda",
+		"POST /api/v1/office/reveal":                       "ra",
+	})
+}
