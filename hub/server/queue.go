@@ -20,6 +20,7 @@ import (
 	"otor/internal/entry"
 	"otor/internal/find"
 	"otor/internal/merge"
+	"otor/internal/pack"
 	"otor/internal/rules"
 	"otor/internal/webui"
 )
@@ -49,6 +50,9 @@ const (
 	itemsAtOnce = 100
 	mostItems   = 3000
 )
+
+// The shelf of packs says all of it: without, nothing would be masked.
+var _ worded = (*pack.Shelf)(nil)
 
 // Items implements console.Queue.
 func (t table) Items(ctx context.Context, kind, after, lang string) (out console.ItemPage, err error) {

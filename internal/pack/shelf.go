@@ -179,25 +179,22 @@ func (s *Shelf) FieldWords(typ, field, lang string) string {
 	return s.now.Load().domain.FieldWords(typ, field, lang)
 }
 
-// TypeWords is what entities of a type are called in a language, "" when nothing is said.
-func (s *Shelf) TypeWords(typ, lang string) string {
-	p := s.now.Load().current
-	e, _ := p.Entity(typ)
-	return p.In(e.Label, lang)
-}
-
-// ValueWords is [Pack.ValueLabel] of the current version.
+// ValueWords is [Domain.ValueWords].
 func (s *Shelf) ValueWords(typ, field, value, lang string) string {
-	return s.now.Load().current.ValueLabel(typ, field, value, lang)
+	return s.now.Load().domain.ValueWords(typ, field, value, lang)
 }
 
-// NamePath is the field that names an entity of a type, see [Pages.Names]; "" for none.
-func (s *Shelf) NamePath(typ string) string {
-	if p := s.now.Load().current.Pages; p != nil {
-		return p.Names[typ]
-	}
-	return ""
-}
+// TypeWords is [Domain.TypeWords].
+func (s *Shelf) TypeWords(typ, lang string) string { return s.now.Load().domain.TypeWords(typ, lang) }
+
+// FormWords is [Domain.FormWords].
+func (s *Shelf) FormWords(id, lang string) string { return s.now.Load().domain.FormWords(id, lang) }
+
+// NamePath is [Domain.NamePath].
+func (s *Shelf) NamePath(typ string) string { return s.now.Load().domain.NamePath(typ) }
+
+// UserType is [Domain.UserType].
+func (s *Shelf) UserType() string { return s.now.Load().domain.UserType() }
 
 // RuleWords is [Domain.RuleWords].
 func (s *Shelf) RuleWords(rule, lang string) string { return s.now.Load().domain.RuleWords(rule, lang) }
