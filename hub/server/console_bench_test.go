@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -38,13 +39,13 @@ func BenchmarkConsole(b *testing.B) {
 	}
 	began := time.Now()
 	s, err := server.Open(b.Context(), server.Config{
-		Dir: filepath.Join(dir, "hub"), Journal: filepath.Join(dir, "journal"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Packs: pack.NewShelf(p), MaxStore: 16 << 20, Zone: time.UTC,
+		Dir: filepath.Join(dir, "hub"), Journal: filepath.Join(dir, "journal"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Packs: pack.NewShelf(p), MaxStore: 16 << 20, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	crowd(b, s, p, *benchRecords)
-	b.Logf("%d records made in %s", *benchRecords, time.Since(began).Round(time.Second))
+	fmt.Printf("%d records made in %s\n", *benchRecords, time.Since(began).Round(time.Second))
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -63,7 +64,7 @@ func BenchmarkConsole(b *testing.B) {
 	}
 	pages := []string{
 		"/", "/queue?kind=flag", "/queue?kind=conflict", fmt.Sprintf("/queue/%d", items[0].ID), "/records", "/records?form=visit&device=D-103", "/records?verdict=flagged",
-		"/records?" + url.Values{"text": {"水井干了"}}.Encode(), "/records?" + url.Values{"text": {"第777号"}}.Encode(), "/records?entity=household/H-000777", "/records?from=2025-03-01&until=2025-03-02&form=visit",
+		"/records?" + url.Values{"text": {"要饲料"}}.Encode(), "/records?" + url.Values{"text": {"第777号"}}.Encode(), "/records?entity=household/H-000777", "/records?from=2025-03-01&until=2025-03-02&form=visit",
 		"/records/D-103/1/record/7", "/entities?" + url.Values{"text": {"巴特尔"}}.Encode(), "/entities?text=H-000777", "/entities/household/H-000777",
 	}
 	base := "http://" + s.HTTPAddr()
@@ -89,14 +90,14 @@ func BenchmarkConsole(b *testing.B) {
 				}
 				slices.Sort(took)
 				at, _ := url.QueryUnescape(page)
-				b.Logf("%-9s p50 %6.1f ms  p95 %6.1f ms  %s", who, ms(took[len(took)/2]), ms(took[len(took)*95/100]), at)
+				fmt.Printf("%-9s p50 %6.1f ms  p95 %6.1f ms  %s\n", who, ms(took[len(took)/2]), ms(took[len(took)*95/100]), at)
 			}
 		}
 		start := time.Now()
 		if _, err := s.Office().Statement(b.Context(), reconcile.Terms{Subject: reconcile.OfAll, From: time.UnixMilli(0), Until: time.Now().AddDate(1, 0, 0)}); err != nil {
 			b.Fatal(err)
 		}
-		b.Logf("a statement of everything: %.1f s", time.Since(start).Seconds())
+		fmt.Printf("a statement of everything: %.1f s\n", time.Since(start).Seconds())
 	}
 }
 
@@ -185,6 +186,9 @@ func crowd(b *testing.B, s *server.Server, p *pack.Pack, n int) {
 		pub := entry.Public{Dot: d, HLC: hlc.Time{Millis: wall}, Wall: wall, Actor: fmt.Sprintf("U-%02d", i%20), Form: entry.FormRef{ID: "visit", Version: 1}, Refs: []entry.Ref{{Type: "household", ID: home}}}
 		if i%3 > 0 {
 			pub.Form.ID = "livestock_count"
+		}
+		if d.Seq == 1 {
+			pub.Origin = &entry.Origin{Reason: entry.Installed}
 		}
 		priv := entry.Private{Fields: map[string]any{"entity": home, "needs": []string{"要饲料", "水井干了", "路不好走"}[i%3] + fmt.Sprintf(" 第%d号", i%5000)}}
 		rawPub, err := pub.Encode()
