@@ -26,6 +26,8 @@ import (
 	"otor/internal/pack"
 )
 
+var benchDatabase = flag.String("database", "", "address of an empty PostgreSQL database for BenchmarkConsole; none: SQLite")
+
 var benchRecords = flag.Int("records", 5000, "records of BenchmarkConsole; a fifth as many entities, a two hundredth as many open items")
 
 // BenchmarkConsole measures the pages of a large hub through HTTP, as an administrator and
@@ -39,7 +41,7 @@ func BenchmarkConsole(b *testing.B) {
 	}
 	began := time.Now()
 	s, err := server.Open(b.Context(), server.Config{
-		Dir: filepath.Join(dir, "hub"), Journal: filepath.Join(dir, "journal"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Packs: pack.NewShelf(p), MaxStore: 16 << 20, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
+		Dir: filepath.Join(dir, "hub"), Journal: filepath.Join(dir, "journal"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Packs: pack.NewShelf(p), Database: *benchDatabase, MaxStore: 16 << 20, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		b.Fatal(err)
