@@ -91,11 +91,11 @@ func groups(w *webui.Words, v *queueView) (out []bulkGroup) {
 		out[at].Members = append(out[at].Members, member)
 	}
 	for _, it := range v.Items {
-		member := strconv.FormatInt(it.ID, 10)
+		member := []string{strconv.FormatInt(it.ID, 10)}
 		for _, d := range it.Seen {
-			member += " " + d.String()
+			member = append(member, d.String())
 		}
-		add(it.Code, it.Notice, member, it.Offers)
+		add(it.Code, it.Notice, strings.Join(member, " "), it.Offers)
 	}
 	for _, a := range v.Aside {
 		offers := slices.DeleteFunc(slices.Clone(a.May), func(c string) bool { return c == "accept" || c == "reopen" })

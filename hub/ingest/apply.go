@@ -217,6 +217,11 @@ func (a *applier) insert() error {
 	if err := a.rejoin(before, start, reached, head); err != nil {
 		return err
 	}
+	return a.judged(rows)
+}
+
+// judged tells of what was inserted, and settles what is a correction.
+func (a *applier) judged(rows []store.Entry) error {
 	told := make(map[dot.Seq]store.Judgement)
 	for i := range rows {
 		if rows[i].Judgement.Worth() {

@@ -26,7 +26,7 @@ func (s *Server) index(ctx context.Context) {
 			return
 		case err == nil:
 			if n > 0 {
-				s.cfg.Log.Info("what an older hub took in can be searched now", "entries and entities", n)
+				s.cfg.Log.Info("what an older hub took in can be searched now", "indexed", n)
 			}
 			return
 		}

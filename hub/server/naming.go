@@ -75,7 +75,7 @@ func (n *naming) typ(typ string) string {
 
 // value puts a value of a field into words; masked says that it is not all of it.
 func (n *naming) value(typ, field string, v any) (text string, masked bool) {
-	whole := n.said(typ, field, v, func(typ, field, s string) string { return s })
+	whole := n.whole(typ, field, v)
 	text = n.said(typ, field, v, func(typ, field, s string) string { return shown(s, n.mask(typ, field)) })
 	return text, text != whole
 }

@@ -13,8 +13,11 @@ import (
 	"otor/internal/webui"
 )
 
-// records serves what is found and shown of records.
+// records serves what is found and shown of records and entities, and decisions on
+// several of them.
 func (o *Office) records(mux *http.ServeMux, bell *webui.Bell) {
+	o.things(mux)
+	o.alike(mux, bell)
 	mux.HandleFunc("GET "+officePath+"records", func(w http.ResponseWriter, r *http.Request) {
 		q, err := o.recordQuery(r)
 		if err != nil {
