@@ -14,7 +14,7 @@ func init() {
 		what := os.Getenv("OTOR_CONTROL")
 		c := Control{NoDedup: what == "no-dedup", NoSync: what == "no-sync", NoChild: what == "no-child"}
 		if what == "hasty" {
-			c.Hasty = 300 * time.Millisecond
+			c.Hasty = 3 * time.Second
 		}
 		if file := os.Getenv("OTOR_CLOCK"); file != "" {
 			c.Now = func() time.Time { return time.Now().Add(offBy(file)) }
