@@ -11,6 +11,7 @@ import (
 	"otor/hub/ingest"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/lane"
@@ -30,25 +31,24 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 	}
 	slices.Reverse(found)
-	names := t.o.naming(lang)
+	say := t.o.naming(lang)
 	out := make([]console.AsideRow, 0, len(found))
-	say := t.namer(ctx, lang)
 	for _, e := range found {
 		row := console.AsideRow{
-			Dot: e.Dot.String(), Form: say.form(e.Form), Actor: say.user(e.User), Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt, Ruled: e.Code == ingest.CodeReturned,
+			Dot: e.Dot.String(), Form: say.form(e.Form), Actor: say.user(ctx, e.User), Code: e.Code, Words: e.Words, ReceivedAt: e.ReceivedAt, Ruled: e.Code == ingest.CodeReturned,
 		}
 		if asker(ctx).Role.May(access.Decide) {
 			row.May = asideOffers(store.Judgement{Verdict: e.Verdict, Code: e.Code})
 		}
 		if e.Entity != "" {
-			row.Entity = say.about(e.EntityType + "/" + e.Entity)
+			row.Entity = say.about(ctx, entry.Ref{Type: e.EntityType, ID: e.Entity})
 		}
 		f, fields, err := t.recordOf(ctx, e.Dot)
 		if err != nil {
 			return nil, 0, err
 		}
 		if f != nil {
-			row.Answers = names.answers(f, fields)
+			row.Answers = say.answers(f, fields)
 			row.Form = f.Title.In(lang)
 		}
 		out = append(out, row)

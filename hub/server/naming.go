@@ -16,48 +16,36 @@ import (
 	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/merge"
+	"otor/internal/pack"
 )
-
-// named is what a domain may say of what things are called.
-type named interface {
-	// TypeWords is what entities of a type are called, ValueWords what a field's value is;
-	// "" when nothing is said of it.
-	TypeWords(typ, lang string) string
-	ValueWords(typ, field, value, lang string) string
-	// NamePath is the field that names an entity of a type: a path goes through the
-	// entities that fields name.
-	NamePath(typ string) string
-}
 
 // naming puts entities and values into the words of a language, for one page. It is
 // used by one goroutine.
 type naming struct {
 	o     *Office
 	lang  string
-	words worded // nil: nothing is masked
-	says  named  // nil: things are called by their ids
+	says  worded // nil: things are called by their ids, and nothing is masked
 	names map[entry.Ref]string
 }
 
 func (o *Office) naming(lang string) *naming {
 	n := &naming{o: o, lang: lang, names: make(map[entry.Ref]string)}
-	n.words, _ = o.domain.(worded)
-	n.says, _ = o.domain.(named)
+	n.says, _ = o.domain.(worded)
 	return n
 }
 
 // mask is how a field is shown.
 func (n *naming) mask(typ, field string) string {
-	if n.words == nil {
+	if n.says == nil {
 		return ""
 	}
-	return n.words.Mask(typ, field)
+	return n.says.Mask(typ, field)
 }
 
 // field is what a field is called.
 func (n *naming) field(typ, field string) string {
-	if n.words != nil {
-		if w := n.words.FieldWords(typ, field, n.lang); w != "" {
+	if n.says != nil {
+		if w := n.says.FieldWords(typ, field, n.lang); w != "" {
 			return w
 		}
 	}
@@ -90,16 +78,11 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 	case nil:
 		return "—"
 	case string:
-		if n.says != nil {
-			if w := n.says.ValueWords(typ, field, v, n.lang); w != "" {
-				return w
-			}
-		}
-		return show(typ, field, v)
+		return n.choice(typ, field, v, show)
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, name := range sortedKeys(v) {
-			parts = append(parts, n.field(typ, name)+" "+n.said(typ, name, v[name], show))
+			parts = append(parts, n.field(typ, name)+": "+n.said(typ, name, v[name], show))
 		}
 		return strings.Join(parts, ", ")
 	case []any:
@@ -109,12 +92,53 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 		}
 		return strings.Join(parts, ", ")
 	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case int64:
-		return show(typ, field, strconv.FormatInt(v, 10))
+		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), func(_, _, s string) string { return s })
 	default:
-		return fmt.Sprint(v)
+		return n.choice(typ, field, fmt.Sprint(v), show)
 	}
+}
+
+// choice is what a value is called, shown as it is when nothing is said of it.
+func (n *naming) choice(typ, field, v string, show func(typ, field, s string) string) string {
+	if n.says != nil {
+		if w := n.says.ValueWords(typ, field, v, n.lang); w != "" {
+			return w
+		}
+	}
+	return show(typ, field, v)
+}
+
+// form is a form's title.
+func (n *naming) form(id string) string {
+	if n.says != nil {
+		if title := n.says.FormWords(id, n.lang); title != "" {
+			return title
+		}
+	}
+	return id
+}
+
+// user is a user of a device by name, with the id; the id alone where no name can be read.
+func (n *naming) user(ctx context.Context, id string) string {
+	if n.says == nil || id == "" {
+		return id
+	}
+	if name, err := n.name(ctx, entry.Ref{Type: n.says.UserType(), ID: id}); err == nil && name != "" {
+		return name + " (" + id + ")"
+	}
+	return id
+}
+
+// about is an entity by its type, its name and its id: "Household Batu · H-NB-07".
+func (n *naming) about(ctx context.Context, ref entry.Ref) string {
+	if n.says == nil || n.says.TypeWords(ref.Type, n.lang) == "" {
+		return ref.String()
+	}
+	what := n.typ(ref.Type)
+	if name, err := n.name(ctx, ref); err == nil && name != "" {
+		what += " " + name
+	}
+	return what + " · " + ref.ID
 }
 
 // shown masks a text: as its field's mask says, and without one the numbers of persons
@@ -171,7 +195,7 @@ func (n *naming) called(ctx context.Context, typ string, state *merge.State) (st
 		}
 		return n.name(ctx, next)
 	}
-	for _, field := range []string{step + "_" + n.lang, step, step + "_zh", step + "_latin", step + "_en"} {
+	for _, field := range pack.NameFields(step, n.lang) {
 		if v, ok := fields[field].(string); ok && v != "" {
 			text, _ := n.value(typ, field, v)
 			return text, nil

@@ -251,13 +251,18 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	doc, err := openapi3.NewLoader().LoadFromData(docs.OpenAPI)
 	check(t, err)
 	c := joined(t, s, "boss", "administrator", "*")
+	of := url.Values{"all": {"true"}, "entity": {"household/H-AA"}}
+	for e, err := range s.Store().Entries(t.Context(), store.EntryQuery{Limit: 1}) {
+		check(t, err)
+		of.Set("dot", e.Dot.String())
+	}
 	looked := 0
 	for _, x := range calls {
 		method, path, _ := strings.Cut(x.pattern, " ")
 		if method != http.MethodGet || strings.Contains(path, "{") || !strings.HasPrefix(path, "/api/") || x.answer == nil {
 			continue
 		}
-		status, body, _ := send(t, c, method, "http://"+s.HTTPAddr()+path+"?all=true", "", false)
+		status, body, _ := send(t, c, method, "http://"+s.HTTPAddr()+path+"?"+of.Encode(), "", false)
 		if strings.Contains(body, `"no_packs"`) { // this hub has a fixed one
 			continue
 		}

@@ -168,10 +168,13 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 // item puts an item into words.
 func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item, error) {
 	typ, _, _ := strings.Cut(l.Entity, "/")
-	say := t.namer(ctx, lang)
+	say := t.o.naming(lang)
 	it := console.Item{
-		ID: l.ID, Kind: l.Kind, Entity: l.Entity, About: say.about(l.Entity), Field: t.field(typ, l.Field, lang), Owner: l.Owner, Open: l.State == store.Open,
+		ID: l.ID, Kind: l.Kind, Entity: l.Entity, About: l.Entity, Field: say.field(typ, l.Field), Owner: l.Owner, Open: l.State == store.Open,
 		OpenedAt: l.OpenedAt, DecidedBy: l.DecidedBy, Reason: l.Reason, Times: l.Times,
+	}
+	if typ, id, ok := strings.Cut(l.Entity, "/"); ok {
+		it.About = say.about(ctx, entry.Ref{Type: typ, ID: id})
 	}
 	if l.ClosedAt != nil {
 		it.ClosedAt = *l.ClosedAt
@@ -185,7 +188,7 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 		if err := json.Unmarshal(l.Evidence, &n); err != nil {
 			return it, fmt.Errorf("evidence of item %d: %w", l.ID, err)
 		}
-		it.Code, it.Field, it.Notice = n.Rule, t.field(typ, n.Rule, lang), find.Hide(n.Words)
+		it.Code, it.Field, it.Notice = n.Rule, say.field(typ, n.Rule), find.Hide(n.Words)
 		if d, ok := t.domain.(reconcile.Noticing); ok && d.RuleWords(n.Rule, lang) != "" {
 			it.Notice, it.Field = d.RuleWords(n.Rule, lang), ""
 		}
@@ -201,7 +204,10 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 	if err := json.Unmarshal(l.Evidence, &e); err != nil {
 		return it, fmt.Errorf("evidence of item %d: %w", l.ID, err)
 	}
-	show := func(v any) string { return t.value(typ, l.Field, v, lang) }
+	show := func(v any) string {
+		text, _ := say.value(typ, l.Field, v)
+		return text
+	}
 	it.Base, it.BaseKnown, it.Seen, it.Decidable = show(e.Base), e.BaseKnown, e.Displayed, true
 	it.Undo = l.State == store.Decided && len(e.Former) > 1 && t.o.now().Sub(it.ClosedAt) < reconcile.UndoWithin
 	if e.Asked != nil {
@@ -209,7 +215,7 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 	}
 	for i, s := range e.Sides {
 		side := console.Side{
-			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: say.form(s.Form), Actor: say.user(s.Actor), Via: s.Via,
+			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: say.form(s.Form), Actor: say.user(ctx, s.Actor), Via: s.Via,
 			DeviceAt: t.time(s.DeviceTime), HubAt: t.time(s.CorrectedTime), ReceivedAt: t.time(s.ReceivedAt), Own: s.Dot.Device == dot.Hub,
 		}
 		switch s.Value.(type) { // others are too long to type
@@ -229,56 +235,6 @@ func (t table) time(ms int64) time.Time {
 		return time.Time{}
 	}
 	return t.o.at(ms)
-}
-
-// field is what a field is called, its own name when nothing is said of it.
-func (t table) field(typ, field, lang string) string {
-	if w, ok := t.domain.(worded); ok {
-		if words := w.FieldWords(typ, field, lang); words != "" {
-			return words
-		}
-	}
-	return field
-}
-
-// value puts a value into words; of a field that is masked its end alone.
-func (t table) value(typ, field string, v any, lang string) string {
-	w, ok := t.domain.(worded)
-	switch v := v.(type) {
-	case nil:
-		return "—"
-	case string:
-		if ok && w.Mask(typ, field) != "" {
-			return masked(v, w.Mask(typ, field))
-		}
-		return t.said(typ, field, v, lang)
-	case map[string]any:
-		parts := make([]string, 0, len(v))
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, t.field(typ, name, lang)+": "+t.value(typ, name, v[name], lang))
-		}
-		return strings.Join(parts, ", ")
-	case []any:
-		parts := make([]string, 0, len(v))
-		for _, x := range v {
-			parts = append(parts, t.value(typ, field, x, lang))
-		}
-		return strings.Join(parts, ", ")
-	case float64:
-		return t.said(typ, field, strconv.FormatFloat(v, 'f', -1, 64), lang)
-	default:
-		return t.said(typ, field, fmt.Sprint(v), lang)
-	}
-}
-
-// said is what a value is called, itself when nothing is said of it.
-func (t table) said(typ, field, v, lang string) string {
-	if w, ok := t.domain.(worded); ok {
-		if words := w.ValueWords(typ, field, v, lang); words != "" {
-			return words
-		}
-	}
-	return find.Hide(v)
 }
 
 // masked shows of a text what a mask lets be seen: "" all of it, "all" nothing,
@@ -402,7 +358,7 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 		return fmt.Errorf("evidence of item %d: %w", row.ID, err)
 	}
 	read := &reading{ctx: ctx, t: t, lists: make(map[string]map[string]map[string]any)}
-	say := t.namer(ctx, lang)
+	say := t.o.naming(lang)
 	today := t.o.now().In(t.o.zone).Format(time.DateOnly)
 	about := []entry.Ref{row.Entity}
 	own, _ := read.Entity(row.Entity.Type, row.Entity.ID)
@@ -430,9 +386,8 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 			same := !slices.ContainsFunc(values, func(v map[string]any) bool { return !reflect.DeepEqual(v[field], values[0][field]) })
 			for i := range values {
 				if !same && values[i][field] != nil && i < len(it.Sides) {
-					it.Sides[i].Effects = append(it.Sides[i].Effects, console.Effect{
-						About: say.about(ref.String()), Field: t.field(ref.Type, field, lang), Value: t.value(ref.Type, field, values[i][field], lang),
-					})
+					text, _ := say.value(ref.Type, field, values[i][field])
+					it.Sides[i].Effects = append(it.Sides[i].Effects, console.Effect{About: say.about(ctx, ref), Field: say.field(ref.Type, field), Value: text})
 				}
 			}
 		}
