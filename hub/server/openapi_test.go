@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -23,6 +24,7 @@ import (
 	"otor/hub/access"
 	"otor/hub/console"
 	"otor/hub/server"
+	"otor/hub/store"
 	"otor/internal/webui"
 )
 
