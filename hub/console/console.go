@@ -128,6 +128,7 @@ type Config struct {
 	Rosters      Rosters
 	RosterDrafts RosterDrafts
 	Exports      Exports
+	Packs        Packs
 	// Outlook is what the fleet's charts are drawn of, Land and Photos are the pages of the
 	// route and of photos.
 	Outlook Outlook
@@ -229,6 +230,10 @@ func (s *site) routes() []route {
 		page("GET /devices", "devices", s.devices),
 		page("POST /devices/invite", "devices", s.invite),
 		page("POST /devices/revoke", "devices", s.revoke),
+		page("GET /packs", "packs", s.packs),
+		page("GET /packs/check", "packs", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/packs", http.StatusSeeOther) }), // as above, below
+		page("POST /packs", "packs", s.takePack(true)),
+		page("POST /packs/check", "packs", s.takePack(false)),
 		page("GET /ledger", "audit", s.ledger),
 		page("GET /records", "view", s.records),
 		page("GET /records/{device}/{incarnation}/{lane}/{seq}", "view", s.record),

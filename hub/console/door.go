@@ -202,6 +202,7 @@ var menu = []struct{ path, key, act string }{
 	{"/statements", "menu.statements", "sign"},
 	{"/exports", "menu.exports", "export"},
 	{"/devices", "menu.devices", "devices"},
+	{"/packs", "menu.packs", "packs"},
 	{"/operators", "menu.operators", "operators"},
 	{"/ledger", "menu.ledger", "audit"},
 }

@@ -109,7 +109,7 @@ func TestEveningAtTheConsole(t *testing.T) {
 	b.Await(`document.querySelector("#fleet")`)
 	for _, lang := range []string{"zh", "mn", "en"} {
 		b.Follow("#lang-" + lang)
-		for _, page := range []string{"/", "/queue", "/queue?kind=duplicate", "/queue?kind=quarantine", "/queue?kind=gap", "/devices", "/ledger"} {
+		for _, page := range []string{"/", "/queue", "/queue?kind=duplicate", "/queue?kind=quarantine", "/queue?kind=gap", "/devices", "/packs", "/ledger"} {
 			if lang != "en" && page == "/ledger" {
 				continue
 			}

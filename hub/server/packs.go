@@ -15,6 +15,7 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/store"
 	"otor/internal/feed"
+	"otor/internal/form"
 	"otor/internal/identity"
 	"otor/internal/pack"
 	"otor/internal/webui"
@@ -131,6 +132,8 @@ type PackLine struct {
 	ID      string `json:"id"`
 	Version uint32 `json:"version"`
 	Title   string `json:"title"`
+	// Titles is the title by language.
+	Titles form.Labels `json:"-"`
 	// PublishedAt is nil for the pack that the program came with.
 	PublishedAt *time.Time `json:"published_at"`
 	By          string     `json:"by,omitempty"`
@@ -156,7 +159,7 @@ func (o *Office) Packs(ctx context.Context) ([]PackLine, error) {
 	out := []PackLine{}
 	for _, p := range append([]*pack.Pack{o.packs.Base()}, o.packs.Published()...) {
 		l := PackLine{
-			ID: p.ID, Version: p.Version, Title: p.Title.In("en"), ApprovedBy: p.ApprovedBy, Forms: len(p.Forms.IDs()), Current: p == o.packs.Current(),
+			ID: p.ID, Version: p.Version, Title: p.Title.In("en"), Titles: p.Title, ApprovedBy: p.ApprovedBy, Forms: len(p.Forms.IDs()), Current: p == o.packs.Current(),
 		}
 		if p != o.packs.Base() {
 			i := slices.IndexFunc(stored, func(x store.Pack) bool { return x.ID == p.ID && x.Version == p.Version })
