@@ -277,12 +277,14 @@ func rosterCells(l server.RosterLine) []string {
 func newRosterDecide(app *cli.App) *cobra.Command {
 	var c server.RosterChoice
 	cmd := &cobra.Command{
-		Use: "decide KIND KEY CHOICE", Short: "Decide about a line: confirm, refuse, note, or undo within 24 hours",
+		Use: "decide KIND KEY CHOICE", Short: "Decide about a line: confirm, take, refuse, note, or undo within 24 hours",
 		Long: "confirm says that the row is the person (--person when several were offered), refuse that it is none of them,\n" +
-			"note that it is as it is and nothing is to be done here. Neither the list nor the person changes.",
+			"note that it is as it is and nothing is to be done here. Neither the list nor the person changes.\n" +
+			"take says that it is the person and that the list is right: the values in which they differ are written here\n" +
+			"and go to the devices; undo within 24 hours puts back what stood before.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 3 {
-				return cli.Misuse("KIND KEY CHOICE", "%d arguments", "give the kind of list, a key as hub roster show lists it, and confirm, refuse, note or undo", len(args))
+				return cli.Misuse("KIND KEY CHOICE", "%d arguments", "give the kind of list, a key as hub roster show lists it, and confirm, take, refuse, note or undo", len(args))
 			}
 			return nil
 		},

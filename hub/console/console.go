@@ -243,7 +243,7 @@ func (s *site) routes() []route {
 		page("POST /entities/reveal", "reveal", s.revealThing),
 		page("GET /statements", "sign", s.statements),
 		page("POST /statements", "sign", s.makeStatement),
-		page("GET /statements/verify", "sign", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/statements", http.StatusSeeOther) }), // what a page that was posted to becomes when it is loaded anew
+		page("GET /statements/verify", "sign", instead("/statements")),
 		page("POST /statements/verify", "sign", s.verifyStatement),
 		page("GET /operators", "operators", s.operators),
 		page("POST /operators", "operators", s.addOperator),
@@ -263,7 +263,9 @@ func (s *site) routes() []route {
 		page("GET /queue", "view", s.queue),
 		page("GET /queue/{id}", "view", s.item),
 		page("POST /queue/{id}/decide", "decide", s.decide),
+		page("GET /queue/gaps/seal", "view", instead("/queue?kind=gap")),
 		page("POST /queue/gaps/seal", "decide", s.seal),
+		page("GET /queue/aside", "view", instead("/queue?kind=quarantine")),
 		page("POST /queue/aside", "decide", s.ruleAside),
 		page("POST /queue/alike", "decide", s.decideAlike),
 		page("GET /api/v1/fleet", "view", s.apiFleet),
@@ -272,6 +274,11 @@ func (s *site) routes() []route {
 			s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 		}),
 	}
+}
+
+// instead is what a page that was posted to becomes when it is loaded anew.
+func instead(of string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, of, http.StatusSeeOther) }
 }
 
 func (s *site) apiFleet(w http.ResponseWriter, r *http.Request) {

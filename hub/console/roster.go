@@ -17,7 +17,7 @@ type Rosters interface {
 	// the last one.
 	Lines(ctx context.Context, q RosterQuery, most int, lang string) (lines []RosterLine, more bool, err error)
 	// Rule follows a decision about a line. Refusals: reason_missing, bad_choice,
-	// item_changed, undo_over, not_found.
+	// item_changed, undo_over, not_found, roster_fixed, roster_value, roster_disputed.
 	Rule(ctx context.Context, kind string, c RosterChoice) error
 }
 

@@ -23,6 +23,14 @@ type Decision struct {
 	Fields map[string]any // what was decided and why, for whoever reads the entry
 	// Writes are the writes of each entry: one, or several that do not know of each other.
 	Writes [][]merge.Write
+	// Beside are what the first entry writes to other entities.
+	Beside []Beside
+}
+
+// Beside is what a decision writes to another entity than the one that it is about.
+type Beside struct {
+	Ref    entry.Ref
+	Writes []merge.Write
 }
 
 // Decide makes the entries of a decision in a transaction that is under way. An
@@ -32,7 +40,7 @@ func (a *Author) Decide(tx store.Tx, d Decision) ([]store.Entry, error) {
 	now := a.cfg.Now()
 	c := dot.Chain{Device: dot.Hub, Incarnation: a.incarnation, Lane: dot.Record}
 	var out []store.Entry
-	for _, ws := range d.Writes {
+	for i, ws := range d.Writes {
 		pub := entry.Public{
 			Wall: now.UnixMilli(), Zone: zoneMinutes(now.In(a.cfg.Zone)), Actor: d.Actor, System: DecisionKind, Refs: []entry.Ref{d.Ref},
 		}
@@ -41,6 +49,12 @@ func (a *Author) Decide(tx store.Tx, d Decision) ([]store.Entry, error) {
 			return nil, fmt.Errorf("draw a salt: %w", err)
 		}
 		merge.Put(&pub, &private, 0, ws)
+		if i == 0 {
+			for _, b := range d.Beside {
+				pub.Refs = append(pub.Refs, b.Ref)
+				merge.Put(&pub, &private, len(pub.Refs)-1, b.Writes)
+			}
+		}
 		b, err := private.Encode()
 		if err != nil {
 			return nil, err

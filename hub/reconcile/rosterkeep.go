@@ -90,6 +90,9 @@ func FactsHash(l *Listed, k *Known) string {
 	return factsHash(agree, differ)
 }
 
+// Facts is [FactsHash] of what was found.
+func (m Match) Facts() string { return factsHash(m.Agree, m.Differences) }
+
 func factsHash(agree []Field, differ []Difference) string {
 	parts := []string{"facts"}
 	for _, f := range agree {
@@ -114,6 +117,7 @@ func (m Match) Seen() string {
 // The choices about a row or a person.
 const (
 	RosterConfirm = "confirm" // the row is that person
+	RosterTake    = "take"    // it is, and the hub takes the values in which they differ
 	RosterRefuse  = "refuse"  // the row is none of those who were offered
 	RosterNote    = "note"    // it is as it is, and nothing is to be done here
 	RosterUndo    = "undo"    // the last decision is taken back
@@ -128,7 +132,7 @@ func (s Standing) Asks() bool {
 // row or a person that changed since is asked about again.
 func Settled(m Match, r store.RosterRuling) bool {
 	switch r.Choice {
-	case RosterConfirm:
+	case RosterConfirm, RosterTake:
 		return m.Person != nil && m.Person.Ref == r.Same && RowHash(m.Row) == r.Row && factsHash(m.Agree, m.Differences) == r.Facts
 	case RosterRefuse:
 		return m.Standing == Missing && RowHash(m.Row) == r.Row

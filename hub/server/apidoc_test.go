@@ -118,7 +118,7 @@ var calls = []call{
 		query: []param{{"file", "string", "the file's name"}, {"sheet", "string", "of the workbook"}, {"columns", "string", "JSON: which column is which"}, {"check", "boolean", "look and import nothing"}},
 		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "no_header", "few_columns", "empty"),
 	},
-	{pattern: "POST " + office + "rosters/{kind}/decide", tag: "rosters", words: "Decide about a line of a list.", body: server.RosterChoice{}, answer: server.RosterLine{}, codes: with("bad_request", "roster_changed", "reason_missing", "no_roster")},
+	{pattern: "POST " + office + "rosters/{kind}/decide", tag: "rosters", words: "Decide about a line of a list, if it still is what the decider had in view; or take a decision back.", body: server.RosterChoice{}, answer: server.RosterLine{}, codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "undo_over", "no_roster", "roster_fixed", "roster_value", "roster_disputed")},
 	{pattern: "GET " + office + "photos", tag: "photos", words: "Photos and files that entries name; missing ones, or all.", query: []param{{"all", "boolean", "those that are here as well"}}, answer: []server.PhotoLine{}},
 	{pattern: "GET " + office + "photos/{photo}", tag: "photos", words: "One of them, by its hash.", query: []param{{"preview", "boolean", "a small picture, where there is one"}}, answerType: "image/jpeg", codes: []string{"bad_photo", "no_photo"}},
 	{pattern: "POST " + office + "photos/check", tag: "photos", words: "Read all photos; what is damaged is asked for again.", answer: server.PhotoCheck{}},

@@ -61,6 +61,8 @@ var who = map[string]string{
 	"GET /roster/draft/{id}":         "raW",
 	"POST /roster/draft/{id}":        "raW",
 	"GET /statements/verify":         "ra",
+	"GET /queue/aside":               "vrda",
+	"GET /queue/gaps/seal":           "vrda",
 	"GET /roster/draft/{id}/import":  "raW",
 	"POST /roster/draft/{id}/import": "raW",
 	"GET /roster/list/{kind}":        "raW",

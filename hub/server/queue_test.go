@@ -85,6 +85,11 @@ func TestTheQueueDecides(t *testing.T) {
 			t.Errorf("give up, %d: %d", i, status)
 		}
 	}
+	for from, to := range map[string]string{"/queue/gaps/seal": "/queue?kind=gap", "/queue/aside": "/queue?kind=quarantine"} {
+		if status, _, got := send(t, rita, "GET", base+from, "", false); status != http.StatusSeeOther || got != to {
+			t.Errorf("%s loaded anew: %d %s", from, status, got)
+		}
+	}
 	for _, kind := range []string{"conflict", "duplicate", "twin", "review", "flag", "quarantine", "gap"} {
 		if status, body, _ := send(t, rita, "GET", base+"/queue?kind="+kind, "", false); status != http.StatusOK || strings.Contains(body, `role="alert"`) {
 			t.Errorf("tab %s: %d", kind, status)

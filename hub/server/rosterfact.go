@@ -44,17 +44,20 @@ type (
 		Ruling store.RosterRuling `json:"ruling"`
 		// Undone: the ruling is taken back, and what was decided before it counts.
 		Undone bool `json:"undone,omitempty"`
+		// Entries are the hub's own that were made by it: of values that were taken from
+		// the row, or put back.
+		Entries []decisionEntry `json:"entries,omitempty"`
 	}
 )
 
 // rosterKinds are the facts about official lists.
-func rosterKinds() []ledger.Kind {
+func (s *Server) rosterKinds() []ledger.Kind {
 	return []ledger.Kind{
 		kind(kindRosterPiece, func(tx store.Tx, _ ledger.Fact, b rosterPieceFact) error {
 			return tx.StageRoster(sha256.Sum256(b.Piece), b.Piece)
 		}),
 		kind(kindRoster, func(tx store.Tx, f ledger.Fact, b rosterFact) error { return putRoster(tx, f.By, b) }),
-		kind(kindRosterRuling, func(tx store.Tx, _ ledger.Fact, b rosterRulingFact) error { return putRuling(tx, b) }),
+		kind(kindRosterRuling, s.rosterRuledAgain),
 	}
 }
 

@@ -35,7 +35,7 @@ func (o *Office) knownPersons(ctx context.Context, k pack.Roster) ([]reconcile.K
 	if err != nil {
 		return nil, err
 	}
-	read := &paths{o: o, types: map[string]map[string]map[string]any{}}
+	read := o.pathsBy(o.stored(ctx))
 	var out []reconcile.Known
 	for e, err := range o.store.EntitiesOf(ctx, k.Type) {
 		if err != nil {
@@ -57,7 +57,7 @@ func (o *Office) knownPersons(ctx context.Context, k pack.Roster) ([]reconcile.K
 			p.Seen = o.checksOf(s, k.Checks, k.Months)
 		}
 		for name, path := range k.Fields {
-			v, err := read.follow(ctx, k.Type, fields, path)
+			v, err := read.follow(k.Type, fields, path)
 			if err != nil {
 				return nil, err
 			}
@@ -135,10 +135,22 @@ func (o *Office) checksOf(s *merge.State, field string, months int) (out []recon
 // there are fewer households than persons.
 type paths struct {
 	o     *Office
+	get   getEntity
 	types map[string]map[string]map[string]any // type, id, fields
 }
 
-func (p *paths) follow(ctx context.Context, typ string, fields map[string]any, path string) (any, error) {
+// getEntity reads an entity, now or as it is in a transaction; [store.ErrNotFound].
+type getEntity func(entry.Ref) (store.Entity, error)
+
+func (o *Office) stored(ctx context.Context) getEntity {
+	return func(ref entry.Ref) (store.Entity, error) { return o.store.Entity(ctx, ref) }
+}
+
+func (o *Office) pathsBy(get getEntity) *paths {
+	return &paths{o: o, get: get, types: map[string]map[string]map[string]any{}}
+}
+
+func (p *paths) follow(typ string, fields map[string]any, path string) (any, error) {
 	step, rest, more := strings.Cut(path, ".")
 	if !more {
 		return fields[step], nil
@@ -150,7 +162,7 @@ func (p *paths) follow(ctx context.Context, typ string, fields map[string]any, p
 	}
 	next, ok := p.types[to][id]
 	if !ok {
-		row, err := p.o.store.Entity(ctx, entry.Ref{Type: to, ID: id})
+		row, err := p.get(entry.Ref{Type: to, ID: id})
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
@@ -164,7 +176,7 @@ func (p *paths) follow(ctx context.Context, typ string, fields map[string]any, p
 		}
 		p.types[to][id] = next
 	}
-	return p.follow(ctx, to, next, rest)
+	return p.follow(to, next, rest)
 }
 
 // rosterRulings reads what was decided about a list, by key.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +18,7 @@ import (
 // RosterChoice is what an operator decides about a line of a list.
 type RosterChoice struct {
 	Key    string `json:"key"`
-	Choice string `json:"choice"`           // confirm, refuse, note, or undo within 24 hours
+	Choice string `json:"choice"`           // confirm, take, refuse, note, or undo within 24 hours
 	Person string `json:"person,omitempty"` // of confirm: who the row is; empty: the one who was found
 	Seen   string `json:"seen"`             // as the line said
 	Reason string `json:"reason"`
@@ -28,8 +29,9 @@ const maxRosterReason = 400
 
 // RuleRoster follows a decision about a row of a list, or about a person who is not on
 // it, if the evidence still is what the operator had in view. It is kept in the ledger;
-// nothing of the list or of the person changes. Refusals: no_roster, not_found,
-// bad_choice, reason_missing, item_changed, undo_over.
+// nothing of the list changes, and nothing of the person but by take, which writes the
+// list's values by an entry of the hub's own. Refusals: no_roster, not_found, bad_choice,
+// reason_missing, item_changed, undo_over, roster_fixed, roster_value, roster_disputed.
 func (o *Office) RuleRoster(ctx context.Context, id string, c RosterChoice) (RosterLine, error) {
 	k, err := o.rosterKind(id)
 	if err != nil {
@@ -52,7 +54,7 @@ func (o *Office) RuleRoster(ctx context.Context, id string, c RosterChoice) (Ros
 	if line.Row == nil {
 		subject = id + " " + k.Type + "/" + line.Person
 	}
-	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindRosterRuling, Subject: subject, Body: body}, func(tx store.Tx, _ *ledger.Act) error {
+	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindRosterRuling, Subject: subject}, func(tx store.Tx, a *ledger.Act) error {
 		was, had, err := tx.RosterRulingOf(id, c.Key)
 		if err != nil {
 			return err
@@ -60,8 +62,16 @@ func (o *Office) RuleRoster(ctx context.Context, id string, c RosterChoice) (Ros
 		if had != (line.Ruling != nil) || had && (was.At != line.Ruling.At || was.By != line.Ruling.By || was.Choice != line.Ruling.Choice) {
 			return rosterChanged(line)
 		}
-		return putRuling(tx, body)
+		b := body
+		if err := o.writeRuling(tx, k, line, &b, c.Reason); err != nil {
+			return err
+		}
+		a.Body = b
+		return putRuling(tx, b)
 	})
+	if no, ok := errors.AsType[*webui.Refusal](err); ok && no.Code == "item_changed" && c.Choice == reconcile.RosterTake {
+		err = errors.Join(err, o.matchAfter(ctx, k)) // for the next look
+	}
 	if err != nil {
 		return RosterLine{}, fmt.Errorf("decide about %s: %w", subject, err)
 	}
@@ -124,6 +134,17 @@ func (o *Office) rulingOn(ctx context.Context, k pack.Roster, line store.RosterL
 	switch {
 	case !slices.Contains(rosterOffers(line), c.Choice):
 		return m, out, bad
+	case c.Choice == reconcile.RosterTake:
+		out.Same, out.Not = line.Person, slices.DeleteFunc(out.Not, func(ref string) bool { return ref == line.Person })
+		p, err := o.knownPerson(ctx, k, line.Person)
+		if err != nil {
+			return m, out, err
+		}
+		p.Seen = m.Person.Seen
+		for _, d := range m.Differences { // as they will be
+			setKnown(&p, d.Field, d.Listed)
+		}
+		out.Facts, m = reconcile.FactsHash(m.Row, &p), ruledMatch(*m.Row, p)
 	case c.Choice == reconcile.RosterRefuse:
 		out.Not = append(out.Not, offered...)
 		slices.Sort(out.Not)
@@ -142,15 +163,22 @@ func (o *Office) rulingOn(ctx context.Context, k pack.Roster, line store.RosterL
 			return m, out, err
 		}
 		out.Facts = reconcile.FactsHash(m.Row, &p)
-		m = reconcile.MatchRoster([]reconcile.Listed{*m.Row}, []reconcile.Known{p}, func(int) reconcile.Ruled { return reconcile.Ruled{Same: p.Ref} })[0]
+		m = ruledMatch(*m.Row, p)
 	}
 	return m, out, nil
+}
+
+// ruledMatch is what a row comes to that is a person.
+func ruledMatch(l reconcile.Listed, p reconcile.Known) reconcile.Match {
+	return reconcile.MatchRoster([]reconcile.Listed{l}, []reconcile.Known{p}, func(int) reconcile.Ruled { return reconcile.Ruled{Same: p.Ref} })[0]
 }
 
 // rosterOffers are the choices that a line has.
 func rosterOffers(l store.RosterLine) []string {
 	switch reconcile.Standing(l.Standing) {
-	case reconcile.Unsure, reconcile.Differs, reconcile.Confirmed, reconcile.Unseen:
+	case reconcile.Differs:
+		return []string{reconcile.RosterConfirm, reconcile.RosterTake, reconcile.RosterRefuse}
+	case reconcile.Unsure, reconcile.Confirmed, reconcile.Unseen:
 		return []string{reconcile.RosterConfirm, reconcile.RosterRefuse}
 	default:
 		return []string{reconcile.RosterNote}
@@ -159,7 +187,11 @@ func rosterOffers(l store.RosterLine) []string {
 
 // knownPerson reads one person of a list.
 func (o *Office) knownPerson(ctx context.Context, k pack.Roster, ref string) (p reconcile.Known, err error) {
-	row, err := o.store.Entity(ctx, entry.Ref{Type: k.Type, ID: ref})
+	return o.personBy(o.stored(ctx), k, ref)
+}
+
+func (o *Office) personBy(get getEntity, k pack.Roster, ref string) (p reconcile.Known, err error) {
+	row, err := get(entry.Ref{Type: k.Type, ID: ref})
 	if err != nil {
 		return p, fmt.Errorf("person %s: %w", ref, err)
 	}
@@ -168,9 +200,9 @@ func (o *Office) knownPerson(ctx context.Context, k pack.Roster, ref string) (p 
 		return p, err
 	}
 	p.Ref = ref
-	read := &paths{o: o, types: map[string]map[string]map[string]any{}}
+	read := o.pathsBy(get)
 	for name, path := range k.Fields {
-		v, err := read.follow(ctx, k.Type, fields, path)
+		v, err := read.follow(k.Type, fields, path)
 		if err != nil {
 			return p, err
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
+
+	"otor/internal/dot"
 )
 
 // RosterList is an official list of one kind, as it stands after its latest import.
@@ -63,6 +65,24 @@ type RosterRuling struct {
 	At     int64  `json:"at"`
 	// Former is the ruling that it took the place of; nil: none.
 	Former *RosterRuling `json:"former,omitempty"`
+	// Taken is what was taken from the row into entities; nil: nothing.
+	Taken *RosterTaken `json:"taken,omitempty"`
+}
+
+// RosterTaken is the hub's entry that wrote a row's values into entities, with what stood
+// there before.
+type RosterTaken struct {
+	Dot    dot.Dot      `json:"dot"`
+	Fields []TakenField `json:"fields"`
+}
+
+// TakenField is a field of an entity that was written. Its former value is a text; it is
+// kept as bytes, because whoever reads the ledger is not to see people's numbers.
+type TakenField struct {
+	Type   string `json:"type"`
+	ID     string `json:"id"`
+	Field  string `json:"field"`
+	Former []byte `json:"former"`
 }
 
 // RosterLine is a row with what became of it; Row is nil for a person who is not listed.

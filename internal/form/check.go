@@ -28,6 +28,16 @@ func (f *Form) Check(fields map[string]any, env Env) []Problem {
 	return c.problems()
 }
 
+// Check finds what is wrong with one answer to the question, whatever stands beside it.
+// v is as in [Form.Check].
+func (f *Field) Check(v any, env Env) []Problem {
+	c := checker{env: env}
+	c.down(f.Name)
+	c.field(f, v, nil)
+	c.up()
+	return c.problems()
+}
+
 type checker struct {
 	trail
 	env Env

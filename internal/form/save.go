@@ -149,6 +149,38 @@ func (s *Save) property(saveTo string, only bool) (string, bool) {
 	}
 }
 
+// Writers lists the questions whose answers are written into a property of entities of
+// a type. What is calculated is no question.
+func (f *Form) Writers(typ, property string) []*Field {
+	var out []*Field
+	for i := range f.Saves {
+		s := &f.Saves[i]
+		if s.Type != typ {
+			continue
+		}
+		fields := f.Fields
+		if s.Repeat != "" {
+			fields = f.byName[s.Repeat].Fields
+		}
+		out = s.writers(out, fields, property, len(f.Saves) == 1)
+	}
+	return out
+}
+
+func (s *Save) writers(out []*Field, fields []Field, property string, only bool) []*Field {
+	for i := range fields {
+		x := &fields[i]
+		if x.Kind == Group {
+			out = s.writers(out, x.Fields, property, only)
+			continue
+		}
+		if name, mine := s.property(x.SaveTo, only); mine && name == property && x.Worked == nil {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
 // ValidEntityID reports whether s can be the id of an entity: 1 to 128 bytes
 // without spaces or control characters.
 func ValidEntityID(s string) bool {

@@ -51,6 +51,38 @@ func saving(t *testing.T) *form.Form {
 	return f
 }
 
+// What writes a property is found with its rules, and judged by itself.
+func TestWriters(t *testing.T) {
+	f := saving(t)
+	for property, want := range map[string]string{"household#phone": "phone", "herd#species": "species", "herd#method": "", "pension#phone": "", "household#other": ""} {
+		typ, name, _ := strings.Cut(property, "#")
+		var got []string
+		for _, x := range f.Writers(typ, name) {
+			got = append(got, x.Name)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %q", property, got, want)
+		}
+	}
+	for _, c := range []struct {
+		rule  form.Rule
+		value any
+		code  form.Code
+	}{
+		{form.Phone, "13904830007", ""}, {form.Phone, "1390483000", form.PhoneShape}, {form.Phone, int64(1), form.BadType},
+		{form.ResidentID, "110105194912310021", form.IDChecksum},
+	} {
+		x := form.Field{Name: "x", Kind: form.Text, Rule: c.rule}
+		code := form.Code("")
+		if problems := x.Check(c.value, form.Env{}); len(problems) > 0 {
+			code = problems[0].Code
+		}
+		if code != c.code {
+			t.Errorf("%v by %v: %q, want %q", c.value, c.rule, code, c.code)
+		}
+	}
+}
+
 var moment = form.MomentOf(time.Date(2025, 9, 18, 9, 12, 3, 0, time.FixedZone("", 8*3600)))
 
 func TestSaved(t *testing.T) {
