@@ -111,7 +111,7 @@ func (o *Office) taken(tx store.Tx, k pack.Roster, line store.RosterLine) (*rost
 		if err := o.takes(ref.Type, field, d.Listed, which); err != nil {
 			return nil, err
 		}
-		s, shown, err := o.standing(get, ref, field)
+		s, shown, err := o.fieldNow(get, ref, field)
 		if err != nil {
 			return nil, err
 		}
@@ -133,7 +133,7 @@ func (o *Office) taken(tx store.Tx, k pack.Roster, line store.RosterLine) (*rost
 func (o *Office) givenBack(tx store.Tx, line store.RosterLine, t store.RosterTaken) (*rosterWrites, error) {
 	get, w := entitiesOf(tx), new(rosterWrites)
 	for _, f := range t.Fields {
-		s, shown, err := o.standing(get, entry.Ref{Type: f.Type, ID: f.ID}, f.Field)
+		s, shown, err := o.fieldNow(get, entry.Ref{Type: f.Type, ID: f.ID}, f.Field)
 		if err != nil {
 			return nil, err
 		}
@@ -183,8 +183,8 @@ func (o *Office) aim(get getEntity, ref entry.Ref, path string) (entry.Ref, stri
 	}
 }
 
-// standing is what a field shows now.
-func (o *Office) standing(get getEntity, ref entry.Ref, field string) (*merge.State, merge.Shown, error) {
+// fieldNow is what a field shows now.
+func (o *Office) fieldNow(get getEntity, ref entry.Ref, field string) (*merge.State, merge.Shown, error) {
 	row, err := get(ref)
 	if err != nil {
 		return nil, merge.Shown{}, err
