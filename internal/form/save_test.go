@@ -69,7 +69,9 @@ func TestWriters(t *testing.T) {
 		value any
 		code  form.Code
 	}{
-		{form.Phone, "13904830007", ""}, {form.Phone, "1390483000", form.PhoneShape}, {form.Phone, int64(1), form.BadType},
+		{form.Phone, "13904830007", ""},
+		{form.Phone, "1390483000", form.PhoneShape},
+		{form.Phone, int64(1), form.BadType},
 		{form.ResidentID, "110105194912310021", form.IDChecksum},
 	} {
 		x := form.Field{Name: "x", Kind: form.Text, Rule: c.rule}
