@@ -9,12 +9,15 @@ const again = 2000; // ms between tries
 export class Draft {
 	// content() makes what is kept; told(state) hears of "saving", "saved", "unsaved", "done".
 	constructor(id, content, told) {
-		Object.assign(this, { id, content, told, dirty: false, busy: false, timer: 0, waiters: [] });
+		Object.assign(this, { id, content, told, dirty: false, busy: false, failed: false, timer: 0, waiters: [] });
 	}
 
 	// touch notes a change; now writes it without a pause.
 	touch(now = false) {
 		this.dirty = true;
+		if (!this.failed && !this.ended && !this.held) {
+			this.told('saving'); // from the first keystroke on: what is typed is not kept yet
+		}
 		clearTimeout(this.timer);
 		if (now) {
 			this.write();
@@ -34,22 +37,24 @@ export class Draft {
 		}
 		this.busy = true;
 		this.dirty = false;
-		let failed = false;
 		this.told('saving');
 		try {
 			await saveDraft(this.id, await this.content());
-			this.told('saved', new Date());
+			this.failed = false;
+			if (!this.dirty) {
+				this.told('saved', new Date());
+			}
 		} catch (e) {
 			if (e instanceof Refused && e.code === 'completed') {
 				this.ended = true;
 				this.told('done', e);
 			} else {
-				this.dirty = failed = true;
+				this.dirty = this.failed = true;
 				this.told('unsaved', e);
 			}
 		}
 		this.busy = false;
-		if (failed) {
+		if (this.failed) {
 			this.later(again);
 		} else if (this.dirty) {
 			this.write();
