@@ -255,11 +255,12 @@ func TestHastyWorker(t *testing.T) {
 	}
 	lost := func() bool {
 		for _, a := range fleet {
-			for _, l := range a.Status(t).Lanes {
-				have, err := w.store.LanesOf(t.Context(), a.Status(t).Device)
-				if err != nil {
-					t.Fatal(err)
-				}
+			status := a.Status(t) // a program is started for it: the hub commits meanwhile
+			have, err := w.store.LanesOf(t.Context(), status.Device)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, l := range status.Lanes {
 				for _, h := range have {
 					if h.Chain.Incarnation == l.Incarnation && h.Chain.Lane == l.Lane && l.Received > h.Received.Through() {
 						t.Logf("%s holds a receipt up to %d, the hub has it up to %d", h.Chain, l.Received, h.Received.Through())

@@ -187,7 +187,7 @@ func (t *T) over() {
 var ErrBlind = errors.New("a control was not found out")
 
 // proofs is how many trials a broken promise may take to be found out.
-const proofs = 6
+const proofs = 20
 
 // Prove breaks each promise that the row's controls name; one that is not found
 // out is an error: the row would say nothing. It returns how each was found out.
