@@ -17,7 +17,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -42,58 +41,9 @@ import (
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/merge"
-	"otor/internal/pack"
 	"otor/internal/runfile"
 	"otor/internal/webui"
 )
-
-// Config says how to open a device. Dir, Log, and Packs or Forms are needed.
-type Config struct {
-	Dir  string
-	HTTP string // host:port of the page, default 127.0.0.1:8470
-	// Packs are the form packs that the device works with; those that the hub published
-	// come to it. nil: Forms, Mask and Types stay as they are.
-	Packs *pack.Shelf
-	Forms capture.Forms
-	// Mask says how a field of an entity is masked, as packs do; nil: none is.
-	Mask func(typ, field string) string
-	// Types gives the rules of entity types; nil: none are known.
-	Types func(name string) *merge.Type
-	// Pack is what the team's pages go by; nil: they show records alone.
-	Pack *pack.Pack
-	Now  func() time.Time
-	Zone *time.Location
-	Demo bool     // accept fictional resident numbers without a warning
-	DNS  []string // name servers for systems without /etc/resolv.conf
-	Log  *slog.Logger
-	Lang string // of the page: zh, mn, en; empty: as the browser asks
-	// Ready is told the page's address once it is served.
-	Ready func(page string)
-
-	// Sense finds out where the folder is; nil: [life.Sense].
-	Sense func(dir string) (life.Binding, error)
-
-	Dialer      link.Dialer
-	Gate        uplink.Gate
-	Tap         func(l dot.Lane, frame []byte) // sees each frame just before it is sent
-	MaxEntries  int                            // of one frame
-	MaxInFlight int
-	Rate        int  // bytes of frames a second, 0: as the link takes
-	Repair      bool // see [store.Options]
-	// Keep is how long an entry stays once the device knows that it is archived, by
-	// the hub's clock; 0: for ever.
-	Keep time.Duration
-	// KeepPhotos is how long a photo stays at least before it goes from here, once it is in
-	// the hub's archive; 0: for ever.
-	KeepPhotos time.Duration
-	Limits     link.Limits   // of what the link may move
-	KeepAlive  time.Duration // between pings on an idle link, 4 minutes when 0
-	MinPause   time.Duration // of the link's reconnecting
-	MaxPause   time.Duration
-}
-
-// DefaultHTTP is where the page is served.
-const DefaultHTTP = "127.0.0.1:8470"
 
 // Device is an opened agent. Its methods are safe for concurrent use.
 type Device struct {
@@ -203,21 +153,6 @@ func Open(cfg Config) (_ *Device, err error) {
 	d.link.OnReceipt(d.uplink.TakeReceipts)
 	d.link.OnNews(d.down.TakeNews)
 	return d, nil
-}
-
-func (cfg *Config) fill() {
-	if cfg.Packs != nil {
-		cfg.Forms, cfg.Types, cfg.Mask = cfg.Packs, cfg.Packs.Type, cfg.Packs.Mask
-	}
-	if cfg.HTTP == "" {
-		cfg.HTTP = DefaultHTTP
-	}
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
-	if cfg.Zone == nil {
-		cfg.Zone = time.Local
-	}
 }
 
 // Close releases what Open acquired.
@@ -410,77 +345,6 @@ func (d *Device) whyNot(err error) error {
 		return fmt.Errorf("%w: %w", link.ErrOffline, unsaid)
 	}
 	return fmt.Errorf("%w: %w", link.ErrOffline, err)
-}
-
-// watchStore passes the store's changes on, and ends the program when the
-// store can no longer persist.
-func (d *Device) watchStore(ctx context.Context) error {
-	changed, stop := d.store.Watch()
-	defer stop()
-	state, stopState := d.link.Changes()
-	defer stopState()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-changed:
-			d.uplink.Wake()
-			d.sender.Wake()
-		case <-state:
-		}
-		d.bell.Ring()
-		if err := d.store.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-// settling is how long a start has the processor for its first page. What waits for the
-// hub was checked before.
-const settling = 300 * time.Millisecond
-
-// verifies checks the whole store once, in the background, and again when
-// somebody asks for it.
-func (d *Device) verifies(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-time.After(settling):
-	}
-	for {
-		if err := d.verify(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-d.recheck:
-			d.mu.Lock()
-			d.check = web.Check{}
-			d.mu.Unlock()
-		}
-	}
-}
-
-// verify checks the whole store.
-func (d *Device) verify(ctx context.Context) error {
-	_, err := d.store.Verify(ctx, store.All, func(done, total uint64) {
-		d.mu.Lock()
-		d.check.Done, d.check.Total = done, total
-		d.mu.Unlock()
-		d.bell.Ring()
-	})
-	if ctx.Err() != nil {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("check the store: %w", err)
-	}
-	d.mu.Lock()
-	d.check.Complete = true
-	d.mu.Unlock()
-	d.bell.Ring()
-	return nil
 }
 
 // formTitle is a form's name in a language.

@@ -2,19 +2,14 @@ package server
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"otor/hub/access"
 	"otor/hub/backup"
 	"otor/hub/blob"
-	"otor/hub/console"
 	"otor/hub/contact"
-	"otor/hub/enrol"
 	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
@@ -62,127 +57,6 @@ type Office struct {
 	demo    bool
 }
 
-// Invited is the answer to adding a device.
-type Invited struct {
-	Device    dot.Device `json:"device"`
-	Code      string     `json:"code"`
-	ExpiresAt time.Time  `json:"expires_at"`
-	QRText    string     `json:"qr_text"`
-}
-
-// Invite adds a device and opens a one-time code for it.
-func (o *Office) Invite(ctx context.Context, d dot.Device, scopes []string, ttl time.Duration, again bool) (Invited, error) {
-	code, expires, err := enrol.Invite(ctx, registry{o.store, o.ledger}, enrol.Invitation{
-		Device: d, Scopes: scopes, TTL: ttl, Again: again, Pin: o.pin,
-	}, o.now(), rand.Reader)
-	if err != nil {
-		return Invited{}, err
-	}
-	return Invited{Device: d, Code: code.String(), ExpiresAt: expires.In(o.zone), QRText: code.QRText(o.address())}, nil
-}
-
-// Revoke ends a device's credentials for good and cuts its connections. What
-// it still sends is set aside, not thrown away.
-func (o *Office) Revoke(ctx context.Context, d dot.Device) error {
-	known, err := o.store.Device(ctx, d)
-	if err == nil && known.RevokedAt == 0 {
-		_, err = o.ledger.Record(ctx, ledger.Act{
-			By: actor(ctx), Kind: kindRevoked, Subject: string(d), Body: revokedFact{Device: d, At: o.now().UnixMilli()},
-		}, nil)
-	} else if err == nil {
-		err = o.cutOff(ctx, d) // once more, should the server not have been told
-	}
-	if err != nil {
-		return fmt.Errorf("revoke %s: %w", d, err)
-	}
-	return nil
-}
-
-// Confirm says that devices were not revoked in what the hub forgot; without
-// names that is all which are in doubt. It returns those.
-func (o *Office) Confirm(ctx context.Context, devices []dot.Device) ([]dot.Device, error) {
-	done := []dot.Device{}
-	if len(devices) == 0 {
-		all, err := o.store.Doubts(ctx, "")
-		if err != nil {
-			return done, err
-		}
-		for _, d := range all {
-			devices = append(devices, d.Device)
-		}
-	}
-	for _, d := range devices {
-		_, err := o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindConfirmed, Subject: string(d), Body: confirmedFact{Device: d}}, nil)
-		if errors.Is(err, store.ErrNotFound) {
-			err = &webui.Refusal{Code: "not_in_doubt", What: fmt.Sprintf("device %s is not in doubt", d), Which: string(d), Do: "see who is: hub device list"}
-		}
-		if err != nil {
-			return done, err
-		}
-		done = append(done, d)
-	}
-	return done, nil
-}
-
-// Enrolled is a line of the list of devices.
-type Enrolled struct {
-	Device        dot.Device      `json:"device"`
-	Scopes        []string        `json:"scopes"`
-	State         string          `json:"state"` // invited, enrolled, revoked
-	Incarnation   dot.Incarnation `json:"incarnation"`
-	AddedAt       time.Time       `json:"added_at"`
-	EnrolledAt    *time.Time      `json:"enrolled_at"`
-	RevokedAt     *time.Time      `json:"revoked_at"`
-	CodeExpiresAt *time.Time      `json:"code_expires_at"`
-	LastSeen      *time.Time      `json:"last_seen"`
-	// InDoubt says why the device may send and is told nothing until an operator
-	// confirms that it was not revoked.
-	InDoubt string `json:"in_doubt,omitempty"`
-}
-
-// Devices lists the devices by name.
-func (o *Office) Devices(ctx context.Context) ([]Enrolled, error) {
-	ds, err := o.devicesSeen(ctx)
-	if err != nil {
-		return nil, err
-	}
-	doubts, err := o.store.Doubts(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	why := make(map[dot.Device]string, len(doubts))
-	for _, d := range doubts {
-		why[d.Device] = d.Why
-	}
-	out := make([]Enrolled, 0, len(ds))
-	for _, d := range ds {
-		e := Enrolled{
-			Device: d.ID, Scopes: d.Scopes, State: "invited", Incarnation: d.Incarnation, AddedAt: o.at(d.AddedAt),
-			EnrolledAt: o.maybe(d.EnrolledAt), RevokedAt: o.maybe(d.RevokedAt),
-			CodeExpiresAt: o.maybe(d.CodeExpiresAt), LastSeen: o.maybe(d.Contact.At),
-			InDoubt: why[d.ID],
-		}
-		switch {
-		case d.RevokedAt != 0:
-			e.State = "revoked"
-		case d.EnrolledAt != 0:
-			e.State = "enrolled"
-		}
-		out = append(out, e)
-	}
-	return out, nil
-}
-
-// devicesSeen lists the devices that whoever asks sees.
-func (o *Office) devicesSeen(ctx context.Context) ([]store.Device, error) {
-	ds, err := o.store.Devices(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sight := o.sight(ctx)
-	return slices.DeleteFunc(ds, func(d store.Device) bool { return !sight.covers(d.Scopes) }), nil
-}
-
 // The first and last moments that are shown as they are, Unix milliseconds: no
 // date format holds years before 1 or after 9999, and one entry of a clock that
 // is there must not end a list.
@@ -201,71 +75,6 @@ func (o *Office) maybe(ms int64) *time.Time {
 	}
 	t := o.at(ms)
 	return &t
-}
-
-// Fleet is the account of all devices.
-func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
-	f := console.Fleet{AsOf: o.now().In(o.zone), Epoch: o.epochs.Epoch().String(), Devices: []console.DeviceRow{}}
-	devices, err := o.devicesSeen(ctx)
-	if err != nil {
-		return f, err
-	}
-	lanes, err := o.store.Lanes(ctx)
-	if err != nil {
-		return f, err
-	}
-	held, err := o.store.HeldCounts(ctx)
-	if err != nil {
-		return f, err
-	}
-	verdicts, err := o.store.VerdictCounts(ctx)
-	if err != nil {
-		return f, err
-	}
-	if o.sight(ctx).all {
-		if f.Warnings, err = o.warnings(ctx); err != nil {
-			return f, err
-		}
-		totals, err := o.store.Totals(ctx)
-		if err != nil {
-			return f, err
-		}
-		f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
-	}
-	for _, d := range devices {
-		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version}
-		if d.Contact.At != 0 {
-			row.Skew = console.Skew{Ahead: time.Duration(d.Contact.Skew) * time.Millisecond, Known: true}
-		}
-		for _, l := range lanes {
-			if l.Chain.Device == d.ID {
-				addLane(&row, l, held[l.Chain])
-			}
-		}
-		f.Devices = append(f.Devices, row)
-	}
-	return f, nil
-}
-
-// addLane adds a lane to its device's account.
-func addLane(d *console.DeviceRow, l store.Lane, held int64) {
-	row := console.LaneRow{
-		Incarnation: l.Chain.Incarnation, Lane: l.Chain.Lane, Declared: l.Declared, Received: l.Received.Through(),
-		Held: uint64(held), Missing: l.Received.Gaps(), Head: l.Head,
-	}
-	var waiting []lane.Range
-	row.Missing, waiting = l.Lacking()
-	for _, r := range waiting {
-		row.Waiting += r.Len()
-	}
-	for _, r := range row.Missing {
-		d.GapsOpen += r.Len()
-	}
-	d.Lanes = append(d.Lanes, row)
-	d.Declared += uint64(l.Declared)
-	d.Received += l.Received.Len()
-	d.Waiting += row.Waiting
-	d.Held += row.Held
 }
 
 // EntryLine is a line of the list of entries.
@@ -439,18 +248,6 @@ func (o *Office) Findings(ctx context.Context, closed bool) ([]FindingLine, erro
 	inOrder(out)
 	return out, err
 }
-
-// fleetSource shows the office to the console.
-type fleetSource struct {
-	office *Office
-	bell   *webui.Bell
-}
-
-// Fleet implements console.Source.
-func (f *fleetSource) Fleet(ctx context.Context) (console.Fleet, error) { return f.office.Fleet(ctx) }
-
-// Changes implements console.Source.
-func (f *fleetSource) Changes() (<-chan struct{}, func()) { return f.bell.Listen() }
 
 // asRefusal turns an office error into words for its asker; ok is false for
 // the hub's own trouble.

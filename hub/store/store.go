@@ -42,7 +42,6 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/feed"
-	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/merge"
 	"otor/internal/receipt"
@@ -88,47 +87,6 @@ type Judgement struct {
 	Verdict Verdict
 	Code    string // empty when applied without remark
 	Words   string
-}
-
-// Device is one enrolled or invited device.
-type Device struct {
-	ID         dot.Device
-	Scopes     []string
-	AddedAt    int64
-	EnrolledAt int64 // 0: invited, never enrolled
-	RevokedAt  int64 // 0: not revoked
-	// Incarnation is the latest one minted for it, 0 before enrolment.
-	Incarnation dot.Incarnation
-	// CodeExpiresAt is when its open code ends; 0 when none is open.
-	CodeExpiresAt int64
-	Contact       Contact // the last hello; zero when it never spoke
-}
-
-// Invitation opens a one-time code for a device. Only the code's hash is kept.
-type Invitation struct {
-	Device    dot.Device
-	Scopes    []string
-	CodeHash  [32]byte
-	AddedAt   int64
-	ExpiresAt int64
-}
-
-// Enrolment is what a device brings to redeem its code.
-type Enrolment struct {
-	CodeHash [32]byte
-	SignKey  identity.PublicKey
-	NatsKey  string
-	At       int64
-}
-
-// Key is what one life of a device signs and connects with.
-type Key struct {
-	Device      dot.Device
-	Incarnation dot.Incarnation
-	SignKey     identity.PublicKey
-	NatsKey     string
-	EnrolledAt  int64
-	RevokedAt   int64 // 0: valid
 }
 
 // Lane is what the hub holds of a chain.
@@ -236,28 +194,6 @@ type Form struct {
 	Now dot.Dot
 }
 
-// Life is one of a device's lives.
-type Life struct {
-	Device      dot.Device
-	Incarnation dot.Incarnation
-	ID          []byte // 16 random bytes; empty: known by its entries alone
-	Reason      entry.Reason
-	Previous    dot.Incarnation
-	Enrolled    dot.Incarnation // of the enrolment whose key it signs with
-	ClaimedAt   int64
-	SpokeAt     int64           // its last hello; 0: none
-	TwinAt      int64           // when it was found to be live beside an older life; 0: it was not
-	TwinOf      dot.Incarnation // that one
-	ConfirmedAt int64           // an operator lets it have everything all the same; 0: not
-}
-
-// MaxAhead is how far above the lowest free number a life may be claimed, so
-// that no device uses its numbers up.
-const MaxAhead = 1024
-
-// UplinkOnly reports whether it may send, and gets nothing.
-func (l Life) UplinkOnly() bool { return l.TwinAt != 0 && l.ConfirmedAt == 0 }
-
 // Unattributed is a frame that nobody known vouches for. It is in no lane.
 type Unattributed struct {
 	ID         int64
@@ -276,30 +212,6 @@ const MaxKeptFrame = 256 << 10
 // MaxUnattributed bounds the unattributed list; the oldest give way, and
 // [Totals.Unattributed] still counts them.
 const MaxUnattributed = 10_000
-
-// Contact is what a device said of itself at its last hello.
-type Contact struct {
-	At       int64
-	Skew     int64 // milliseconds, device clock minus hub clock
-	Version  string
-	Battery  int // percent, -1 when unknown
-	DiskFree int64
-	Blobs    int
-	// Pack and PackVersion are the form pack by which it captures; empty: it did not say.
-	Pack        string
-	PackVersion uint32
-}
-
-// Finding is something that the hub noticed about a device.
-type Finding struct {
-	Device    dot.Device
-	Code      string // clock_skew, fork, chain_mismatch
-	Words     string
-	Value     int64 // of the code's own unit; milliseconds for clock_skew
-	OpenedAt  int64
-	UpdatedAt int64
-	ClosedAt  int64 // 0: still so
-}
 
 // Loss is a run of entries of which a device holds receipts and that the hub
 // does not have: it was put back to an older copy of its database. Within Run
@@ -510,88 +422,4 @@ type Store interface {
 	Index
 
 	Close() error
-}
-
-// Tx is what ingesting one batch may do. It is used by one goroutine, and not
-// after Ingest has returned. A call that fails spoils the transaction: Ingest
-// then commits nothing, whatever fn returns. That SegmentAt finds nothing is an
-// answer and spoils nothing.
-type Tx interface {
-	BlobTx
-	PackTx
-	RosterTx
-	NoticeTx
-	EntityTx
-	IndexTx
-
-	// Lane reads a lane and locks it until the transaction ends. An unknown
-	// chain gives an empty lane with the genesis head.
-	Lane(c dot.Chain) (Lane, error)
-	// SaveLane writes Received, Head, Archived, Duplicates, ReceivedAt, Sealed,
-	// Joined and JoinedHead; it
-	// leaves what the device declared alone, except that Declared is raised to
-	// the highest received seq (DeclaredHead then is the head there, if known,
-	// and DeclaredAt is ReceivedAt).
-	SaveLane(l Lane) error
-
-	// Insert adds entries; a dot that exists already is ErrExists.
-	Insert(es []Entry) error
-	// Hashes gives the hashes of the entries of c that exist within run.
-	Hashes(c dot.Chain, run lane.Range) (map[dot.Seq]entry.Hash, error)
-	// Entries reads the entries of c within run, whole, in order of seq.
-	Entries(c dot.Chain, run lane.Range) ([]Entry, error)
-	// Judge replaces the judgement of entries; ErrNotFound when one is not there.
-	Judge(c dot.Chain, by map[dot.Seq]Judgement) error
-
-	// AddSegment adds a segment; ErrExists when one starts there already.
-	AddSegment(s Segment) error
-	// SegmentAt gives the segment of c that starts at first; ErrNotFound when none does.
-	SegmentAt(c dot.Chain, first dot.Seq) (Segment, error)
-	// DropSegment drops the segment that starts at s.Run.First; ErrNotFound when none does.
-	DropSegment(s Segment) error
-
-	// OpenGaps lists the open gaps of c by seq; SetGaps replaces them by open
-	// and adds closed to the history.
-	OpenGaps(c dot.Chain) ([]Gap, error)
-	SetGaps(c dot.Chain, open, closed []Gap) error
-
-	// Publish puts changes into feeds, at a moment of the hub's clock. Each takes
-	// the next number of its scope, whose row stays locked until the transaction
-	// ends: no number is ever seen before a smaller one. Of rows with the same
-	// [feed.Name] in a scope the latest alone stays. The commit leaves a mark
-	// with each number that it reached.
-	Publish(at int64, changes ...FeedChange) error
-	// SetScopes replaces what a device is granted. ErrNotFound for an unknown device.
-	SetScopes(d dot.Device, scopes []string) error
-	// LastFact gives the ledger's last fact, a zero one when there is none, and
-	// locks the ledger until the transaction ends.
-	LastFact() (Fact, error)
-	// AddFact adds a fact, whose number must be the next; ErrExists when its id is there.
-	AddFact(f Fact) error
-	// Invite, Redeem and Revoke do what the Store's own do.
-	Invite(in Invitation, again bool) error
-	Redeem(e Enrolment) (Key, error)
-	Revoke(d dot.Device, at int64) ([]Key, error)
-	// Enrol stores a key under the incarnation that it names, and spends the code
-	// if it is known: an enrolment that was decided before. The same key again
-	// changes nothing; ErrExists when the incarnation has another one, ErrNotFound
-	// when the device was never invited.
-	Enrol(k Key, codeHash [32]byte) error
-	// Doubt puts every device that is enrolled and not revoked in doubt, and
-	// returns how many that are; Trust ends it for one, ErrNotFound when there is none.
-	Doubt(since int64, why string) (int, error)
-	Trust(d dot.Device) error
-
-	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
-	AddFork(f Fork) (isNew bool, err error)
-
-	// ConfirmLife lets a life have everything, also when it is found to be a twin
-	// later; ErrNotFound for a device that was never enrolled.
-	ConfirmLife(d dot.Device, i dot.Incarnation, at int64) error
-
-	// Forms lists the older forms within run of c whose facts are elsewhere now.
-	Forms(c dot.Chain, run lane.Range) ([]Form, error)
-	// AddForm notes where an older form's fact is, unless that is known already,
-	// and resolves the fork that holds it, if one does.
-	AddForm(f Form, at int64) error
 }
