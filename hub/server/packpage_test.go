@@ -2,12 +2,14 @@ package server_test
 
 import (
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
 	"otor/internal/pack"
+	"otor/internal/webui/webuitest"
 )
 
 // A pack is checked and published on its page; one that is wrong is told by file and
@@ -52,4 +54,36 @@ func TestPacksPage(t *testing.T) {
 	if status, _, _ := send(t, sam, "GET", base+"/packs/check", "", false); status != http.StatusSeeOther {
 		t.Errorf("the page of a check, loaded anew: %d", status)
 	}
+}
+
+// The page as it looks: a wrong pack, one that is checked, one that is published.
+func TestPacksInBrowser(t *testing.T) {
+	b := webuitest.Start(t)
+	w := startWorker(t, filepath.Join(t.TempDir(), "hub"), "")
+	dir := t.TempDir()
+	file := func(name string, content []byte) string {
+		check(t, os.WriteFile(filepath.Join(dir, name), content, 0o600))
+		return filepath.Join(dir, name)
+	}
+	wrong, err := pack.Zip(fstest.MapFS{"pack.toml": {Data: []byte("id = \"x\"\nversion = 0\n")}})
+	check(t, err)
+	bad, good := file("wrong.zip", wrong), file("good.zip", newerPack(t))
+	signsIn(t, b, w.Server)
+	for _, lang := range []string{"zh", "mn", "en"} {
+		b.Follow("#lang-" + lang)
+		b.Open("http://" + w.HTTPAddr() + "/packs")
+		b.Choose("#file", good)
+		b.Follow("#check-pack")
+		b.Await(`document.querySelector("#done")`)
+		looked(b, "packs-fine-"+lang)
+		b.Choose("#file", bad)
+		b.Follow("#publish-pack")
+		b.Await(`document.querySelectorAll("#faults li").length > 0`)
+		looked(b, "packs-wrong-"+lang)
+		b.Open("http://" + w.HTTPAddr() + "/packs")
+	}
+	b.Choose("#file", good)
+	b.Follow("#publish-pack")
+	b.Await(`document.querySelectorAll("#packs article").length === 2`)
+	looked(b, "packs-published")
 }

@@ -11,11 +11,34 @@ import (
 	"otor/internal/webui/webuitest"
 )
 
+// signsIn makes an administrator and brings the browser in by the link that makes one.
+func signsIn(t *testing.T, b *webuitest.Browser, s *server.Server) {
+	t.Helper()
+	l, err := s.Office().AddOperator(t.Context(), server.NewOperator{Name: "rita", Title: "Rita", Role: "administrator", Scopes: []string{"*"}})
+	check(t, err)
+	b.Resize(webuitest.Desk)
+	b.Open(l.Link)
+	b.Await(`document.querySelector("#again")`)
+	b.Do(chromedp.SendKeys(chromedp.CSS("#password"), password))
+	b.Do(chromedp.SendKeys(chromedp.CSS("#again"), password))
+	b.Follow("#go")
+	b.Await(`document.querySelector("#fleet")`)
+}
+
+// looked holds a page to the rules at each size, and keeps pictures of it.
+func looked(b *webuitest.Browser, name string) {
+	for _, size := range []webuitest.Size{webuitest.Phone, webuitest.Desk} {
+		b.Resize(size)
+		b.Check(webuitest.Rules{MinText: 16, MinTarget: 24, Contrast: 7})
+		b.Axe()
+		b.Shot(name + map[bool]string{true: "-desk", false: "-phone"}[size == webuitest.Desk])
+	}
+}
+
 // Somebody looks for a record, reads it, reveals a number, and asks why a value is there;
 // in each language, at each size, as the pages are held to.
 func TestRecordsInBrowser(t *testing.T) {
 	b := webuitest.Start(t)
-	rules := webuitest.Rules{MinText: 16, MinTarget: 24, Contrast: 7}
 	s := village(t)
 	home := entry.Ref{Type: "household", ID: "H-AA"}
 	e := visited(t, s, home.ID, "羊圈漏雨，电话13904831234找他儿子")
@@ -28,22 +51,7 @@ func TestRecordsInBrowser(t *testing.T) {
 		check(t, err)
 	}
 	base := "http://" + s.HTTPAddr()
-	l, err := s.Office().AddOperator(t.Context(), server.NewOperator{Name: "rita", Title: "Rita", Role: "administrator", Scopes: []string{"*"}})
-	check(t, err)
-	look := func(name string) {
-		for _, size := range []webuitest.Size{webuitest.Phone, webuitest.Desk} {
-			b.Resize(size)
-			b.Check(rules)
-			b.Shot(name + map[bool]string{true: "-desk", false: "-phone"}[size == webuitest.Desk])
-		}
-	}
-	b.Resize(webuitest.Desk)
-	b.Open(l.Link)
-	b.Await(`document.querySelector("#again")`)
-	b.Do(chromedp.SendKeys(chromedp.CSS("#password"), password))
-	b.Do(chromedp.SendKeys(chromedp.CSS("#again"), password))
-	b.Follow("#go")
-	b.Await(`document.querySelector("#fleet")`)
+	signsIn(t, b, s)
 	for _, lang := range []string{"zh", "mn", "en"} {
 		b.Follow("#lang-" + lang)
 		for name, at := range map[string]string{
@@ -51,21 +59,21 @@ func TestRecordsInBrowser(t *testing.T) {
 		} {
 			b.Open(base + at)
 			b.Await(`document.querySelector("main .card")`)
-			look("console-" + name + "-" + lang)
+			looked(b, "console-"+name+"-"+lang)
 		}
 	}
 	b.Open(base + "/records")
 	b.Do(chromedp.SendKeys(chromedp.CSS("#text"), "漏雨"))
 	b.Follow("#find")
 	b.Await(`document.querySelectorAll("#records .row").length === 1`)
-	look("console-records-found")
+	looked(b, "console-records-found")
 	b.Visit("#records .to-item")
 	b.Await(`document.querySelector("#answers")`)
 	b.Click("[id=\"reveal-needs\"] summary")
 	b.Do(chromedp.SendKeys(chromedp.CSS("[id=\"reveal-needs\"] input[name=reason]"), "the ambulance asks"))
 	b.Follow("[id=\"reveal-needs\"] button")
 	b.Await(`document.querySelector("#revealed").innerText.includes("13904831234")`)
-	look("console-record-revealed")
+	looked(b, "console-record-revealed")
 	if got := b.Trouble(); len(got) > 0 {
 		t.Errorf("the browser complains: %q", got)
 	}
