@@ -184,6 +184,22 @@ func (b *Broker) handle(ctx context.Context, h *holding, msgs []jetstream.Msg, h
 	h.settled(len(msgs))
 }
 
+// copies is how many servers a stream is to be on: not fewer than it is, since another hub
+// may have named more servers.
+func (b *Broker) copies(ctx context.Context, stream string, wanted int) (int, error) {
+	if b.elsewhere == nil {
+		return wanted, nil
+	}
+	was, err := b.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return wanted, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return max(wanted, was.CachedInfo().Config.Replicas), nil
+}
+
 // openStreams makes the streams and their consumers, or fits them to the
 // configuration. Both reserve their bytes: a full record stream leaves the
 // alert stream's part alone.
@@ -200,11 +216,15 @@ func (b *Broker) openStreams(ctx context.Context) error {
 		{wire.AlertStream, wire.AlertSubjects(), alert},
 		{wire.UpStream, wire.UpSubjects(), b.cfg.MaxStore - alert},
 	} {
+		copies, err := b.copies(ctx, s.name, replicas)
+		if err != nil {
+			return fmt.Errorf("open stream %s: %w", s.name, err)
+		}
 		stream, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 			Name: s.name, Subjects: s.subjects,
 			Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
 			Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: maxPerDevice,
-			MaxBytes: s.bytes, MaxMsgSize: MaxPayload, Replicas: replicas, DenyDelete: true, DenyPurge: true,
+			MaxBytes: s.bytes, MaxMsgSize: MaxPayload, Replicas: copies, DenyDelete: true, DenyPurge: true,
 		})
 		if err != nil {
 			return fmt.Errorf("open stream %s: %w", s.name, err)

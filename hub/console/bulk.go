@@ -69,6 +69,14 @@ type bulkGroup struct {
 	Members           []string // an item's number and what was displayed of it, or an entry
 }
 
+// codeWords says why something was set aside, by its code where there are no words.
+func codeWords(w *webui.Words, code string) string {
+	if key := "code." + code; w.Has(key) {
+		return w.T(key)
+	}
+	return code
+}
+
 // groups gathers what is there for the same reason.
 func groups(w *webui.Words, v *queueView) (out []bulkGroup) {
 	add := func(code, words, member string, offers []string) {
@@ -99,7 +107,7 @@ func groups(w *webui.Words, v *queueView) (out []bulkGroup) {
 	}
 	for _, a := range v.Aside {
 		offers := slices.DeleteFunc(slices.Clone(a.May), func(c string) bool { return c == "accept" || c == "reopen" })
-		add(a.Code, a.Code, a.Dot, offers)
+		add(a.Code, codeWords(w, a.Code), a.Dot, offers)
 	}
 	return slices.DeleteFunc(out, func(g bulkGroup) bool { return g.Count < 2 })
 }

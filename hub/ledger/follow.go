@@ -24,8 +24,8 @@ import (
 func (l *Ledger) Follow(ctx context.Context) (more bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.behind {
-		if err := l.settle(ctx, true); err != nil {
+	if l.behind || l.owes {
+		if err := l.settle(context.WithoutCancel(ctx), true); err != nil {
 			return false, err
 		}
 	}
@@ -33,6 +33,7 @@ func (l *Ledger) Follow(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for l.heard < l.tail.number {
+		before := l.heard
 		for row, err := range l.cfg.Store.Facts(ctx, store.FactQuery{After: l.heard, Limit: 64}) {
 			if err != nil {
 				return more, err
@@ -42,6 +43,9 @@ func (l *Ledger) Follow(ctx context.Context) (more bool, err error) {
 				return more, err
 			}
 			l.heard = row.Number
+		}
+		if l.heard == before {
+			return more, fmt.Errorf("%w: the database ends at fact %d and the journal at %d, so the database was put back: start the hub again", ErrForked, before, l.tail.number)
 		}
 	}
 	return more, nil
@@ -89,40 +93,70 @@ func (l *Ledger) learn(ctx context.Context) error {
 	return nil
 }
 
-// settle brings into effect what the journal has and the database lacks.
+// settle brings into effect what the journal has and the database lacks, and what was
+// taken out of the journal.
 func (l *Ledger) settle(ctx context.Context, after bool) error {
-	if l.cfg.Shared {
+	if l.behind && l.cfg.Shared {
 		for row, err := range l.cfg.Store.Facts(ctx, store.FactQuery{After: l.tail.number - 1, Limit: 1}) {
 			switch {
 			case err != nil:
 				return err
 			case row.Hash == l.tail.hash: // it had been committed after all
 				l.behind = false
-				return nil
+			default:
+				if err := l.takeBack(); err != nil {
+					return err
+				}
 			}
-			f, err := l.takeBack()
-			if err != nil {
-				return err
-			}
-			return l.again(ctx, f, after)
 		}
 	}
-	_, err := l.catchUp(ctx, after)
-	return err
+	if l.behind {
+		if _, err := l.catchUp(ctx, after); err != nil {
+			return err
+		}
+	}
+	return l.owed(ctx, after)
 }
 
-// takeBack takes the last fact out of the journal: its number was taken.
-func (l *Ledger) takeBack() (Fact, error) {
+// takeBack takes the last fact out of the journal: its number was taken. What was decided
+// is owed from then on, also after a crash.
+func (l *Ledger) takeBack() error {
 	signed, err := l.journal.TakeBack()
 	if err != nil {
-		return Fact{}, fmt.Errorf("%w: %w", ErrJournal, err)
+		return fmt.Errorf("%w: %w", ErrJournal, err)
 	}
+	l.owes = true
 	f, err := Read(signed, l.cfg.Key.Public())
 	if err != nil {
-		return Fact{}, err
+		return err
 	}
 	l.tail, l.behind = tail{f.Number - 1, f.Before}, false
-	return f, nil
+	return nil
+}
+
+// owed records once more what was taken out of the journal. What fails stays owed.
+func (l *Ledger) owed(ctx context.Context, after bool) error {
+	if !l.owes {
+		return nil
+	}
+	all, err := l.journal.Aside()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	for _, a := range all {
+		f, err := Read(a.Content, l.cfg.Key.Public())
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.Path, err)
+		}
+		if err := l.again(ctx, f, after); err != nil {
+			return err
+		}
+		if err := a.Done(); err != nil {
+			return fmt.Errorf("%w: %w", ErrJournal, err)
+		}
+	}
+	l.owes = false
+	return nil
 }
 
 // again records an act whose number another hub's took, unless the database has

@@ -74,8 +74,9 @@ type Ledger struct {
 	// What follows is kept where the database is shared.
 	heard uint64          // effects up to this fact were carried out here
 	own   map[uint64]bool // facts above heard that were recorded here
-	// overtaken is the journal's last fact, when Open found its number taken.
-	overtaken *Fact
+	// owes says that facts were taken out of the journal, whose numbers were taken, and are
+	// to be recorded once more.
+	owes bool
 }
 
 // Record records an act. effect brings it about; it may complete the act with

@@ -76,10 +76,9 @@ func Open(ctx context.Context, cfg Config) (_ *Ledger, err error) {
 	if l.opened.Replayed, err = l.catchUp(ctx, false); err != nil {
 		return nil, err
 	}
-	if l.overtaken != nil {
-		if err := l.again(ctx, *l.overtaken, false); err != nil {
-			return nil, err
-		}
+	l.owes = cfg.Shared
+	if err := l.owed(ctx, false); err != nil {
+		return nil, err
 	}
 	l.heard = l.tail.number // whoever starts the hub brings the outside in line
 	clear(l.own)
@@ -95,7 +94,6 @@ func (l *Ledger) fill(ctx context.Context, hashes []store.FactHash) error {
 		if err != nil {
 			return err
 		}
-		before := at
 		f, err := Read(row.Signed, public)
 		if err == nil {
 			err = at.next(f)
@@ -107,14 +105,10 @@ func (l *Ledger) fill(ctx context.Context, hashes []store.FactHash) error {
 			return fmt.Errorf("%w: fact %d of the ledger: %w", store.ErrDamaged, row.Number, err)
 		}
 		if n := len(hashes); l.cfg.Shared && f.Number == uint64(n) && hashes[n-1] != f.Hash {
-			mine, err := l.takeBack()
-			if err != nil {
+			if err := l.takeBack(); err != nil {
 				return err
 			}
-			if l.tail != before {
-				return fmt.Errorf("%w from fact %d on: %s goes with another life of this hub; name another --journal folder", ErrForked, n, l.cfg.Dir)
-			}
-			l.overtaken, hashes = &mine, hashes[:n-1]
+			hashes = hashes[:n-1]
 		}
 		switch n := f.Number; {
 		case n <= uint64(len(hashes)):
@@ -130,7 +124,7 @@ func (l *Ledger) fill(ctx context.Context, hashes []store.FactHash) error {
 		}
 	}
 	l.behind = at.number < l.tail.number
-	if l.opened.Filled > 0 && !l.opened.Made {
+	if l.opened.Filled > 0 && !l.opened.Made && !l.cfg.Shared { // what others recorded meanwhile is as it should be
 		l.cfg.Log.WarnContext(ctx, "the journal lacked facts that were in the database, and has them now: its disk may lose what it was told to keep",
 			"dir", l.cfg.Dir, "facts", l.opened.Filled)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/sheet"
 )
@@ -266,7 +267,7 @@ func read(r sheet.Row, m Mapping, env form.Env) Listed {
 		if d, ok := sheet.Date(s); ok {
 			l.Birth = form.DateOf(d)
 		} else {
-			v := clip(sheet.Clean(s))
+			v := clip(find.Hide(sheet.Clean(s))) // the column may be another
 			problem(FieldBirth, "birth", v, fmt.Sprintf("the birth date %q cannot be read", v))
 		}
 	}

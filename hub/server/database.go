@@ -181,7 +181,16 @@ func Migrate(ctx context.Context, cfg Config, to string, told func(tables.Copied
 	}
 	if was == "" {
 		out.Kept = file + ".moved"
-		if err := errors.Join(from.Close(), sqlite.Bare(file), os.Rename(file, out.Kept)); err != nil {
+		if _, err := os.Lstat(out.Kept); err == nil { // of an earlier move
+			out.Kept += "-" + time.Now().UTC().Format("20060102T150405")
+		}
+		if err := from.Close(); err != nil {
+			return out, err
+		}
+		if err := sqlite.Bare(file); err != nil {
+			return out, err
+		}
+		if err := os.Rename(file, out.Kept); err != nil {
 			return out, err
 		}
 	}

@@ -37,6 +37,7 @@ type draft struct {
 	count      int
 	preview    RosterPreview
 	imported   uint64
+	watched    bool           // somebody forgets it when its time is over
 	trouble    *webui.Refusal // it could not be read, or not be imported
 }
 
@@ -99,7 +100,7 @@ func (d *drafts) Upload(ctx context.Context, kind, file string, from io.Reader) 
 	d.mu.Lock()
 	d.all[id] = x
 	d.mu.Unlock()
-	return id, d.start(ctx, id, "reading", d.check)
+	return id, d.start(ctx, id, "reading", always, d.check)
 }
 
 func saveUpload(path string, from io.Reader) error {
@@ -160,17 +161,24 @@ func draftOver(id string) error {
 	return &webui.Refusal{Code: "draft_over", What: "this file is not here any more", Which: id, Do: "upload it again"}
 }
 
+func always(*draft) bool { return true }
+
 // start has work done on a draft, when it is its turn, in the name of whoever asked.
-// Nothing is begun on one that is being worked on.
-func (d *drafts) start(ctx context.Context, id, stage string, do func(context.Context, *draft, RosterUpload) error) error {
+// Nothing is begun on one that is being worked on, or that is not ready for it; ready is
+// called with the mutex held.
+func (d *drafts) start(ctx context.Context, id, stage string, ready func(*draft) bool, do func(context.Context, *draft, RosterUpload) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x, ok := d.all[id]
 	if !ok || d.over {
 		return draftOver(id)
 	}
-	if x.stage != "" || x.imported != 0 {
-		return nil
+	if x.stage != "" || x.imported != 0 || !ready(x) {
+		return nil // the page says why
+	}
+	if !x.watched {
+		x.watched = true
+		d.work.Go(func() { d.expire(id, x) })
 	}
 	x.stage, x.count, x.trouble = stage, 0, nil
 	u := x.upload
@@ -195,6 +203,22 @@ func (d *drafts) start(ctx context.Context, id, stage string, do func(context.Co
 		x.trouble = no
 	})
 	return nil
+}
+
+// expire forgets a draft once its time is over, and nobody works on it.
+func (d *drafts) expire(id string, x *draft) {
+	for wait(d.ctx, draftLife) {
+		d.mu.Lock()
+		gone := d.all[id] != x
+		if !gone && x.stage == "" {
+			gone = true
+			_ = d.forget(id) // what cannot be removed goes with the folder at the next start
+		}
+		d.mu.Unlock()
+		if gone {
+			return
+		}
+	}
 }
 
 func (d *drafts) inTurn(ctx context.Context, x *draft, u RosterUpload, do func(context.Context, *draft, RosterUpload) error) error {
@@ -226,6 +250,9 @@ func (d *drafts) check(ctx context.Context, x *draft, u RosterUpload) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x.preview = p
+	if err == nil && p.Trouble == nil {
+		x.upload.Before = &p.Before
+	}
 	if err == nil && p.Trouble == nil && u.Columns == nil {
 		x.upload.Columns = &RosterColumns{HeaderRow: p.HeaderRow, Fields: p.Fields} // what is shown is what is imported
 	}
@@ -245,26 +272,16 @@ func (d *drafts) bring(ctx context.Context, x *draft, u RosterUpload) error {
 
 // Choose implements console.RosterDrafts.
 func (d *drafts) Choose(ctx context.Context, id string, c console.RosterColumns) error {
-	d.mu.Lock()
-	x, ok := d.all[id]
-	if ok && x.stage == "" {
-		x.upload.Sheet, x.upload.Columns = c.Sheet, nil
+	return d.start(ctx, id, "reading", func(x *draft) bool {
+		x.upload.Sheet, x.upload.Columns, x.upload.Before = c.Sheet, nil, nil
 		if c.Fields != nil {
 			x.upload.Columns = columnsOf(c)
 		}
-	}
-	d.mu.Unlock()
-	return d.start(ctx, id, "reading", d.check)
+		return true
+	}, d.check)
 }
 
 // Import implements console.RosterDrafts.
 func (d *drafts) Import(ctx context.Context, id string) error {
-	d.mu.Lock()
-	x, ok := d.all[id]
-	ready := ok && x.stage == "" && x.trouble == nil && x.preview.Trouble == nil
-	d.mu.Unlock()
-	if ok && !ready {
-		return nil // the page says why not
-	}
-	return d.start(ctx, id, "writing", d.bring)
+	return d.start(ctx, id, "writing", func(x *draft) bool { return x.trouble == nil && x.preview.Trouble == nil && x.upload.Before != nil }, d.bring)
 }

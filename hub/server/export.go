@@ -70,7 +70,14 @@ func (o *Office) Export(ctx context.Context, in ExportOrder) (out Exported, file
 	if err != nil {
 		return out, nil, err
 	}
-	defer func() { err = errors.Join(err, spool.Close()) }()
+	defer func() {
+		if unclosed := spool.Close(); unclosed != nil {
+			err = errors.Join(err, unclosed)
+			if file != nil {
+				err, file = errors.Join(err, file.Close()), nil
+			}
+		}
+	}()
 	if err := o.gather(ctx, in, devices, spool); err != nil {
 		return out, nil, fmt.Errorf("export: %w", err)
 	}
@@ -193,6 +200,9 @@ func (o *Office) exported(e *store.ListedEntry, in ExportOrder) export.Row {
 	if pub, err := entry.DecodePublic(e.Raw.Public); err == nil { // an entry that cannot be read is set aside for that
 		r.Position = pub.Position
 	}
+	if !in.Whole { // what an operator wrote when it was returned
+		r.Words = find.Hide(r.Words)
+	}
 	if e.Raw.Erased() {
 		return r
 	}
@@ -239,6 +249,13 @@ const wholeMask = "whole"
 // maskedAnswer masks an answer; of a text without a mask the numbers of persons that may
 // be in it.
 func maskedAnswer(v any, mask string) any {
+	if list, ok := v.([]any); ok && mask != wholeMask {
+		out := make([]any, len(list))
+		for i, x := range list {
+			out[i] = maskedAnswer(x, mask)
+		}
+		return out
+	}
 	text, isText := v.(string)
 	switch {
 	case mask == wholeMask, mask == "" && !isText:
@@ -264,9 +281,14 @@ func maskedRows(x *form.Field, rows []any, mask func(*form.Field) string) []any 
 			if !there || v == nil {
 				continue
 			}
-			if nested, ok := v.([]any); ok && inner.Kind == form.Repeat {
+			nested, isRows := v.([]any)
+			group, isGroup := v.(map[string]any)
+			switch {
+			case isRows && inner.Kind == form.Repeat:
 				m[inner.Name] = maskedRows(inner, nested, mask)
-			} else {
+			case isGroup && inner.Kind == form.Group:
+				m[inner.Name] = maskedRows(inner, []any{group}, mask)[0]
+			default:
 				m[inner.Name] = maskedAnswer(v, mask(inner))
 			}
 		}

@@ -79,7 +79,7 @@ func leaveOut(key string, v any) any {
 		}
 	case string:
 		switch key {
-		case "private", "raw", "prior_raw":
+		case "private", "raw", "prior_raw", "former":
 			return "…"
 		case "reason", "words", "key":
 			return find.Hide(v)

@@ -19,6 +19,11 @@ const indexAtOnce = 200
 // index gives what an older hub took in the words by which it is found. It goes on
 // where it was when the hub stopped; a database of this program's own has nothing left.
 func (s *Server) index(ctx context.Context) {
+	for !s.leads.Load() { // of several hubs one does it
+		if !wait(ctx, time.Second) {
+			return
+		}
+	}
 	for wait := firstRetry; ; wait = min(2*wait, longestWait) {
 		n, err := s.indexRest(ctx)
 		switch {

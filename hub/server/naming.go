@@ -166,6 +166,9 @@ func (n *naming) name(ctx context.Context, ref entry.Ref) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !n.o.sight(ctx).covers(row.Scopes) {
+		return "", nil // it goes by its id
+	}
 	state, err := merge.Decode(row.State)
 	if err != nil {
 		return "", fmt.Errorf("entity %s: %w: %w", ref, store.ErrDamaged, err)
@@ -294,6 +297,10 @@ func (n *naming) row(f *form.Form, x *form.Field, row map[string]any, hide bool)
 			label := inner.Label.In(n.lang)
 			if label == "" {
 				label = inner.Name
+			}
+			if group, ok := v.(map[string]any); ok && inner.Kind == form.Group {
+				parts = append(parts, label+": ("+n.row(f, inner, group, hide)+")")
+				continue
 			}
 			parts = append(parts, label+": "+n.answer(f, inner, v, find.MaskOf(f, inner, n.mask), hide))
 		}

@@ -17,6 +17,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/identity"
 	"otor/internal/lane"
 	"otor/internal/pack"
@@ -140,7 +141,7 @@ func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[Entr
 				Number: e.Number, Dot: e.Dot, Hash: e.Hash, Form: e.Form, FormVersion: e.FormVersion,
 				EntityType: e.EntityType, Entity: e.Entity, User: e.Actor, DeviceTime: o.at(e.DeviceTime), CorrectedTime: o.at(e.CorrectedTime),
 				ReceivedAt: o.at(e.ReceivedAt), Via: e.Via, Verdict: e.Judgement.Verdict, Code: e.Judgement.Code,
-				Words: e.Judgement.Words, Outcome: Outcome(e.Judgement.Verdict),
+				Words: find.Hide(e.Judgement.Words), Outcome: Outcome(e.Judgement.Verdict),
 			}
 			if !yield(line, nil) {
 				return

@@ -10,6 +10,7 @@ import (
 	"otor/hub/console"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/lane"
 	"otor/internal/webui"
 )
@@ -101,7 +102,7 @@ func (s photoShelf) photo(ctx context.Context, b store.Blob, lang string) (conso
 		p.Form = f.Title.In(lang)
 	}
 	if es[0].Entity != "" {
-		p.About = es[0].EntityType + "/" + es[0].Entity
+		p.About = o.naming(lang).about(ctx, entry.Ref{Type: es[0].EntityType, ID: es[0].Entity})
 	}
 	return p, nil
 }

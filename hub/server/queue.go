@@ -207,7 +207,7 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 	it.Base, it.BaseKnown, it.Seen, it.Decidable = show(e.Base), e.BaseKnown, e.Displayed, true
 	it.Undo = l.State == store.Decided && len(e.Former) > 1 && t.o.now().Sub(it.ClosedAt) < reconcile.UndoWithin
 	if e.Asked != nil {
-		it.Asked, it.AskedBy = e.Asked.Words, e.Asked.By
+		it.Asked, it.AskedBy = find.Hide(e.Asked.Words), e.Asked.By
 	}
 	for i, s := range e.Sides {
 		side := console.Side{

@@ -193,7 +193,7 @@ func (o *Office) recordItems(ctx context.Context, n *naming, e *store.Entry, r *
 			}
 			continue
 		}
-		line := console.RecordItem{ID: it.ID, Kind: it.Kind, Words: it.Entity.String(), Open: it.State == store.Open, DecidedBy: it.DecidedBy, Reason: it.Reason, At: o.at(it.OpenedAt)}
+		line := console.RecordItem{ID: it.ID, Kind: it.Kind, Words: it.Entity.String(), Open: it.State == store.Open, DecidedBy: it.DecidedBy, Reason: find.Hide(it.Reason), At: o.at(it.OpenedAt)}
 		if it.Kind == store.Conflicts {
 			line.Words += " · " + n.field(it.Entity.Type, it.Field)
 		}

@@ -161,13 +161,14 @@ func (s *search) find(ctx context.Context) ([]store.Hit, store.Place, error) {
 	}
 	var hits []store.Hit
 	var end store.Place
+	q.Look = max(q.Look/len(s.instead), s.limit)
 	for _, word := range s.instead {
 		q.Words = append(slices.Clip(s.words), word)
 		f, err := s.o.store.Find(ctx, q)
 		if err != nil {
 			return nil, end, err
 		}
-		s.looked += q.Look / len(s.instead)
+		s.looked += q.Look
 		hits = append(hits, f.Hits...)
 		if f.Next != (store.Place{}) && (end == store.Place{} || newer(f.Next, end) < 0) {
 			end = f.Next

@@ -15,6 +15,7 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
+	"otor/internal/find"
 	"otor/internal/form"
 	"otor/internal/pack"
 	"otor/internal/sheet"
@@ -24,10 +25,14 @@ import (
 // rosterer is what a domain may say of official lists.
 type rosterer interface{ Rosters() []pack.Roster }
 
+// rosterUploads bounds the lists of requests that are in memory at one time; others wait.
+const rosterUploads = 2
+
 // rosterDesk is the office's own state about official lists.
 type rosterDesk struct {
 	importing sync.Mutex    // one import at a time
 	matching  sync.Mutex    // one comparison at a time
+	uploads   chan struct{} // a token for each list of a request that is in memory
 	stale     chan struct{} // holds one token when a list is to be compared again
 }
 
@@ -46,7 +51,10 @@ type RosterUpload struct {
 	// Columns, when they are not nil, were confirmed; else they are those of last time,
 	// or what the titles say.
 	Columns *RosterColumns
-	Body    []byte
+	// Before, when it is not nil, is the import that the preview was compared with; after
+	// another one nothing is imported.
+	Before *uint64
+	Body   []byte
 	// Progress, which may be nil, is told how far reading, matching and writing are.
 	Progress func(stage string, rows int)
 }
@@ -71,6 +79,7 @@ type RosterPreview struct {
 	Kind     string   `json:"kind"`
 	File     string   `json:"file"`
 	Digest   string   `json:"sha256"`
+	Before   uint64   `json:"before"` // the import that it was compared with, 0: none
 	Sheet    string   `json:"sheet,omitempty"`
 	Sheets   []string `json:"sheets,omitempty"`
 	Encoding string   `json:"encoding,omitempty"`
@@ -168,6 +177,9 @@ func (o *Office) planRoster(ctx context.Context, u RosterUpload) (p rosterPlan, 
 		return p, err
 	}
 	p.number = list.Import + 1
+	if u.Before != nil && *u.Before != list.Import {
+		return p, rosterChangedBy(u.Kind)
+	}
 	sum := sha256.Sum256(u.Body)
 	p.preview = RosterPreview{Kind: u.Kind, File: clipText(u.File, 200), Digest: hex.EncodeToString(sum[:]), Problems: []RosterProblem{}, Sample: [][]string{}}
 	src, err := sheet.Open(bytes.NewReader(u.Body), u.Sheet, sheet.Usual)
@@ -186,7 +198,11 @@ func (o *Office) planRoster(ctx context.Context, u RosterUpload) (p rosterPlan, 
 		g.Chosen, g.HeaderRow = u.Columns.Fields, u.Columns.HeaderRow
 	}
 	p.roster, err = reconcile.ReadRoster(untilDone(ctx, src.Rows()), g)
-	p.preview.Header, p.preview.RosterColumns = p.roster.Header, RosterColumns{p.roster.HeaderRow, p.roster.Mapping}
+	p.preview.Header = slices.Clone(p.roster.Header)
+	for i, c := range p.preview.Header { // a list without titles begins with a person
+		p.preview.Header[i] = find.Hide(c)
+	}
+	p.preview.RosterColumns = RosterColumns{p.roster.HeaderRow, p.roster.Mapping}
 	p.preview.Sample = veiled(p.roster)
 	if err != nil {
 		if f, ok := errors.AsType[*sheet.Fault](err); ok && p.roster.Header != nil {
@@ -195,6 +211,7 @@ func (o *Office) planRoster(ctx context.Context, u RosterUpload) (p rosterPlan, 
 		}
 		return p, badRoster(err, u.File)
 	}
+	p.preview.Before = list.Import
 	p.problems()
 	p.keys = reconcile.RowKeys(p.roster.Rows)
 	u.tell("comparing", len(p.roster.Rows))

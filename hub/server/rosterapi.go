@@ -77,6 +77,12 @@ func (o *Office) serveRoster(w http.ResponseWriter, r *http.Request) {
 // uploadRoster takes a list as the body, checks it, or imports it when that is asked
 // for, and answers with a line of JSON for each step and one for the result.
 func (o *Office) uploadRoster(w http.ResponseWriter, r *http.Request) {
+	select {
+	case o.rosters.uploads <- struct{}{}:
+		defer func() { <-o.rosters.uploads }()
+	case <-r.Context().Done():
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, sheet.Usual.File+1))
 	if err != nil {
 		answer(w, nil, &webui.Refusal{Code: "roster_too_large", What: fmt.Sprintf("the list could not be read, or has more than %d MB", sheet.Usual.File>>20), Which: err.Error(), Do: "split the list"})

@@ -14,6 +14,7 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
+	"otor/internal/find"
 	"otor/internal/sheet"
 	"otor/internal/webui"
 )
@@ -221,7 +222,7 @@ func veiled(r reconcile.Roster) [][]string {
 				}
 			}
 			const telephone = 11
-			row[i] = clipText(sheet.Clean(c), 60)
+			row[i] = clipText(find.Hide(sheet.Clean(c)), 60)
 			if digits >= telephone || hasColumn(r.Mapping, reconcile.FieldID, i) || hasColumn(r.Mapping, reconcile.FieldPhone, i) {
 				row[i] = masked(number, "last4")
 			}

@@ -11,6 +11,7 @@ import (
 
 	"otor/hub/reconcile"
 	"otor/hub/store"
+	"otor/internal/find"
 	"otor/internal/pack"
 	"otor/internal/webui"
 )
@@ -159,7 +160,7 @@ func (o *Office) shownLine(ctx context.Context, k pack.Roster, l store.RosterLin
 		return RosterLine{}, fmt.Errorf("line %s of roster %s: %w: %w", l.Key, k.ID, store.ErrDamaged, err)
 	}
 	out := RosterLine{
-		Key: l.Key, Row: l.Line, Standing: m.Standing, Open: l.Open, Seen: l.Seen, Agree: m.Agree, With: m.With, Offers: rosterOffers(l),
+		Key: l.Key, Row: l.Line, Standing: m.Standing, Open: l.Open, Seen: seenOf(l), Agree: m.Agree, With: m.With, Offers: rosterOffers(l),
 		Problems: []reconcile.Problem{}, Differ: []RosterDifference{}, Candidates: []RosterPerson{}, Checked: []reconcile.Evidence{},
 	}
 	if out.Agree == nil {
@@ -167,7 +168,7 @@ func (o *Office) shownLine(ctx context.Context, k pack.Roster, l store.RosterLin
 	}
 	if l.Row != nil {
 		out.Since = l.Row.Since
-		out.Listed = &RosterPerson{Name: l.Row.Name, Number: o.veilField(k, reconcile.FieldID, l.Row.Number), Birth: l.Row.Birth, Phone: o.veilField(k, reconcile.FieldPhone, l.Row.Phone), Place: l.Row.Place}
+		out.Listed = &RosterPerson{Name: o.veilField(k, reconcile.FieldName, l.Row.Name), Number: o.veilField(k, reconcile.FieldID, l.Row.Number), Birth: l.Row.Birth, Phone: o.veilField(k, reconcile.FieldPhone, l.Row.Phone), Place: o.veilField(k, reconcile.FieldPlace, l.Row.Place)}
 		if err := json.Unmarshal(l.Row.Problems, &out.Problems); err != nil {
 			return out, fmt.Errorf("row %d of roster %s: %w: %w", l.Line, k.ID, store.ErrDamaged, err)
 		}
@@ -190,7 +191,7 @@ func (o *Office) shownLine(ctx context.Context, k pack.Roster, l store.RosterLin
 	}
 	if r := l.Ruling; r != nil {
 		out.Decided = &RosterDecided{
-			Choice: r.Choice, Person: r.Same, By: r.By, At: o.at(r.At), Reason: r.Reason, Undo: o.now().UnixMilli()-r.At <= reconcile.UndoWithin.Milliseconds(),
+			Choice: r.Choice, Person: r.Same, By: r.By, At: o.at(r.At), Reason: find.Hide(r.Reason), Undo: o.now().UnixMilli()-r.At <= reconcile.UndoWithin.Milliseconds(),
 		}
 	}
 	return out, nil
@@ -209,7 +210,7 @@ func (o *Office) shownPerson(ctx context.Context, k pack.Roster, ref string) (*R
 		birth = p.Birth.String()
 	}
 	return &RosterPerson{
-		Ref: ref, Name: p.Name, Number: o.veilField(k, reconcile.FieldID, p.ID), Birth: birth, Phone: o.veilField(k, reconcile.FieldPhone, p.Phone), Place: p.Place,
+		Ref: ref, Name: o.veilField(k, reconcile.FieldName, p.Name), Number: o.veilField(k, reconcile.FieldID, p.ID), Birth: birth, Phone: o.veilField(k, reconcile.FieldPhone, p.Phone), Place: o.veilField(k, reconcile.FieldPlace, p.Place),
 	}, nil
 }
 
@@ -224,12 +225,12 @@ func (o *Office) veilField(k pack.Roster, f reconcile.Field, v string) string {
 	w, ok := o.domain.(worded)
 	path := k.Fields[string(f)]
 	if !ok || path == "" {
-		return v
+		return find.Hide(v)
 	}
 	steps := strings.Split(path, ".")
 	typ := k.Type
 	for _, step := range steps[:len(steps)-1] {
 		typ = o.domain.Names(typ, step)
 	}
-	return masked(v, w.Mask(typ, steps[len(steps)-1]))
+	return shown(v, w.Mask(typ, steps[len(steps)-1]))
 }

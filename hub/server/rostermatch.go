@@ -304,7 +304,7 @@ func (s *Server) match(ctx context.Context) {
 			asked = true
 		default:
 		}
-		if err == nil && (asked || totals.Entries != seen) {
+		if err == nil && (asked || s.leads.Load() && totals.Entries != seen) { // of several hubs one by itself
 			began := time.Now()
 			if err = s.office.MatchRosters(ctx); err == nil {
 				seen = totals.Entries
@@ -315,6 +315,7 @@ func (s *Server) match(ctx context.Context) {
 			}
 		}
 		if err != nil && ctx.Err() == nil {
+			seen = -1 // again with the next tick
 			s.cfg.Log.Error("official lists are not compared with what came in", "err", err)
 		}
 		select {

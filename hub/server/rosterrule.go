@@ -93,21 +93,31 @@ func rosterChanged(l store.RosterLine) error {
 	return &webui.Refusal{Code: "item_changed", What: "the line is not what you had in view: the list, the person or a decision changed meanwhile", Which: l.Key, Do: "look at it once more"}
 }
 
+// seenOf stands for a line with what was decided about it: whoever decides names what he
+// had in view.
+func seenOf(l store.RosterLine) string {
+	if l.Ruling == nil {
+		return l.Seen
+	}
+	return fmt.Sprintf("%s.%d", l.Seen, l.Ruling.At)
+}
+
 // rulingOn makes the ruling that a choice comes to, and what the line matches then.
 func (o *Office) rulingOn(ctx context.Context, k pack.Roster, line store.RosterLine, c RosterChoice) (m reconcile.Match, out store.RosterRuling, err error) {
 	at := o.now().UnixMilli()
+	if c.Choice == reconcile.RosterUndo && line.Ruling == nil {
+		return m, out, &webui.Refusal{Code: "bad_choice", What: "nothing was decided about this line", Which: c.Key}
+	}
+	if c.Seen != seenOf(line) {
+		return m, out, rosterChanged(line)
+	}
 	if c.Choice == reconcile.RosterUndo {
 		switch {
-		case line.Ruling == nil:
-			return m, out, &webui.Refusal{Code: "bad_choice", What: "nothing was decided about this line", Which: c.Key}
 		case at-line.Ruling.At > reconcile.UndoWithin.Milliseconds():
 			return m, out, &webui.Refusal{Code: "undo_over", What: "a decision is taken back within 24 hours", Which: c.Key, Do: "decide otherwise"}
 		}
 		m, err = reconcile.ReadMatch(line.RosterMatch)
 		return m, *line.Ruling, err
-	}
-	if c.Seen != line.Seen {
-		return m, out, rosterChanged(line)
 	}
 	if m, err = reconcile.ReadMatch(line.RosterMatch); err != nil {
 		return m, out, err

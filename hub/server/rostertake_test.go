@@ -97,6 +97,9 @@ func TestRosterTake(t *testing.T) {
 	if _, err = rule("take"); err == nil {
 		t.Error("it was taken twice")
 	}
+	_, err = rule("undo")
+	refused(t, "who did not see that it was taken", "item_changed", err)
+	was = got
 	got, err = rule("undo")
 	check(t, err)
 	if got.Standing != reconcile.Differs || !got.Open || got.Decided != nil {
@@ -106,8 +109,10 @@ func TestRosterTake(t *testing.T) {
 	if number.Value != formerNumber || tel.Value != formerTel || number.Conflict || tel.Conflict {
 		t.Errorf("put back: %+v, %+v", number, tel)
 	}
-	_, err = rule("take")
+	was = got
+	again, err := rule("take")
 	check(t, err)
+	was = again
 	// Who did not know of it is in conflict with it, and nothing is lost.
 	want := shownOf(t, s, herHome, "phone")
 	_, err = s.Author().Add(t.Context(), ingest.Note{

@@ -11,6 +11,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/lane"
 	"otor/internal/pack"
 	"otor/internal/webui"
@@ -85,7 +86,7 @@ func factsOf(tell pack.Telling, th land.Thing, facts []pack.Fact) (out []console
 	for _, f := range facts {
 		if v := th.Fields[f.Field]; v != nil {
 			if text := tell.Value(th.Type, f.Field, v); text != "" {
-				out = append(out, console.Fact{Label: tell.Pack.In(f.Label, tell.Lang), Text: text})
+				out = append(out, console.Fact{Label: tell.Pack.In(f.Label, tell.Lang), Text: find.Hide(text)})
 			}
 		}
 	}
@@ -95,7 +96,7 @@ func factsOf(tell pack.Telling, th land.Thing, facts []pack.Fact) (out []console
 func hazardOf(tell pack.Telling, route *pack.Route, h land.Thing) console.Hazard {
 	x := console.Hazard{Name: h.ID, Facts: factsOf(tell, h, route.HazardFacts), Seen: h.Changed}
 	if name := h.Fields[route.HazardTitle]; name != nil {
-		x.Name = tell.Value(h.Type, route.HazardTitle, name)
+		x.Name = find.Hide(tell.Value(h.Type, route.HazardTitle, name))
 	}
 	return x
 }

@@ -288,7 +288,7 @@ func (s *Server) wire() error {
 		},
 		dir: s.cfg.Dir, store: s.store, blobs: s.blobs, ledger: s.ledger, epochs: s.epochs, now: s.cfg.Now, zone: s.cfg.Zone, pin: pin, hubKey: s.broker.HubKey().Public(), key: s.key, cutOff: s.cutOffDevice,
 		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, author: s.author, forms: s.cfg.Forms, packs: s.cfg.Packs, replay: s.ingest.Replay,
-		rosters: &rosterDesk{stale: make(chan struct{}, 1)}, demo: s.cfg.Demo,
+		rosters: &rosterDesk{stale: make(chan struct{}, 1), uploads: make(chan struct{}, rosterUploads)}, demo: s.cfg.Demo,
 	}
 	if s.drafts, err = openDrafts(filepath.Join(s.cfg.Dir, "drafts"), s.office, s.bell.Ring); err != nil {
 		return err

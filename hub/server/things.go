@@ -108,7 +108,8 @@ func (l *lookup) page(ctx context.Context, words []string, after int64, out *con
 				out.Things = append(out.Things, row)
 			}
 			if len(out.Things) == l.limit {
-				break
+				out.Next = strconv.FormatInt(after, 10)
+				return nil
 			}
 		}
 		if len(hits) < l.limit {
@@ -292,6 +293,9 @@ func (o *Office) event(ctx context.Context, n *naming, ref entry.Ref, d dot.Dot)
 		return ev, false, err
 	}
 	e := &es[0]
+	if seen, err := o.sight(ctx).entry(ctx, d.Device, entry.Ref{Type: e.EntityType, ID: e.Entity}); err != nil || !seen {
+		return ev, false, err
+	}
 	pub, err := entry.DecodePublic(e.Raw.Public)
 	if err != nil || !slices.Contains(pub.Refs, ref) {
 		return ev, false, nil //nolint:nilerr // it names nothing

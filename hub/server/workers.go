@@ -115,12 +115,11 @@ func (s *Server) servePhotos(ctx context.Context) (context.CancelFunc, error) {
 // followOnce learns once; seen is the number of entries at the last time.
 func (s *Server) followOnce(ctx context.Context, seen *int64) error {
 	more, err := s.ledger.Follow(ctx)
-	if err == nil {
-		err = s.epochs.Refresh(ctx)
-	}
+	err = errors.Join(err, s.epochs.Refresh(ctx)) // whatever became of the facts
 	totals, countErr := s.store.Totals(ctx)
 	if more || totals.Entries != *seen {
 		*seen = totals.Entries
+		s.land.Changed() // another hub may have taken them in
 		s.bell.Ring()
 	}
 	return errors.Join(err, countErr)
@@ -142,6 +141,8 @@ func (s *Server) heardPack(ctx context.Context, f ledger.Fact) error {
 		return err
 	}
 	s.cfg.Packs.Put(p)
-	_, err = s.ingest.Replay(ctx, s.store)
-	return err
+	if _, err := s.ingest.Replay(ctx, s.store); err != nil { // what comes after it, revocations too, does not wait for this
+		s.cfg.Log.Error("entries that wait for their form stay set aside until somebody has them judged again, or the hub starts anew", "err", err)
+	}
+	return nil
 }

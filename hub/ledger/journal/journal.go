@@ -22,12 +22,14 @@
 package journal
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/gofrs/flock"
@@ -228,7 +230,7 @@ func (j *Journal) TakeBack() (content []byte, err error) {
 		return nil, fmt.Errorf("take the last record out of the journal in %s: there is none", j.dir)
 	}
 	begin := j.end - int64(len(frameOf(content)))
-	if err := durable.WriteFile(filepath.Join(j.dir, fmt.Sprintf("taken-back-%d", begin)), content, 0o600); err != nil {
+	if err := durable.WriteFile(filepath.Join(j.dir, fmt.Sprintf("%s%x", asidePrefix, sha256.Sum256(content))), content, 0o600); err != nil {
 		return nil, fmt.Errorf("keep a record of the journal aside: %w", err)
 	}
 	if err := errors.Join(j.file.Truncate(begin), j.file.Sync()); err != nil {
@@ -236,6 +238,46 @@ func (j *Journal) TakeBack() (content []byte, err error) {
 	}
 	j.end = begin
 	return content, nil
+}
+
+// asidePrefix begins the name of a file with a record that was taken back, asideDone ends
+// that of one which was dealt with.
+const (
+	asidePrefix = "taken-back-"
+	asideDone   = ".done"
+)
+
+// Aside is a record that was taken back.
+type Aside struct {
+	Content []byte
+	Path    string
+}
+
+// Done notes that a record was dealt with; its file stays under another name.
+func (a Aside) Done() error {
+	if err := os.Rename(a.Path, a.Path+asideDone); err != nil {
+		return err
+	}
+	return durable.SyncDir(filepath.Dir(a.Path))
+}
+
+// Aside lists the records that were taken back and not dealt with, also by earlier runs.
+func (j *Journal) Aside() (out []Aside, err error) {
+	names, err := filepath.Glob(filepath.Join(j.dir, asidePrefix+"*"))
+	if err != nil {
+		return nil, err
+	}
+	for _, path := range names {
+		if strings.HasSuffix(path, asideDone) {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("read a record that was taken back: %w", err)
+		}
+		out = append(out, Aside{content, path})
+	}
+	return out, nil
 }
 
 // reason names a full disk.

@@ -98,6 +98,8 @@ func parse(address string) (*server, error) {
 		"standard_conforming_strings": "on",
 		// A program that stands still within a transaction keeps the others waiting.
 		"idle_in_transaction_session_timeout": "60000",
+		// A hub whose machine is gone lets go of its locks soon, not after the system's two hours.
+		"tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3", "tcp_user_timeout": "30000",
 	})
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "otor hub"
