@@ -206,7 +206,11 @@ func (s *Sender) arrived(ctx context.Context, hashes ...entry.Hash) error {
 // entry is safe, and the next look at it says so.
 func (s *Sender) read(f entry.Blob) []byte {
 	b, err := s.cfg.Room.Read(hex.EncodeToString(f.Hash[:]))
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound): // it went when a backup had it, and this hub has not
+		s.cfg.Log.Debug("photo is not here to be sent", "photo", hex.EncodeToString(f.Hash[:4]))
+		return nil
+	case err != nil:
 		s.cfg.Log.Warn("photo cannot be sent", "photo", hex.EncodeToString(f.Hash[:4]), "err", err)
 		return nil
 	}

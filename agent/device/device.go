@@ -75,7 +75,8 @@ type Device struct {
 	due      uint64                 // the most entries that waited since all was at the hub: of them the page counts
 	check    web.Check              // of the whole store
 	lastSync error
-	hubSaid  time.Time // its clock in the latest hello's answer
+	offered  map[entry.Hash]offer // of photos that went from here, see offerGone
+	hubSaid  time.Time            // its clock in the latest hello's answer
 
 	finder finder
 	shelf  shelf

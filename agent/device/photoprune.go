@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"otor/agent/store"
@@ -30,10 +31,16 @@ func (d *Device) prunePhotos(ctx context.Context, hubNow time.Time) {
 		return
 	}
 	epoch := d.hubEpoch()
-	ripe := d.ripePhotos(epoch, hubNow)
+	ripe, fresh := d.ripePhotos(epoch, hubNow)
+	if len(fresh) > 0 { // their time begins
+		if err := d.store.SetBlobsAt(ctx, epoch, hubNow.UnixMilli(), fresh...); err != nil {
+			d.note(err)
+			return
+		}
+	}
 	port := &poster{d.link, d.id.Device}
 	gone := 0
-	for len(ripe) > 0 && ctx.Err() == nil {
+	for len(ripe) > 0 && ctx.Err() == nil && d.quiet() {
 		some := ripe[:min(len(ripe), prunedAtOnce)]
 		ripe = ripe[len(some):]
 		actx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -62,8 +69,10 @@ func (d *Device) prunePhotos(ctx context.Context, hubNow time.Time) {
 }
 
 // ripePhotos are those that may go: the hub of this epoch has them, their records lie in
-// its archive, and they were kept here for long enough.
-func (d *Device) ripePhotos(epoch receipt.Epoch, hubNow time.Time) (out []entry.Hash) {
+// its archive, and they were kept here for long enough, by the hub's clock alone: the
+// device's own may have been wrong when the file was written. fresh are those of which it
+// was not noted yet since when the hub has them.
+func (d *Device) ripePhotos(epoch receipt.Epoch, hubNow time.Time) (out, fresh []entry.Hash) {
 	if d.photosAsked == nil {
 		d.photosAsked = make(map[entry.Hash]time.Time)
 	}
@@ -72,15 +81,20 @@ func (d *Device) ripePhotos(epoch receipt.Epoch, hubNow time.Time) (out []entry.
 		if len(out) >= prunedAtMost {
 			break
 		}
-		if b.Gone || epoch.IsZero() || b.At != epoch || hubNow.Sub(d.photosAsked[b.Hash]) < askedAgain(d.cfg.KeepPhotos) || !d.inArchive(b) {
+		if epoch.IsZero() || b.At != epoch || hubNow.Sub(d.photosAsked[b.Hash]) < askedAgain(d.cfg.KeepPhotos) || !d.inArchive(b) {
 			continue
 		}
 		at, here := d.blobs.KeptAt(b.Hash)
-		if here && hubNow.Sub(at.Add(offset)) >= d.cfg.KeepPhotos {
+		ripe := hubNow.Sub(time.UnixMilli(b.Since)) >= d.cfg.KeepPhotos && hubNow.Sub(at.Add(offset)) >= d.cfg.KeepPhotos
+		switch {
+		case !here:
+		case b.Since == 0:
+			fresh = append(fresh, b.Hash)
+		case ripe:
 			out = append(out, b.Hash)
 		}
 	}
-	return out
+	return out, fresh
 }
 
 // inArchive reports whether the record that names a photo is in the hub's archive.
@@ -90,7 +104,7 @@ func (d *Device) inArchive(b store.BlobRef) bool {
 }
 
 // dropPhotos notes that photos are gone, and removes them. What a crash leaves of the
-// second is removed with the next round.
+// second is asked about and removed with a next round.
 func (d *Device) dropPhotos(ctx context.Context, epoch receipt.Epoch, hashes []entry.Hash) error {
 	if len(hashes) == 0 {
 		return nil
@@ -99,7 +113,7 @@ func (d *Device) dropPhotos(ctx context.Context, epoch receipt.Epoch, hashes []e
 		return err
 	}
 	for _, b := range d.store.Blobs() {
-		if !b.Gone {
+		if !b.Gone || b.At != epoch || !slices.Contains(hashes, b.Hash) {
 			continue
 		}
 		if _, here := d.blobs.KeptAt(b.Hash); !here {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"otor/agent/blob"
 	"otor/agent/link"
@@ -125,6 +126,9 @@ func (a *album) Waiting() []entry.Blob {
 	epoch := d.hubEpoch()
 	var out []entry.Blob
 	for _, b := range d.store.Blobs() { // those that went from here too: another hub's database may have them
+		if b.Gone && !d.offerGone(b.Hash, epoch) {
+			continue
+		}
 		st, ok := d.store.Chain(b.Dot.Chain)
 		// An entry that goes on under another name is found at the hub by the photo itself.
 		if b.At != epoch && ok && (st.Received.Contains(b.Dot.Seq) || st.End != nil && b.Dot.Seq > st.End.Seq) {
@@ -134,10 +138,41 @@ func (a *album) Waiting() []entry.Blob {
 	return out
 }
 
+// offer is when a photo that went from here was offered, and to which database.
+type offer struct {
+	to receipt.Epoch
+	at time.Time
+}
+
+// offerGone reports whether a photo that went from here is to be offered: a hub with another
+// database may have it. Where it has not, nothing can be sent, so it is asked now and then.
+func (d *Device) offerGone(h entry.Hash, epoch receipt.Epoch) bool {
+	if _, here := d.blobs.KeptAt(h); here {
+		return true // a crash left it
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.cfg.Now()
+	if last := d.offered[h]; last.to == epoch && now.Sub(last.at).Abs() < time.Hour {
+		return false
+	}
+	if d.offered == nil {
+		d.offered = make(map[entry.Hash]offer)
+	}
+	d.offered[h] = offer{epoch, now}
+	return true
+}
+
 // Arrived implements blob.Queue.
 func (a *album) Arrived(ctx context.Context, hashes ...entry.Hash) error {
 	d := (*Device)(a)
-	return d.store.SetBlobsAt(ctx, d.hubEpoch(), hashes...)
+	d.mu.Lock()
+	var since int64 // 0: a later round of pruning notes it
+	if !d.hubSaid.IsZero() {
+		since = d.hubSaid.UnixMilli()
+	}
+	d.mu.Unlock()
+	return d.store.SetBlobsAt(ctx, d.hubEpoch(), since, hashes...)
 }
 
 // hubEpoch is the epoch of the hub's database that this device goes by.
@@ -181,7 +216,7 @@ func (d *Device) Photos(context.Context) ([]web.Photo, error) {
 	for _, b := range d.store.Blobs() {
 		name := blob.Name(b.Blob)
 		_, here := d.blobs.Find(name)
-		out = append(out, web.Photo{Name: name, Size: b.Size, Mime: b.Mime, Dot: b.Dot, AtHub: b.At == epoch || b.Gone, Here: here})
+		out = append(out, web.Photo{Name: name, Size: b.Size, Mime: b.Mime, Dot: b.Dot, AtHub: b.At == epoch, Here: here})
 	}
 	return out, nil
 }

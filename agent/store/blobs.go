@@ -19,6 +19,8 @@ type BlobRef struct {
 	Dot dot.Dot // the first entry that names it
 	// At is the epoch of the hub's database that has the whole file; zero: none has.
 	At receipt.Epoch
+	// Since is the hub's clock, in Unix milliseconds, when At was noted; 0: not known.
+	Since int64
 	// Gone: it is not on the device any more, since it is in the hub's archive.
 	Gone bool
 }
@@ -30,12 +32,14 @@ type blobRow struct {
 	Dot  string `cbor:"3,keyasint"`
 	At   []byte `cbor:"4,keyasint,omitempty"`
 	Gone bool   `cbor:"5,keyasint,omitempty"`
+
+	Since int64 `cbor:"6,keyasint,omitempty"`
 }
 
 func blobKey(h entry.Hash) []byte { return append([]byte{kindBlob}, h[:]...) }
 
 func (b BlobRef) row() blobRow {
-	r := blobRow{Size: b.Size, Mime: b.Mime, Dot: b.Dot.String(), Gone: b.Gone}
+	r := blobRow{Size: b.Size, Mime: b.Mime, Dot: b.Dot.String(), Gone: b.Gone, Since: b.Since}
 	if !b.At.IsZero() {
 		r.At = b.At[:]
 	}
@@ -52,7 +56,7 @@ func (s *Store) loadBlob(key []byte, r blobRow) {
 		})
 		return
 	}
-	b := BlobRef{Blob: entry.Blob{Hash: entry.Hash(key[1:]), Size: r.Size, Mime: r.Mime}, Dot: d, Gone: r.Gone}
+	b := BlobRef{Blob: entry.Blob{Hash: entry.Hash(key[1:]), Size: r.Size, Mime: r.Mime}, Dot: d, Gone: r.Gone, Since: r.Since}
 	if len(r.At) == len(b.At) {
 		b.At = receipt.Epoch(r.At)
 	}
@@ -89,7 +93,8 @@ func (p *plan) blob(h entry.Hash) (BlobRef, bool) {
 type blobsAt struct {
 	hashes []entry.Hash
 	epoch  receipt.Epoch
-	gone   bool // they are removed here
+	gone   bool  // they are removed here
+	since  int64 // see [BlobRef.Since]
 }
 
 // arrive plans what the hub said about files.
@@ -101,10 +106,12 @@ func (p *plan) arrive(a *blobsAt) error {
 			continue // what the hub does not have is not removed
 		case a.gone:
 			b.Gone = true
+		case b.At == a.epoch && b.Since == 0 && a.since != 0:
+			b.Since = a.since
 		case b.At == a.epoch, b.Gone && a.epoch.IsZero():
 			continue // one that is gone cannot go again: it is in the hub's backups
 		default:
-			b.At = a.epoch
+			b.At, b.Since = a.epoch, a.since
 		}
 		p.blobs[h] = b
 		if err := p.addRow(blobKey(h), b.row()); err != nil {
@@ -114,13 +121,13 @@ func (p *plan) arrive(a *blobsAt) error {
 	return nil
 }
 
-// SetBlobsAt notes durably that the hub has these files whole. Files that no
-// entry names are passed over.
-func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, hashes ...entry.Hash) error {
+// SetBlobsAt notes durably that the hub has these files whole, and since when at most, by
+// its clock in Unix milliseconds. Files that no entry names are passed over.
+func (s *Store) SetBlobsAt(ctx context.Context, e receipt.Epoch, since int64, hashes ...entry.Hash) error {
 	if e.IsZero() {
 		return errors.New("files at the hub: of no epoch")
 	}
-	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes, epoch: e}}); err != nil {
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes, epoch: e, since: since}}); err != nil {
 		return fmt.Errorf("note that files are at the hub: %w", err)
 	}
 	return nil
@@ -140,7 +147,7 @@ func (s *Store) DropBlobs(ctx context.Context, e receipt.Epoch, hashes ...entry.
 	if e.IsZero() {
 		return errors.New("files are removed: the hub is of no epoch")
 	}
-	if err := s.send(ctx, &request{blobs: &blobsAt{hashes, e, true}}); err != nil {
+	if err := s.send(ctx, &request{blobs: &blobsAt{hashes: hashes, epoch: e, gone: true}}); err != nil {
 		return fmt.Errorf("note that files are removed here: %w", err)
 	}
 	return nil

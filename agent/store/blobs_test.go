@@ -41,11 +41,11 @@ func TestBlobs(t *testing.T) {
 		}
 	}
 	check(receipt.Epoch{})
-	if err := s.SetBlobsAt(ctx, receipt.Epoch{}, face.Hash); err == nil {
+	if err := s.SetBlobsAt(ctx, receipt.Epoch{}, 0, face.Hash); err == nil {
 		t.Error("a file at no hub")
 	}
 	for _, e := range []receipt.Epoch{first, first, second} {
-		if err := s.SetBlobsAt(ctx, e, face.Hash, entry.Hash{9}); err != nil {
+		if err := s.SetBlobsAt(ctx, e, 0, face.Hash, entry.Hash{9}); err != nil {
 			t.Fatal(err)
 		}
 		check(e)
@@ -54,7 +54,7 @@ func TestBlobs(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(receipt.Epoch{})
-	if err := s.SetBlobsAt(ctx, second, face.Hash); err != nil {
+	if err := s.SetBlobsAt(ctx, second, 0, face.Hash); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -78,7 +78,7 @@ func TestDropBlobs(t *testing.T) {
 	_, err := s.Append(ctx, d)
 	hub, restored := receipt.Epoch{1}, receipt.Epoch{2}
 	for _, err := range []error{
-		err, s.SetBlobsAt(ctx, hub, gone), s.SetBlobsAt(ctx, restored, later),
+		err, s.SetBlobsAt(ctx, hub, 0, gone), s.SetBlobsAt(ctx, restored, 0, later),
 		s.DropBlobs(ctx, hub, here, gone, later, entry.Hash{9}), s.ForgetBlobsAt(ctx, gone),
 	} {
 		if err != nil {
@@ -99,7 +99,7 @@ func TestDropBlobs(t *testing.T) {
 		}
 		s = open(t, dir, options())
 	}
-	if err := s.SetBlobsAt(ctx, restored, gone); err != nil {
+	if err := s.SetBlobsAt(ctx, restored, 0, gone); err != nil {
 		t.Fatal(err)
 	}
 	if b, _ := s.Blob(gone); !b.Gone || b.At != restored {

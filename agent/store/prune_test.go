@@ -170,7 +170,7 @@ func TestPruneKeeps(t *testing.T) {
 	}
 	set("quarantined", 1)
 	answer(t, s, receipt.Epoch{1}, saved, 8, 8)
-	if err := s.SetBlobsAt(t.Context(), receipt.Epoch{9}, entry.Hash{1}); err != nil {
+	if err := s.SetBlobsAt(t.Context(), receipt.Epoch{9}, 0, entry.Hash{1}); err != nil {
 		t.Fatal(err) // another hub's database had the photo
 	}
 	pruneAll(t, s, hubNoon, day)
@@ -182,7 +182,7 @@ func TestPruneKeeps(t *testing.T) {
 	set("applied", 2)
 	pruneAll(t, s, hubNoon.Add(2*day), day)
 	is(t, "once it is put right", state(t, s, chain).Pruned.String(), "{1-3, 5-7}")
-	if err := s.SetBlobsAt(t.Context(), receipt.Epoch{1}, entry.Hash{1}); err != nil {
+	if err := s.SetBlobsAt(t.Context(), receipt.Epoch{1}, 0, entry.Hash{1}); err != nil {
 		t.Fatal(err)
 	}
 	pruneAll(t, s, hubNoon.Add(3*day), day)

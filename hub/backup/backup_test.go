@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,8 +352,21 @@ func TestOneAtATime(t *testing.T) {
 
 // Photos lie once beside all backups, are put back with any of them, and a damaged
 // one is not taken for a copy.
+// noting is a source that notes which photos are said to be in two backups.
+type noting struct {
+	backup.Source
+	held []entry.Hash
+}
+
+func (n *noting) ArchiveBlobs(ctx context.Context, held []entry.Hash, gotBefore, at int64) (int64, error) {
+	n.held = append(n.held, held...)
+	return n.Source.ArchiveBlobs(ctx, held, gotBefore, at)
+}
+
 func TestPhotosAreBackedUp(t *testing.T) {
 	w := newWorld(t)
+	source := &noting{Source: w.keeper.Source}
+	w.keeper.Source = source
 	w.add(chainA, 3, "a")
 	whole := filepath.Join(w.dir, "blobs", "whole")
 	w.keeper.Photos = whole
@@ -373,17 +387,41 @@ func TestPhotosAreBackedUp(t *testing.T) {
 		}
 		return made
 	}
+	// What an earlier backup copied lies in two now; what this one copies, in one; what
+	// another hub has, or what is damaged, in none.
+	twice := func(names ...string) {
+		t.Helper()
+		got := []string{}
+		for _, h := range source.held {
+			got = append(got, fmt.Sprintf("%x", h[:]))
+		}
+		slices.Sort(got)
+		slices.Sort(names)
+		if !slices.Equal(got, names) {
+			t.Errorf("in two backups: %v, want %v", got, names)
+		}
+		source.held = nil
+	}
 	make(0, false)
 	face := keep("face")
 	make(1, false)
+	twice()
 	voice := keep("voice")
 	bad := keep("bad")
 	w.must(os.WriteFile(filepath.Join(whole, bad[:2], bad), []byte("changed"), 0o600))
 	made := make(1, true)
+	twice(face)
+	make(0, true)
+	twice(face, voice)
+	list, err := backup.List(w.backups)
+	w.must(err)
+	w.must(os.WriteFile(filepath.Join(list[len(list)-1].Path, "hub.db"), []byte("rot"), 0o600))
+	make(0, true) // the one before is not good: nothing rests on it
+	twice()
 	data := filepath.Join(t.TempDir(), "data")
 	back := target
 	back.Photos = filepath.Join("blobs", "whole")
-	_, err := backup.Restore(t.Context(), back, made.Path, data, false)
+	_, err = backup.Restore(t.Context(), back, made.Path, data, false)
 	w.must(err)
 	for _, name := range []string{face, voice} {
 		b, err := os.ReadFile(filepath.Join(data, "blobs", "whole", name[:2], name))

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,13 +15,14 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/durable"
+	"otor/internal/entry"
 )
 
 // Source is what a backup needs of the hub's database.
 type Source interface {
 	Snapshot(ctx context.Context, file string) error
 	Archive(ctx context.Context, marks []store.Watermark) error
-	ArchiveBlobs(ctx context.Context, gotBefore, at int64) (int64, error)
+	ArchiveBlobs(ctx context.Context, held []entry.Hash, gotBefore, at int64) (int64, error)
 }
 
 // Keeper makes backups of a hub.
@@ -96,12 +98,14 @@ func (k *Keeper) Make(ctx context.Context, dir string, keep int) (out Made, err 
 		return out, fmt.Errorf("back up into %s: %w", dir, err)
 	}
 	if k.Photos != "" {
-		copied, bad, err := copyPhotos(ctx, k.Photos, filepath.Join(dir, photosFolder))
+		copied, bad, held, err := copyPhotos(ctx, k.Photos, filepath.Join(dir, photosFolder))
 		if err != nil {
 			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
 		}
-		if err := k.archivePhotos(ctx, before, bad); err != nil {
-			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
+		if warning == "" { // the backup before is good
+			if err := k.archivePhotos(ctx, before, held); err != nil {
+				return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
+			}
 		}
 		if out.Photos = copied; bad > 0 {
 			out.Warning = strings.TrimPrefix(fmt.Sprintf("%s; %d photos are damaged at the hub and were not copied: run hub photos check", out.Warning, bad), "; ")
@@ -111,15 +115,22 @@ func (k *Keeper) Make(ctx context.Context, dir string, keep int) (out Made, err 
 	return out, err
 }
 
-// archivePhotos notes that the photos which the hub had when the backup before this one
-// was made are in two of them. While some are damaged at the hub none newly counts:
-// nobody can tell which.
-func (k *Keeper) archivePhotos(ctx context.Context, before []Kept, bad int) error {
-	if bad > 0 || len(before) == 0 {
+// notedAtOnce bounds the photos of one transaction.
+const notedAtOnce = 500
+
+// archivePhotos notes of photos that were in the backups' folder before this one, and that
+// the hub had when the backup before was made, that they are in two of them. What the
+// database alone says is not enough: the files may lie with another hub.
+func (k *Keeper) archivePhotos(ctx context.Context, before []Kept, held []entry.Hash) error {
+	if len(before) == 0 {
 		return nil
 	}
-	_, err := k.Source.ArchiveBlobs(ctx, before[len(before)-1].Manifest.Made.UnixMilli(), k.Now().UnixMilli())
-	return err
+	for some := range slices.Chunk(held, notedAtOnce) {
+		if _, err := k.Source.ArchiveBlobs(ctx, some, before[len(before)-1].Manifest.Made.UnixMilli(), k.Now().UnixMilli()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // make copies, verifies and names a backup. second are the lanes that lie both

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 
 	"otor/internal/durable"
+	"otor/internal/entry"
 )
 
 // photosFolder is where the photos of all backups lie, by the hash of their
@@ -17,8 +19,9 @@ const photosFolder = "photos"
 
 // copyPhotos copies the files that to does not have yet, each under its hash in
 // folders by the hash's first two digits, and returns how many it copied. A file
-// that is not what its name says is passed over and counted in bad.
-func copyPhotos(ctx context.Context, from, to string) (copied, bad int, err error) {
+// that is not what its name says is passed over and counted in bad. held are the
+// files that an earlier backup had copied already.
+func copyPhotos(ctx context.Context, from, to string) (copied, bad int, held []entry.Hash, err error) {
 	err = filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && path == from:
@@ -32,6 +35,9 @@ func copyPhotos(ctx context.Context, from, to string) (copied, bad int, err erro
 		}
 		into := filepath.Join(to, e.Name()[:2], e.Name())
 		if _, err := os.Lstat(into); err == nil {
+			if h, err := hex.DecodeString(e.Name()); err == nil {
+				held = append(held, entry.Hash(h))
+			}
 			return nil
 		}
 		if err := durable.MkdirAll(filepath.Dir(into), 0o700); err != nil {
@@ -58,5 +64,5 @@ func copyPhotos(ctx context.Context, from, to string) (copied, bad int, err erro
 	if err != nil {
 		err = fmt.Errorf("copy photos: %w", err)
 	}
-	return copied, bad, err
+	return copied, bad, held, err
 }

@@ -137,7 +137,7 @@ func (to Target) put(ctx context.Context, backup, data string, m Manifest) error
 	}
 	if to.Photos != "" {
 		beside := filepath.Join(filepath.Dir(filepath.Clean(backup)), photosFolder)
-		if _, _, err := copyPhotos(ctx, beside, filepath.Join(data, to.Photos)); err != nil {
+		if _, _, _, err := copyPhotos(ctx, beside, filepath.Join(data, to.Photos)); err != nil {
 			return err
 		}
 	}

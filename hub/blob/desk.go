@@ -101,9 +101,10 @@ func (d *Desk) archived(ctx context.Context, hashes []entry.Hash) (out []entry.H
 	return out, nil
 }
 
-// Lost lists files of a device's entries that the hub had and has lost, some at a time.
+// Lost lists files of a device's entries that the hub had and has lost, some at a time: the
+// newest first, since older ones may be gone from the device.
 func (d *Desk) Lost(ctx context.Context, from dot.Device) ([]entry.Hash, error) {
-	list, err := d.Ledger.Blobs(ctx, store.BlobQuery{Lost: true, Device: from, Limit: wire.MaxOffers})
+	list, err := d.Ledger.Blobs(ctx, store.BlobQuery{Lost: true, Newest: true, Device: from, Limit: wire.MaxOffers})
 	var out []entry.Hash
 	for _, b := range list {
 		out = append(out, b.Hash)

@@ -159,5 +159,6 @@ type Reveal struct {
 // Revealed is a field as it is: of an entity in conflict all values that stand.
 type Revealed struct {
 	Field  string   `json:"field"`
+	Label  string   `json:"label,omitempty"` // in the language asked for; empty: the pack has none
 	Values []string `json:"values"`
 }

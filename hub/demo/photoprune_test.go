@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"image"
 	"image/jpeg"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,5 +96,43 @@ func TestArchivedPhotosGo(t *testing.T) {
 	eventually(t, "the last one is at the hub", func() bool { return there(3) })
 	if s := p.status(t); s.Photos != 0 {
 		t.Errorf("photos wait: %+v, %v", s, waiting)
+	}
+}
+
+// A device whose clock was years behind when it kept a photo keeps it as long as any other:
+// what counts is the hub's clock.
+func TestAPhotoOfAWrongClockStays(t *testing.T) {
+	var dir string
+	p := newPairWith(t, func(c *device.Config) { c.Keep, c.KeepPhotos, dir = 0, time.Hour, c.Dir })
+	p.snaps(t, 1, 0)
+	long := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	aged := 0
+	check(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && strings.Contains(path, "blobs") {
+			aged++
+			return os.Chtimes(path, long, long)
+		}
+		return err
+	}))
+	if aged == 0 {
+		t.Fatal("no file was found")
+	}
+	backups := t.TempDir()
+	eventually(t, "the photo is archived", func() bool {
+		_, err := p.hub.Office().Backup(t.Context(), backups, 3)
+		check(t, err)
+		list, err := p.hub.Store().Blobs(t.Context(), store.BlobQuery{})
+		check(t, err)
+		return len(list) == 1 && list[0].ArchivedAt != 0
+	})
+	for range 3 {
+		before := p.Contacts()
+		p.wire.set(false)
+		p.wire.set(true)
+		p.Link().Kick()
+		eventually(t, "another contact", func() bool { return p.Contacts() > before })
+	}
+	if k := p.status(t).PhotosKept; k.Here != 1 || k.Removed != 0 {
+		t.Errorf("kept for an hour: %+v", k)
 	}
 }

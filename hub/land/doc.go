@@ -106,7 +106,7 @@ func (r *Room) Survey() (*Survey, error) {
 	defer r.mu.Unlock()
 	stale := r.last == nil || r.made != made || r.seen != seen && time.Since(r.ended) >= max(restAtLeast, restTimes*r.took)
 	if r.trouble != nil {
-		stale = time.Since(r.ended) >= restAtLeast
+		stale = time.Since(r.ended) >= max(restAtLeast, restTimes*r.took)
 	}
 	if stale && !r.running && r.ctx.Err() == nil {
 		r.running = true

@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,4 +166,50 @@ func TestOtherKeys(t *testing.T) {
 	if !errors.Is(err, store.ErrForeign) {
 		t.Errorf("got %v, want %v", err, store.ErrForeign)
 	}
+}
+
+// TestOwed: what was taken out of the journal is recorded once, also when the hub ended
+// before it could record it again, or after that and before it noted so.
+func TestOwed(t *testing.T) {
+	ws, s := newWorkers(t, 2)
+	a, b := ws[0], ws[1]
+	must(t, a.invite("D-1"))
+	a.store.fails = errors.New("the line was cut")
+	if err := a.invite("D-2"); !errors.Is(err, ledger.ErrPending) {
+		t.Fatalf("got %v, want %v", err, ledger.ErrPending)
+	}
+	must(t, b.invite("D-3"))
+	if _, err := a.Follow(t.Context()); err == nil {
+		t.Fatal("the line is cut, and nothing failed")
+	}
+	aside := func(pattern string) []string {
+		t.Helper()
+		names, err := filepath.Glob(filepath.Join(a.journal, pattern))
+		must(t, err)
+		return names
+	}
+	if got := aside("taken-back-*"); len(got) != 1 || strings.HasSuffix(got[0], ".done") {
+		t.Fatalf("taken back and owed: %v", got)
+	}
+	want := []string{"D-1", "D-3"}
+	if got := facts(t, s); !slices.Equal(got, want) {
+		t.Fatalf("the database has %v", got)
+	}
+	want = append(want, "D-2")
+	for _, when := range []string{"before it was recorded again", "after that"} {
+		must(t, a.Close())
+		a.store.fails = nil
+		for _, done := range aside("*.done") { // the end came before this was noted
+			must(t, os.Rename(done, strings.TrimSuffix(done, ".done")))
+		}
+		a.open()
+		if got := facts(t, s); !slices.Equal(got, want) {
+			t.Errorf("ended %s: the database has %v, want %v", when, got, want)
+		}
+		if got := aside("*.done"); len(got) != 1 {
+			t.Errorf("ended %s: done are %v", when, got)
+		}
+	}
+	b.follow()
+	sameJournals(t, s, a, b)
 }

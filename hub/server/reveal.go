@@ -37,7 +37,7 @@ func (o *Office) Reveal(ctx context.Context, r console.Reveal) (console.Revealed
 	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > reconcile.MaxReason {
 		return out, &webui.Refusal{Code: "reason_missing", What: "a masked field is revealed for a reason, which stays in the ledger", Which: r.Field, Do: fmt.Sprintf("say why, in at most %d bytes", reconcile.MaxReason)}
 	}
-	subject, values, err := o.masked(ctx, r)
+	subject, label, values, err := o.masked(ctx, r)
 	if err != nil {
 		return out, err
 	}
@@ -45,44 +45,45 @@ func (o *Office) Reveal(ctx context.Context, r console.Reveal) (console.Revealed
 		return out, &webui.Refusal{Code: "not_masked", What: "nothing of this field is masked", Which: subject + "#" + r.Field, Do: "it is shown whole as it is"}
 	}
 	_, err = o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindRevealed, Subject: subject, Body: revealedFact{Field: r.Field, Reason: r.Reason}}, nil)
-	out.Values = values
+	out.Label, out.Values = label, values
 	if err != nil {
 		return console.Revealed{Field: r.Field}, fmt.Errorf("reveal %s of %s: %w", r.Field, subject, err)
 	}
 	return out, nil
 }
 
-// masked reads what is masked of a field; none where nothing is.
-func (o *Office) masked(ctx context.Context, r console.Reveal) (subject string, values []string, err error) {
+// masked reads what is masked of a field, and how the field is called; none where nothing is.
+func (o *Office) masked(ctx context.Context, r console.Reveal) (subject, label string, values []string, err error) {
 	n := o.naming(r.Lang)
 	if !r.Record.IsZero() {
 		e, err := o.entrySeen(ctx, r.Record)
 		if err != nil {
-			return "", nil, err
+			return "", "", nil, err
 		}
 		f, fields := o.answered(e)
 		if f == nil {
-			return r.Record.String(), nil, nil
+			return r.Record.String(), "", nil, nil
 		}
-		hidden := slices.ContainsFunc(n.answers(f, fields), func(a console.Answer) bool { return a.Name == r.Field && a.Masked })
+		answers := n.answers(f, fields)
+		i := slices.IndexFunc(answers, func(a console.Answer) bool { return a.Name == r.Field && a.Masked })
 		x, v := asked(f.Fields, r.Field, fields)
-		if !hidden || x == nil {
-			return r.Record.String(), nil, nil
+		if i < 0 || x == nil {
+			return r.Record.String(), "", nil, nil
 		}
-		return r.Record.String(), []string{n.answer(f, x, v, "", false)}, nil
+		return r.Record.String(), answers[i].Label, []string{n.answer(f, x, v, "", false)}, nil
 	}
 	typ, id, _ := strings.Cut(r.Entity, "/")
 	ref := entry.Ref{Type: typ, ID: id}
 	_, state, err := o.entityState(ctx, ref)
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	for _, v := range state.Values(r.Field) {
 		if _, hidden := n.value(typ, r.Field, v.Get()); hidden {
 			values = append(values, n.whole(typ, r.Field, v.Get()))
 		}
 	}
-	return ref.String(), slices.Compact(values), nil
+	return ref.String(), n.field(typ, r.Field), slices.Compact(values), nil
 }
 
 // asked finds a question by its name as answers have it, "group.question", and its answer.

@@ -51,9 +51,10 @@ type BlobStore interface {
 	// SetBlobGot notes when the hub had all of it; 0: it has lost it. ErrNotFound
 	// when no entry names it.
 	SetBlobGot(ctx context.Context, h entry.Hash, at int64) error
-	// ArchiveBlobs notes, at a moment, that those lie in two verified backups which the hub
-	// had before another one and has not lost since. It returns how many that are newly.
-	ArchiveBlobs(ctx context.Context, gotBefore, at int64) (int64, error)
+	// ArchiveBlobs notes, at a moment, that those of the held ones lie in two verified
+	// backups which the hub had before another one and has not lost since. It returns how
+	// many that are newly.
+	ArchiveBlobs(ctx context.Context, held []entry.Hash, gotBefore, at int64) (int64, error)
 }
 
 // BlobTx is what a transaction does about files.

@@ -75,8 +75,11 @@ func checkBlobs(t T, w *world) {
 	n, err := w.CountBlobs(ctx)
 	ok(t, "count", err)
 	same(t, "counts", n, store.BlobCounts{Named: 3, Missing: 2, NamedBytes: 60, MissingBytes: 40})
-	for _, x := range []struct{ before, want int64 }{{noon + 5, 0}, {noon + 6, 1}, {noon + 9, 0}} {
-		n, err := w.ArchiveBlobs(ctx, x.before, noon+20)
+	for _, x := range []struct {
+		held         []entry.Hash
+		before, want int64
+	}{{[]entry.Hash{b.Hash}, noon + 5, 0}, {[]entry.Hash{a.Hash}, noon + 6, 0}, {nil, noon + 6, 0}, {[]entry.Hash{a.Hash, b.Hash}, noon + 6, 1}, {[]entry.Hash{b.Hash}, noon + 9, 0}} {
+		n, err := w.ArchiveBlobs(ctx, x.held, x.before, noon+20)
 		ok(t, "archive", err)
 		same(t, "newly archived", n, x.want)
 	}

@@ -126,11 +126,16 @@ func (s *Store) SetBlobGot(ctx context.Context, h entry.Hash, at int64) error {
 }
 
 // ArchiveBlobs notes which files lie in two verified backups.
-func (s *Store) ArchiveBlobs(ctx context.Context, gotBefore, at int64) (n int64, err error) {
+func (s *Store) ArchiveBlobs(ctx context.Context, held []entry.Hash, gotBefore, at int64) (n int64, err error) {
 	err = s.write(ctx, "note which photos are archived", func(w *writer) error {
-		err := w.exec("UPDATE blobs SET archived_at = ? WHERE got_at < ? AND archived_at IS NULL", at, gotBefore)
-		n = w.changed
-		return err
+		n = 0
+		for _, h := range held {
+			if err := w.exec("UPDATE blobs SET archived_at = ? WHERE hash = ? AND got_at < ? AND archived_at IS NULL", at, h[:], gotBefore); err != nil {
+				return err
+			}
+			n += w.changed
+		}
+		return nil
 	})
 	return n, err
 }

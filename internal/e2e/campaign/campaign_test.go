@@ -90,3 +90,19 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestFuzzingOfTheLogCounts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "campaigns.md")
+	text := "# Campaigns\n\n| 2026-11-27 | a/b | FuzzX | 9m | 1 | 0 |\n\n## Fuzzing\n\n| date | package | decoder | time | executions | failures |\n|---|---|---|---|---|---|\n" +
+		"| 2026-11-20 | a/b | FuzzX | 5m0s | 1 | 0 |\n| 2026-11-27 | a/b | FuzzX | 1m30s | 1 | 0 |\n| 2026-11-28 | a/b | FuzzX | 30s | 1 | 0 |\n| 2026-11-28 | a/b | FuzzY | 1m | 1 | 0 |\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := logged(plan{log: path, since: "2026-11-27"})
+	if err != nil || len(got) != 2 || got["otor/a/b FuzzX"] != 2*time.Minute || got["otor/a/b FuzzY"] != time.Minute {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err := logged(plan{log: path}); err != nil || len(got) != 0 {
+		t.Errorf("without a day: %v, %v", got, err)
+	}
+}

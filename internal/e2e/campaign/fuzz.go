@@ -20,6 +20,9 @@ import (
 
 const fuzzRow = "fuzz"
 
+// fuzzHead is the heading of the log's part about fuzzing.
+const fuzzHead = "## Fuzzing"
+
 // fuzzed says how much each target was fuzzed so far.
 type fuzzed struct {
 	Spent map[string]time.Duration `json:"spent"`
@@ -31,7 +34,8 @@ type fuzzed struct {
 const slot = time.Minute
 
 // fuzz fuzzes every target for p.each in all, a slot each in turns, so that a
-// campaign that is stopped has fuzzed all of them alike.
+// campaign that is stopped has fuzzed all of them alike. What the log has of p.since
+// and later counts.
 func fuzz(ctx context.Context, p plan, out io.Writer) error {
 	targets, err := fuzzTargets(ctx)
 	if err != nil {
@@ -45,11 +49,15 @@ func fuzz(ctx context.Context, p plan, out io.Writer) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("read the state of the campaign: %w", err)
 	}
+	before, err := logged(p)
+	if err != nil {
+		return err
+	}
 	begun := time.Now()
 	for todo := !p.finish; todo; {
 		todo = false
 		for _, target := range targets {
-			left := p.each - f.Spent[target]
+			left := p.each - before[target] - f.Spent[target]
 			if left <= 0 || ctx.Err() != nil || p.most > 0 && time.Since(begun) > p.most {
 				continue
 			}
@@ -67,12 +75,44 @@ func fuzz(ctx context.Context, p plan, out io.Writer) error {
 		}
 	}
 	for _, target := range targets {
-		if f.Spent[target] < p.each && !p.finish {
+		if before[target]+f.Spent[target] < p.each && !p.finish {
 			_, err := fmt.Fprintln(out, "not done yet: the same command goes on")
 			return err
 		}
 	}
 	return f.log(p, targets)
+}
+
+// logged is how long the log says that each target was fuzzed, on p.since and later.
+func logged(p plan) (map[string]time.Duration, error) {
+	out := map[string]time.Duration{}
+	if p.since == "" {
+		return out, nil
+	}
+	text, err := os.ReadFile(p.log)
+	if err != nil {
+		return nil, fmt.Errorf("read the campaigns' log: %w", err)
+	}
+	_, after, found := strings.Cut(string(text), fuzzHead)
+	if !found {
+		return nil, fmt.Errorf("%s has no part %q", p.log, fuzzHead)
+	}
+	for line := range strings.Lines(after) {
+		// | date | package | decoder | time | executions | failures |
+		cells := strings.Split(line, "|")
+		if len(cells) != 8 {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		day, err := time.Parse(time.DateOnly, cells[1])
+		spent, bad := time.ParseDuration(cells[4])
+		if err == nil && bad == nil && day.Format(time.DateOnly) >= p.since {
+			out["otor/"+cells[2]+" "+cells[3]] += spent
+		}
+	}
+	return out, nil
 }
 
 // fuzzTargets lists the fuzz targets as "package Name".
@@ -140,13 +180,16 @@ func (f *fuzzed) one(ctx context.Context, target string, most time.Duration, wor
 // log puts a line for each target into the log.
 func (f *fuzzed) log(p plan, targets []string) error {
 	for _, target := range targets {
+		if f.Spent[target] == 0 {
+			continue
+		}
 		result := "0"
 		if f.Bad[target] != "" {
 			result = "1"
 		}
 		pkg, name, _ := strings.Cut(target, " ")
 		line := fmt.Sprintf("| %s | %s | %s | %s | %d | %s |", time.Now().Format(time.DateOnly), strings.TrimPrefix(pkg, "otor/"), name, f.Spent[target], f.Execs[target], result)
-		if err := insertLine(p.log, "## Fuzzing", line); err != nil {
+		if err := insertLine(p.log, fuzzHead, line); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,7 @@ type plan struct {
 	state   string
 	log     string
 	finish  bool
+	since   string // a day; empty: the log does not count
 }
 
 func main() {
@@ -69,6 +70,7 @@ func parse(args []string) (p plan, list bool, err error) {
 	f.StringVar(&p.state, "state", os.TempDir(), "the `folder` of the files that say how far it is")
 	f.StringVar(&p.log, "log", "docs/campaigns.md", "the `file` that gets a line at the end")
 	f.BoolVar(&p.finish, "finish", false, "log what was done so far, and begin anew next time")
+	f.StringVar(&p.since, "since", "", "of fuzzing: what the log has of this `day` and later counts")
 	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
 		p.row, args = args[0], args[1:]
 	}
