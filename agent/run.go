@@ -36,7 +36,7 @@ func newRun(app *cli.App) *cobra.Command {
 	c.captures(cmd)
 	c.connects(cmd)
 	c.prunes(cmd)
-	return cli.KeepsRunning(cmd)
+	return app.KeepsRunning(cmd)
 }
 
 // announce says where the page is, once it is served.

@@ -53,7 +53,7 @@ func newServe(app *cli.App) *cobra.Command {
 	f.DurationVar(&horizon, "feed-horizon", 180*24*time.Hour, "how long feeds remember what went away (`time` such as 4320h)")
 	f.StringSliceVar(&elsewhere, "nats", nil, "`addresses` of NATS servers that hub nats-config has configured, nats://HOST:PORT, at least three of them to keep each message on three (default: those of the last time, else a server of its own)")
 	f.StringVar(&c.database, "db", "", "`address` of a PostgreSQL database, postgres://USER@HOST/NAME, with the password in PGPASSWORD or a pgpass file (default: where it was, else a file in --data)")
-	return cli.KeepsRunning(cmd)
+	return app.KeepsRunning(cmd)
 }
 
 // openPatiently opens the hub. A list command may hold the folder for a moment;

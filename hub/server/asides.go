@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 
@@ -31,7 +32,16 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 	}
 	slices.Reverse(found)
-	say := t.o.naming(lang)
+	sight := t.o.sight(ctx)
+	say := sight.naming(lang)
+	var dots []dot.Dot
+	var refs []entry.Ref
+	for _, e := range found {
+		dots, refs = append(dots, e.Dot), append(append(refs, say.users(e.User)...), entry.Ref{Type: e.EntityType, ID: e.Entity})
+	}
+	if err := errors.Join(sight.read.entriesAhead(ctx, dots), say.ahead(ctx, refs)); err != nil {
+		return nil, 0, err
+	}
 	out := make([]console.AsideRow, 0, len(found))
 	for _, e := range found {
 		row := console.AsideRow{
@@ -43,9 +53,14 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		if e.Entity != "" {
 			row.Entity = say.about(ctx, entry.Ref{Type: e.EntityType, ID: e.Entity})
 		}
-		f, fields, err := t.recordOf(ctx, e.Dot)
+		whole, err := sight.read.entry(ctx, e.Dot)
 		if err != nil {
 			return nil, 0, err
+		}
+		var f *form.Form
+		var fields map[string]any
+		if whole != nil {
+			f, fields = t.o.answered(*whole)
 		}
 		if f != nil {
 			row.Answers = say.answers(f, fields)

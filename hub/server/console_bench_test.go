@@ -1,10 +1,14 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -18,15 +22,17 @@ import (
 	"otor/hub/reconcile"
 	"otor/hub/server"
 	"otor/hub/store"
+	"otor/hub/store/postgres/scratch"
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/hlc"
 	"otor/internal/lane"
 	"otor/internal/merge"
 	"otor/internal/pack"
+	"otor/internal/sheet"
 )
 
-var benchDatabase = flag.String("database", "", "address of an empty PostgreSQL database for BenchmarkConsole; none: SQLite")
+var benchDatabase = flag.String("database", "", "address of an empty PostgreSQL database for BenchmarkConsole, scratch: a server of its own; none: SQLite")
 
 var benchRecords = flag.Int("records", 5000, "records of BenchmarkConsole; a fifth as many entities, a two hundredth as many open items")
 
@@ -39,6 +45,9 @@ func BenchmarkConsole(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	if *benchDatabase == "scratch" {
+		*benchDatabase = scratch.Database(b, "")
+	}
 	began := time.Now()
 	s, err := server.Open(b.Context(), server.Config{
 		Dir: filepath.Join(dir, "hub"), Journal: filepath.Join(dir, "journal"), NatsListen: "127.0.0.1:0", HTTP: "127.0.0.1:0", Packs: pack.NewShelf(p), Database: *benchDatabase, MaxStore: 16 << 20, Zone: time.UTC, Log: slog.New(slog.DiscardHandler),
@@ -47,6 +56,7 @@ func BenchmarkConsole(b *testing.B) {
 		b.Fatal(err)
 	}
 	crowd(b, s, p, *benchRecords)
+	bustle(b, s, *benchRecords)
 	fmt.Printf("%d records made in %s\n", *benchRecords, time.Since(began).Round(time.Second))
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
@@ -65,7 +75,8 @@ func BenchmarkConsole(b *testing.B) {
 		b.Fatal(items, err)
 	}
 	pages := []string{
-		"/", "/queue?kind=flag", "/queue?kind=conflict", fmt.Sprintf("/queue/%d", items[0].ID), "/records", "/records?form=visit&device=D-103", "/records?verdict=flagged",
+		"/", "/devices", "/route", "/photos", "/packs", "/ledger", "/statements", "/exports", "/operators", "/roster", "/roster/list/pension_list", "/account",
+		"/queue", "/queue?kind=flag", "/queue?kind=conflict", "/queue?kind=quarantine", "/queue?kind=gap", fmt.Sprintf("/queue/%d", items[0].ID), "/records", "/records?form=visit&device=D-103", "/records?verdict=flagged",
 		"/records?" + url.Values{"text": {"要饲料"}}.Encode(), "/records?" + url.Values{"text": {"第777号"}}.Encode(), "/records?entity=household/H-000777", "/records?from=2025-03-01&until=2025-03-02&form=visit",
 		"/records/D-103/1/record/7", "/entities?" + url.Values{"text": {"巴特尔"}}.Encode(), "/entities?text=H-000777", "/entities/household/H-000777",
 	}
@@ -73,6 +84,7 @@ func BenchmarkConsole(b *testing.B) {
 	for b.Loop() {
 		for who, c := range map[string]*http.Client{"all": entered(b, s, "boss", "administrator", "*"), "one gacha": entered(b, s, "rita", "reconciler", "gacha:g07")} {
 			for _, page := range pages {
+				var status int
 				took := make([]time.Duration, 0, 40)
 				for range cap(took) {
 					start := time.Now()
@@ -84,15 +96,18 @@ func BenchmarkConsole(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
+					if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+						b.Fatal(err)
+					}
 					_ = resp.Body.Close()
-					if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound {
+					if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusNotFound && resp.StatusCode != http.StatusForbidden {
 						b.Fatalf("%s: %s", page, resp.Status)
 					}
-					took = append(took, time.Since(start))
+					took, status = append(took, time.Since(start)), resp.StatusCode
 				}
 				slices.Sort(took)
 				at, _ := url.QueryUnescape(page)
-				fmt.Printf("%-9s p50 %6.1f ms  p95 %6.1f ms  %s\n", who, ms(took[len(took)/2]), ms(took[len(took)*95/100]), at)
+				fmt.Printf("%-9s %d p50 %6.1f ms  p95 %6.1f ms  %s\n", who, status, ms(took[len(took)/2]), ms(took[len(took)*95/100]), at)
 			}
 		}
 		start := time.Now()
@@ -203,11 +218,20 @@ func crowd(b *testing.B, s *server.Server, p *pack.Pack, n int) {
 		}
 		e := ingest.Describe(d, entry.NewRaw(rawPub, rawPriv), 0, cfg)
 		e.ReceivedAt, e.Judgement = wall, store.Judgement{Verdict: store.Applied}
-		if i%200 == 0 {
+		switch {
+		case i%200 == 0:
 			e.Judgement = store.Judgement{Verdict: store.Flagged, Code: "far_away"}
+		case i%1000 == 7:
+			e.Judgement = store.Judgement{Verdict: store.Quarantined, Code: "no_form"}
 		}
 		if err := tx.Insert([]store.Entry{e}); err != nil {
 			return err
+		}
+		if i%500 == 3 {
+			photo := entry.Blob{Hash: sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))), Size: 80_000, Mime: "image/jpeg"}
+			if err := tx.NameBlobs(d, wall, []entry.Blob{photo}); err != nil {
+				return err
+			}
 		}
 		if i%200 == 0 {
 			it := store.Item{Kind: store.Flags, Entity: entry.Ref{Type: "household", ID: home}, Field: "far_away " + d.String(), Entries: []dot.Dot{d}, Evidence: json.RawMessage(`{"rule":"far_away","words":"far from where it is said to be"}`), OpenedAt: wall, State: store.Open, Times: 1}
@@ -225,6 +249,37 @@ func crowd(b *testing.B, s *server.Server, p *pack.Pack, n int) {
 		}
 		return nil
 	})
+}
+
+// bustle adds what an office does: a fortieth of a percent as many invitations as records,
+// a statement a day of a month, and a list with a fiftieth as many persons.
+func bustle(b *testing.B, s *server.Server, n int) {
+	b.Helper()
+	for i := range n / 4000 {
+		if _, err := s.Office().Invite(b.Context(), dot.Device(fmt.Sprintf("D-2%04d", i)), []string{fmt.Sprintf("gacha:g%02d", i%40)}, time.Hour, false); err != nil {
+			b.Fatal(err)
+		}
+	}
+	day := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 30 {
+		if _, err := s.Office().Statement(b.Context(), reconcile.Terms{Subject: reconcile.OfDevice, Name: "D-103", From: day.AddDate(0, 0, i), Until: day.AddDate(0, 0, i+1)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var list bytes.Buffer
+	err := sheet.WriteCSV(&list, sheet.Table{Columns: []sheet.Column{{Title: "姓名"}, {Title: "身份证号"}, {Title: "联系电话"}}, Rows: func(yield func([]any) bool) {
+		for i := range n / 50 {
+			if !yield([]any{fmt.Sprintf("某人%d", i%977), numbered(fmt.Sprintf("19%02d-%02d-%02d", 30+i%30, 1+i/30%12, 1+i/360%28), i/10080), fmt.Sprintf("154%08d", i/3)}) {
+				return
+			}
+		}
+	}})
+	if err == nil {
+		_, err = s.Office().ImportRoster(b.Context(), server.RosterUpload{Kind: "pension_list", File: "list.csv", Body: list.Bytes()})
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // benchBrowser keeps cookies and follows nothing.

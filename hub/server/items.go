@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,13 +43,7 @@ func (o *Office) Items(ctx context.Context, all bool) ([]ItemLine, error) {
 		return nil, err
 	}
 	sight := o.sight(ctx)
-	items, err = sees(items, func(it store.Item) (bool, error) {
-		seen, _, err := sight.entity(ctx, it.Entity)
-		return seen, err
-	})
-	if err != nil {
-		return nil, err
-	}
+	items = slices.DeleteFunc(items, func(it store.Item) bool { return !sight.covers(it.Scopes) })
 	out := make([]ItemLine, 0, len(items))
 	for _, it := range items {
 		line := o.itemLine(it)

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"otor/hub/console"
 	"otor/hub/reconcile"
-	"otor/hub/store"
 	"otor/internal/entry"
 	"otor/internal/find"
 	"otor/internal/form"
@@ -23,6 +21,7 @@ import (
 // used by one goroutine.
 type naming struct {
 	o     *Office
+	sight *sight // of whoever asks; nil until something is read
 	lang  string
 	says  worded // nil: things are called by their ids, and nothing is masked
 	names map[entry.Ref]string
@@ -32,6 +31,69 @@ func (o *Office) naming(lang string) *naming {
 	n := &naming{o: o, lang: lang, names: make(map[entry.Ref]string)}
 	n.says, _ = o.domain.(worded)
 	return n
+}
+
+// naming puts what is seen into words.
+func (s *sight) naming(lang string) *naming {
+	n := s.o.naming(lang)
+	n.sight = s
+	return n
+}
+
+// mostSteps bounds how far a name lies from what is called so.
+const mostSteps = 4
+
+// ahead reads at once what naming some entities takes.
+func (n *naming) ahead(ctx context.Context, refs []entry.Ref) error {
+	for range mostSteps {
+		refs = slices.DeleteFunc(slices.Clone(refs), func(r entry.Ref) bool {
+			_, known := n.names[r]
+			return known || n.says == nil || n.says.NamePath(r.Type) == ""
+		})
+		if len(refs) == 0 {
+			return nil
+		}
+		read := n.seen(ctx).read
+		if err := read.ahead(ctx, refs); err != nil {
+			return err
+		}
+		var onward []entry.Ref
+		for _, ref := range refs {
+			step, _, more := strings.Cut(n.says.NamePath(ref.Type), ".")
+			row := read.entities[ref]
+			if !more || row == nil || !n.sight.covers(row.Scopes) {
+				continue
+			}
+			state, err := row.decoded()
+			if err != nil {
+				return err
+			}
+			if id, _ := reconcile.Shown(state, n.o.domain.Type(ref.Type))[step].(string); id != "" {
+				onward = append(onward, entry.Ref{Type: n.o.domain.Names(ref.Type, step), ID: id})
+			}
+		}
+		refs = onward
+	}
+	return nil
+}
+
+// users are the users of devices by that name.
+func (n *naming) users(ids ...string) (out []entry.Ref) {
+	if n.says == nil {
+		return nil
+	}
+	for _, id := range ids {
+		out = append(out, entry.Ref{Type: n.says.UserType(), ID: id})
+	}
+	return out
+}
+
+// seen is what whoever asks sees.
+func (n *naming) seen(ctx context.Context) *sight {
+	if n.sight == nil {
+		n.sight = n.o.sight(ctx)
+	}
+	return n.sight
 }
 
 // mask is how a field is shown.
@@ -159,19 +221,13 @@ func (n *naming) name(ctx context.Context, ref entry.Ref) (string, error) {
 	if n.says == nil || n.says.NamePath(ref.Type) == "" {
 		return "", nil
 	}
-	row, err := n.o.store.Entity(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
+	row, err := n.seen(ctx).read.entity(ctx, ref)
+	if err != nil || row == nil || !n.sight.covers(row.Scopes) {
+		return "", err // it goes by its id
 	}
+	state, err := row.decoded()
 	if err != nil {
 		return "", err
-	}
-	if !n.o.sight(ctx).covers(row.Scopes) {
-		return "", nil // it goes by its id
-	}
-	state, err := merge.Decode(row.State)
-	if err != nil {
-		return "", fmt.Errorf("entity %s: %w: %w", ref, store.ErrDamaged, err)
 	}
 	name, err := n.called(ctx, ref.Type, state)
 	if err == nil {

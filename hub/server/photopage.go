@@ -11,7 +11,6 @@ import (
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
-	"otor/internal/lane"
 	"otor/internal/webui"
 )
 
@@ -47,9 +46,13 @@ func (s photoShelf) Photos(ctx context.Context, q console.PhotoQuery) (page cons
 		of[d.ID] = q.Team == "" || slices.Contains(d.Scopes, q.Team)
 	}
 	sight := o.sight(ctx)
+	say := sight.naming(q.Lang)
 	for searched := 0; ; {
 		list, err := o.store.Blobs(ctx, find)
 		if err != nil {
+			return page, err
+		}
+		if err := aheadOfPhotos(ctx, say, list); err != nil {
 			return page, err
 		}
 		for _, b := range list {
@@ -70,7 +73,7 @@ func (s photoShelf) Photos(ctx context.Context, q console.PhotoQuery) (page cons
 				page.Next = b.Number + 1 // it is the first of the next page
 				return page, nil
 			}
-			p, err := s.photo(ctx, b, q.Lang)
+			p, err := s.photo(ctx, b, say)
 			if err != nil {
 				return page, err
 			}
@@ -87,24 +90,37 @@ func (s photoShelf) Photos(ctx context.Context, q console.PhotoQuery) (page cons
 }
 
 // photo says what is known of one.
-func (s photoShelf) photo(ctx context.Context, b store.Blob, lang string) (console.Photo, error) {
+func (s photoShelf) photo(ctx context.Context, b store.Blob, say *naming) (console.Photo, error) {
 	o := s.v.o
 	p := console.Photo{
 		ID: hex.EncodeToString(b.Hash[:]), Record: b.Dot.String(), Device: string(b.Dot.Device), At: o.at(b.NamedAt), Size: b.Size,
 		Here: b.GotAt != 0, Shown: b.GotAt != 0 && isPicture(b.Mime) || o.blobs.HasPreview(b.Hash),
 	}
-	es, err := o.store.EntriesOf(ctx, b.Dot.Chain, lane.Run(b.Dot.Seq, b.Dot.Seq), 1)
-	if err != nil || len(es) == 0 {
+	e, err := say.seen(ctx).read.entry(ctx, b.Dot)
+	if err != nil || e == nil {
 		return p, err
 	}
-	p.Form = es[0].Form
-	if f, err := o.forms.Form(es[0].Form, es[0].FormVersion); err == nil && f.Title.In(lang) != "" {
-		p.Form = f.Title.In(lang)
+	p.Form = e.Form
+	if f, err := o.forms.Form(e.Form, e.FormVersion); err == nil && f.Title.In(say.lang) != "" {
+		p.Form = f.Title.In(say.lang)
 	}
-	if es[0].Entity != "" {
-		p.About = o.naming(lang).about(ctx, entry.Ref{Type: es[0].EntityType, ID: es[0].Entity})
+	if e.Entity != "" {
+		p.About = say.about(ctx, entry.Ref{Type: e.EntityType, ID: e.Entity})
 	}
 	return p, nil
+}
+
+// aheadOfPhotos reads at once what photos tell of.
+func aheadOfPhotos(ctx context.Context, say *naming, list []store.Blob) error {
+	read := say.seen(ctx).read
+	dots := make([]dot.Dot, 0, len(list))
+	for _, b := range list {
+		dots = append(dots, b.Dot)
+	}
+	if err := read.entriesAhead(ctx, dots); err != nil {
+		return err
+	}
+	return say.sight.ahead(ctx, say, read.about(dots))
 }
 
 // teams are the teams of the devices that whoever asks sees.

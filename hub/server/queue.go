@@ -44,6 +44,7 @@ type worded interface {
 // Bounds of a page of the queue: items shown, and looked at for whoever does not see all.
 const (
 	itemsAtOnce = 100
+	itemsLooked = 1000
 	mostItems   = 3000
 )
 
@@ -52,46 +53,72 @@ var _ worded = (*pack.Shelf)(nil)
 
 // Items implements console.Queue.
 func (t table) Items(ctx context.Context, kind, after, lang string) (out console.ItemPage, err error) {
+	sight := t.o.sight(ctx)
+	say := sight.naming(lang)
 	q := store.ItemQuery{State: store.Open, Kind: kind, Limit: itemsAtOnce}
+	if !sight.all {
+		q.Limit = itemsLooked
+	}
 	if q.After, err = readItemPlace(after); err != nil {
 		return out, err
 	}
-	for looked := 0; looked < mostItems; {
-		rows, err := t.o.store.Items(ctx, q)
+	var rows []store.Item
+	more := true
+	for looked := 0; more && looked < mostItems && len(rows) < itemsAtOnce; {
+		some, err := t.o.store.Items(ctx, q)
 		if err != nil {
 			return out, err
 		}
-		sight := t.o.sight(ctx)
-		for i, row := range rows {
+		more = len(some) == q.Limit
+		for i, row := range some {
 			looked, q.After = looked+1, row.Place()
-			seen, _, err := sight.entity(ctx, row.Entity)
-			if err != nil {
-				return out, err
-			}
-			if !seen {
+			if !sight.covers(row.Scopes) {
 				continue
 			}
-			it, err := t.item(ctx, t.o.itemLine(row), lang)
-			if err != nil {
-				return out, err
+			if rows = append(rows, row); len(rows) == itemsAtOnce {
+				more = more || i < len(some)-1
+				break
 			}
-			if out.Items = append(out.Items, it); len(out.Items) == itemsAtOnce && (i < len(rows)-1 || len(rows) == q.Limit) {
-				out.Next = itemPlace(q.After)
-				return out, nil
-			}
-		}
-		if len(rows) < q.Limit {
-			return out, nil
 		}
 	}
-	out.Next = itemPlace(q.After)
+	if err := t.aheadOf(ctx, say, rows); err != nil {
+		return out, err
+	}
+	for _, row := range rows {
+		it, err := t.item(ctx, t.o.itemLine(row), say)
+		if err != nil {
+			return out, err
+		}
+		out.Items = append(out.Items, it)
+	}
+	if more {
+		out.Next = itemPlace(q.After)
+	}
 	return out, nil
+}
+
+// aheadOf reads at once what items tell of.
+func (t table) aheadOf(ctx context.Context, say *naming, rows []store.Item) error {
+	var refs []entry.Ref
+	for _, row := range rows {
+		refs = append(refs, row.Entity)
+		if row.Kind != store.Conflicts {
+			continue
+		}
+		var e reconcile.Dispute
+		if json.Unmarshal(row.Evidence, &e) == nil { // else telling it says so
+			for _, s := range e.Sides {
+				refs = append(refs, say.users(s.Actor)...)
+			}
+		}
+	}
+	return say.ahead(ctx, refs)
 }
 
 // Counts implements console.Queue.
 func (t table) Counts(ctx context.Context) (map[string]uint64, error) {
-	kinds, err := t.o.store.OpenKinds(ctx)
 	sight, out := t.o.sight(ctx), make(map[string]uint64)
+	kinds, err := t.o.store.OpenKinds(ctx, !sight.all)
 	for _, k := range kinds {
 		if sight.covers(k.Scopes) {
 			out[k.Kind] += k.N
@@ -111,7 +138,7 @@ func (t table) Beside(ctx context.Context, id int64) (next, previous int64, err 
 		q.State, q.Kind, q.Limit = store.Open, it.Kind, itemsAtOnce
 		rows, err := t.o.store.Items(ctx, q)
 		for _, row := range rows {
-			if seen, _, err := sight.entity(ctx, row.Entity); err != nil || seen {
+			if sight.covers(row.Scopes) {
 				return row.ID, err
 			}
 		}
@@ -154,7 +181,7 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 	if err != nil {
 		return console.Item{}, err
 	}
-	it, err := t.item(ctx, t.o.itemLine(row), lang)
+	it, err := t.item(ctx, t.o.itemLine(row), t.o.naming(lang))
 	if err != nil || row.Kind != store.Conflicts || row.State != store.Open {
 		return it, err
 	}
@@ -162,9 +189,8 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 }
 
 // item puts an item into words.
-func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item, error) {
+func (t table) item(ctx context.Context, l ItemLine, say *naming) (console.Item, error) {
 	typ, _, _ := strings.Cut(l.Entity, "/")
-	say := t.o.naming(lang)
 	it := console.Item{
 		ID: l.ID, Kind: l.Kind, Entity: l.Entity, About: l.Entity, Field: say.field(typ, l.Field), Owner: l.Owner, Open: l.State == store.Open,
 		OpenedAt: l.OpenedAt, DecidedBy: l.DecidedBy, Reason: l.Reason, Times: l.Times,
@@ -185,8 +211,8 @@ func (t table) item(ctx context.Context, l ItemLine, lang string) (console.Item,
 			return it, fmt.Errorf("evidence of item %d: %w", l.ID, err)
 		}
 		it.Code, it.Field, it.Notice = n.Rule, say.field(typ, n.Rule), find.Hide(n.Words)
-		if d, ok := t.domain.(reconcile.Noticing); ok && d.RuleWords(n.Rule, lang) != "" {
-			it.Notice, it.Field = d.RuleWords(n.Rule, lang), ""
+		if d, ok := t.domain.(reconcile.Noticing); ok && d.RuleWords(n.Rule, say.lang) != "" {
+			it.Notice, it.Field = d.RuleWords(n.Rule, say.lang), ""
 		}
 		if n.Keeps != nil {
 			it.Keeps = n.Keeps.String()

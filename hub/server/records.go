@@ -17,7 +17,6 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/find"
-	"otor/internal/lane"
 	"otor/internal/webui"
 )
 
@@ -76,7 +75,8 @@ type search struct {
 }
 
 func (o *Office) search(ctx context.Context, q console.RecordQuery) (*search, error) {
-	s := &search{o: o, sight: o.sight(ctx), naming: o.naming(q.Lang), ask: q, limit: min(cmp.Or(max(q.Limit, 0), usualRecords), mostRecords), more: true}
+	sight := o.sight(ctx)
+	s := &search{o: o, sight: sight, naming: sight.naming(q.Lang), ask: q, limit: min(cmp.Or(max(q.Limit, 0), usualRecords), mostRecords), more: true}
 	id := q.Entity
 	if typ, rest, split := strings.Cut(q.Entity, "/"); split {
 		s.typ, id = typ, rest
@@ -131,6 +131,16 @@ func (s *search) typed(ctx context.Context) error {
 func (s *search) next(ctx context.Context, out *console.RecordList) error {
 	hits, next, err := s.find(ctx)
 	if err != nil {
+		return err
+	}
+	dots := make([]dot.Dot, 0, len(hits))
+	for _, h := range hits {
+		dots = append(dots, h.Dot)
+	}
+	if err := s.sight.read.entriesAhead(ctx, dots); err != nil {
+		return err
+	}
+	if err := s.sight.ahead(ctx, s.naming, s.sight.read.about(dots)); err != nil {
 		return err
 	}
 	for _, h := range hits {
@@ -189,11 +199,10 @@ func newer(a, b store.Place) int {
 // row is what was found as it is listed; ok is false when it is not meant, or not seen.
 func (s *search) row(ctx context.Context, h store.Hit) (row console.RecordRow, ok bool, err error) {
 	s.read++
-	es, err := s.o.store.EntriesOf(ctx, h.Dot.Chain, lane.Run(h.Dot.Seq, h.Dot.Seq), 1)
-	if err != nil || len(es) == 0 {
+	e, err := s.sight.read.entry(ctx, h.Dot)
+	if err != nil || e == nil {
 		return row, false, err
 	}
-	e := &es[0]
 	if !s.meant(e) {
 		return row, false, nil
 	}

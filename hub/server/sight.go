@@ -10,7 +10,6 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/feed"
-	"otor/internal/lane"
 )
 
 // sight is what part of the data somebody sees. It is used by one goroutine,
@@ -23,9 +22,9 @@ import (
 // hub knows. All else is seen by those alone whose scopes cover everything.
 type sight struct {
 	o       *Office
+	read    *readings
 	scopes  []string
 	all     bool
-	refs    map[entry.Ref]bool
 	devices map[dot.Device]bool
 }
 
@@ -33,8 +32,8 @@ type sight struct {
 func (o *Office) sight(ctx context.Context) *sight {
 	who := asker(ctx)
 	return &sight{
-		o: o, scopes: who.Scopes, all: access.Covers(who.Scopes, access.Everywhere),
-		refs: make(map[entry.Ref]bool), devices: make(map[dot.Device]bool),
+		o: o, read: newReadings(o.store), scopes: who.Scopes, all: access.Covers(who.Scopes, access.Everywhere),
+		devices: make(map[dot.Device]bool),
 	}
 }
 
@@ -63,18 +62,21 @@ func (s *sight) entity(ctx context.Context, ref entry.Ref) (seen, known bool, er
 	if s.all {
 		return true, true, nil
 	}
-	if seen, known := s.refs[ref]; known {
-		return seen, true, nil
-	}
-	row, err := s.o.store.Entity(ctx, ref)
-	if errors.Is(err, store.ErrNotFound) {
-		return false, false, nil
-	}
-	if err != nil {
+	row, err := s.read.entity(ctx, ref)
+	if err != nil || row == nil {
 		return false, false, err
 	}
-	s.refs[ref] = s.covers(row.Scopes)
-	return s.refs[ref], true, nil
+	return s.covers(row.Scopes), true, nil
+}
+
+// ahead reads at once what it takes to see entities and to name them.
+func (s *sight) ahead(ctx context.Context, say *naming, refs []entry.Ref) error {
+	if !s.all {
+		if err := s.read.ahead(ctx, refs); err != nil {
+			return err
+		}
+	}
+	return say.ahead(ctx, refs)
 }
 
 // entry reports whether an entry of a device about an entity is seen.
@@ -95,11 +97,11 @@ func (s *sight) dot(ctx context.Context, d dot.Dot) (bool, error) {
 	if s.all {
 		return true, nil
 	}
-	es, err := s.o.store.EntriesOf(ctx, d.Chain, lane.Run(d.Seq, d.Seq), 1)
-	if err != nil || len(es) == 0 {
+	e, err := s.read.entry(ctx, d)
+	if err != nil || e == nil {
 		return false, err
 	}
-	return s.entry(ctx, d.Device, entry.Ref{Type: es[0].EntityType, ID: es[0].Entity})
+	return s.entry(ctx, d.Device, entry.Ref{Type: e.EntityType, ID: e.Entity})
 }
 
 // wider asks for all entries where not all of them are seen: a limit is then

@@ -52,7 +52,8 @@ func (o *Office) Things(ctx context.Context, q console.ThingQuery) (console.Thin
 	if q.Type != "" {
 		words, byID = append(words, reconcile.WordOfKind(q.Type)), append(byID, reconcile.WordOfKind(q.Type))
 	}
-	l := lookup{o: o, d: d, sight: o.sight(ctx), naming: o.naming(q.Lang), text: text, id: id, ask: q, limit: min(cmp.Or(max(q.Limit, 0), usualRecords), mostRecords)}
+	sight := o.sight(ctx)
+	l := lookup{o: o, d: d, sight: sight, naming: sight.naming(q.Lang), text: text, id: id, ask: q, limit: min(cmp.Or(max(q.Limit, 0), usualRecords), mostRecords)}
 	if id != "" && after == 0 {
 		if err := l.page(ctx, byID, 0, &out); err != nil {
 			return out, err
@@ -89,6 +90,15 @@ func (l *lookup) page(ctx context.Context, words []string, after int64, out *con
 	for looked := 0; looked < mostThings && len(out.Things) < l.limit; {
 		hits, err := l.o.store.FindEntities(ctx, words, after, l.limit)
 		if err != nil {
+			return err
+		}
+		refs := make([]entry.Ref, 0, len(hits))
+		for _, h := range hits {
+			if l.sight.covers(h.Entity.Scopes) {
+				refs = append(refs, h.Entity.Ref)
+			}
+		}
+		if err := l.naming.ahead(ctx, refs); err != nil {
 			return err
 		}
 		for _, h := range hits {

@@ -65,6 +65,8 @@ type Item struct {
 	DecidedBy string
 	Reason    string
 	Times     int // how often it was opened
+	// Scopes are those of the entity, in what [Entities.Items] lists; it does not write them.
+	Scopes []string
 }
 
 // ItemQuery chooses items. Zero fields do not restrict.
@@ -98,14 +100,17 @@ type OpenKind struct {
 type Entities interface {
 	// Entity reads one; ErrNotFound when nothing was ever written to it.
 	Entity(ctx context.Context, ref entry.Ref) (Entity, error)
+	// EntitiesNamed reads at once those of refs that exist.
+	EntitiesNamed(ctx context.Context, refs []entry.Ref) (map[entry.Ref]Entity, error)
 	// EntitiesOf lists the entities of a type by id, all types when it is empty,
 	// as they are when it is ranged over, without Parents. An error comes last.
 	EntitiesOf(ctx context.Context, kind string) iter.Seq2[Entity, error]
 	// Items lists items by the time they were opened.
 	Items(ctx context.Context, q ItemQuery) ([]Item, error)
 	Item(ctx context.Context, id int64) (Item, error)
-	// OpenKinds counts the open items.
-	OpenKinds(ctx context.Context) ([]OpenKind, error)
+	// OpenKinds counts the open items, by the scopes of their entities when byScopes; else
+	// Scopes are left out.
+	OpenKinds(ctx context.Context, byScopes bool) ([]OpenKind, error)
 }
 
 // EntityTx is the part of a transaction that keeps entities and items.

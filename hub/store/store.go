@@ -377,6 +377,8 @@ type Store interface {
 	// one of run is not there, or their parts together have maxBytes, but at least
 	// one if it is there. Held ones count as there.
 	EntriesOf(ctx context.Context, c dot.Chain, run lane.Range, maxBytes int) ([]Entry, error)
+	// EntriesNamed reads at once, whole, those of ds that are there; held ones count as there.
+	EntriesNamed(ctx context.Context, ds []dot.Dot) (map[dot.Dot]Entry, error)
 	// HeldCounts gives the number of held entries of each chain that has some.
 	HeldCounts(ctx context.Context) (map[dot.Chain]int64, error)
 	// VerdictCounts gives, for each device, its entries by verdict.

@@ -6,7 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -225,6 +228,46 @@ func TestCheckListen(t *testing.T) {
 	for _, bad := range []string{"", "8480", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", "a b:80", "http://x:80"} {
 		if cli.CheckListen("http", bad) == nil {
 			t.Errorf("%q passed", bad)
+		}
+	}
+}
+
+// Profiles are served while a command runs, to this machine alone.
+func TestProfiles(t *testing.T) {
+	var log bytes.Buffer
+	app := &cli.App{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	run := func(args ...string) (index string, err error) {
+		cmd := app.KeepsRunning(&cobra.Command{Use: "run", SilenceErrors: true, SilenceUsage: true, RunE: func(*cobra.Command, []string) error {
+			_, at, served := strings.Cut(log.String(), "url=")
+			if !served {
+				return nil
+			}
+			at, _, _ = strings.Cut(at, "\n")
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(at), nil)
+			if err != nil {
+				return err
+			}
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return err
+			}
+			b, err := io.ReadAll(resp.Body)
+			index = string(b)
+			return errors.Join(err, resp.Body.Close())
+		}})
+		cmd.SetArgs(args)
+		return index, cmd.ExecuteContext(t.Context())
+	}
+	if index, err := run(); index != "" || err != nil {
+		t.Errorf("unasked: %q, %v", index, err)
+	}
+	if index, err := run("--pprof", "127.0.0.1:0"); !strings.Contains(index, "goroutine") || err != nil {
+		t.Errorf("asked for: %q, %v", index, err)
+	}
+	for _, at := range []string{":6060", "0.0.0.0:6060", "192.0.2.1:6060", "hub.example:6060", "6060", "127.0.0.1:x"} {
+		_, err := run("--pprof", at)
+		if e, ok := errors.AsType[*cli.Error](err); !ok || e.Exit != cli.Usage {
+			t.Errorf("%s: %v", at, err)
 		}
 	}
 }

@@ -17,15 +17,6 @@ const (
 	keepsRunning  = "otor/keeps-running"
 )
 
-// KeepsRunning marks a command that stays until it is stopped: it logs more.
-func KeepsRunning(cmd *cobra.Command) *cobra.Command {
-	if cmd.Annotations == nil {
-		cmd.Annotations = make(map[string]string)
-	}
-	cmd.Annotations[keepsRunning] = "yes"
-	return cmd
-}
-
 // WithoutFolder marks a command that needs no data folder.
 func WithoutFolder(cmd *cobra.Command) *cobra.Command {
 	if cmd.Annotations == nil {

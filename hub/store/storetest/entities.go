@@ -14,6 +14,7 @@ var entityChecks = []check{
 	{name: "an entity comes back as it was saved", run: entityRoundTrip},
 	{name: "entities are listed by type and id", run: entitiesListed},
 	{name: "an item is one for its kind, entity and field", run: itemsAreOne},
+	{name: "items and their counts tell the scopes of what they are about", run: itemsTellScopes},
 	{name: "a failed transaction leaves no entity and no item", run: entitiesAllOrNothing},
 }
 
@@ -36,9 +37,12 @@ func entityRoundTrip(t T, w *world) {
 		ok(t, "read entity", err)
 		same(t, "entity "+want.Ref.String(), got, want)
 	}
+	both, err := w.EntitiesNamed(t.Context(), []entry.Ref{bare.Ref, {Type: "person", ID: "nobody"}, person.Ref, bare.Ref})
+	ok(t, "read both", err)
+	same(t, "both", both, map[entry.Ref]store.Entity{person.Ref: person, bare.Ref: bare})
 	person.Rev, person.State, person.Scopes, person.Disputed = 4, []byte("later"), nil, nil
 	person.Parents = []entry.Ref{{Type: "team", ID: "T1"}}
-	err := w.Ingest(t.Context(), func(tx store.Tx) error {
+	err = w.Ingest(t.Context(), func(tx store.Tx) error {
 		if err := tx.SaveEntities([]store.Entity{person}); err != nil {
 			return err
 		}
@@ -76,6 +80,12 @@ func entitiesListed(t T, w *world) {
 		got = append(got, e.Ref)
 	}
 	same(t, "herds", got, want)
+	named, err := w.EntitiesNamed(t.Context(), want)
+	ok(t, "read by name", err)
+	same(t, "read by name", len(named), len(want))
+	for _, e := range all {
+		same(t, "by name "+e.Ref.String(), named[e.Ref].State, e.State)
+	}
 	n := 0
 	for range w.EntitiesOf(t.Context(), "") {
 		if n++; n == 3 {
@@ -93,6 +103,25 @@ func putItem(t T, s store.Store, it store.Item) (id int64) {
 	t.Helper()
 	ok(t, "put item", s.Ingest(t.Context(), func(tx store.Tx) (err error) { id, err = tx.PutItem(it); return err }))
 	return id
+}
+
+func itemsTellScopes(t T, w *world) {
+	ref := entry.Ref{Type: "household", ID: "H-S"}
+	save(t, w.Store, store.Entity{Ref: ref, Rev: 1, State: []byte{1}, Scopes: []string{"gacha:NB", "route:R1"}})
+	for i, of := range []entry.Ref{ref, {Type: "household", ID: "H-none"}} {
+		putItem(t, w.Store, store.Item{Kind: store.Flags, Entity: of, Field: "far", OpenedAt: noon + int64(i), State: store.Open, Times: 1})
+	}
+	items, err := w.Items(t.Context(), store.ItemQuery{State: store.Open, Kind: store.Flags})
+	ok(t, "items", err)
+	same(t, "how many", len(items), 2)
+	same(t, "scopes", items[0].Scopes, []string{"gacha:NB", "route:R1"})
+	same(t, "scopes of what is not there", len(items[1].Scopes), 0)
+	kinds, err := w.OpenKinds(t.Context(), true)
+	ok(t, "count", err)
+	same(t, "kinds by scopes", kinds, []store.OpenKind{{Kind: store.Flags, N: 1}, {Kind: store.Flags, Scopes: []string{"gacha:NB", "route:R1"}, N: 1}})
+	kinds, err = w.OpenKinds(t.Context(), false)
+	ok(t, "count", err)
+	same(t, "kinds", kinds, []store.OpenKind{{Kind: store.Flags, N: 2}})
 }
 
 func itemsAreOne(t T, w *world) {
@@ -166,9 +195,11 @@ func checkItemPlaces(t T, w *world, first store.Item) {
 	got, err = w.Items(t.Context(), store.ItemQuery{State: store.Open, Kind: first.Kind, Before: all[3].Place(), Limit: 2})
 	ok(t, "items", err)
 	same(t, "before the last", got, []store.Item{all[2], all[1]})
-	kinds, err := w.OpenKinds(t.Context())
-	ok(t, "count", err)
-	same(t, "open ones", kinds, []store.OpenKind{{Kind: first.Kind, N: 4}})
+	for _, byScopes := range []bool{false, true} {
+		kinds, err := w.OpenKinds(t.Context(), byScopes)
+		ok(t, "count", err)
+		same(t, "open ones", kinds, []store.OpenKind{{Kind: first.Kind, N: 4}})
+	}
 	for i := range all[1:] { // as it was before
 		all[i+1].State = store.Answered
 		putItem(t, w.Store, all[i+1])

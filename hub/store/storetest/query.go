@@ -16,6 +16,7 @@ var queryChecks = []check{
 	{name: "a listing ends under new arrivals", run: checkListingEnds},
 	{name: "large entries are listed", run: checkLargeEntries},
 	{name: "a run of a chain", run: checkEntriesOf},
+	{name: "entries by their dots", run: checkEntriesNamed},
 	{name: "totals", run: checkTotals},
 }
 
@@ -240,4 +241,32 @@ func checkEntriesOf(t T, w *world) {
 	if len(got) < 2 || len(got) > 4 {
 		t.Errorf("%d entries in the room of three and a half", len(got))
 	}
+}
+
+func checkEntriesNamed(t T, w *world) {
+	add(t, w, entriesOf(chainA, lane.Run(1, 40))...)
+	add(t, w, entriesOf(chainB, lane.Run(1, 60))...)
+	want := make(map[dot.Dot]store.Entry)
+	var ask []dot.Dot
+	for i := range dot.Seq(50) { // more than one statement reads
+		for _, c := range []dot.Chain{chainA, chainB} {
+			d := c.At(i + 1)
+			ask = append(ask, d, d)
+			if c == chainB || d.Seq <= 40 {
+				want[d] = entryAt(c, d.Seq)
+			}
+		}
+	}
+	ask = append(ask, dot.Chain{Device: "D-999", Incarnation: 1, Lane: dot.Record}.At(1))
+	got, err := w.EntriesNamed(t.Context(), ask)
+	ok(t, "read", err)
+	same(t, "how many", len(got), len(want))
+	for d, e := range want {
+		same(t, "dot", got[d].Dot, d)
+		same(t, "bytes of "+d.String(), got[d].Raw.Equal(e.Raw), true)
+		same(t, "form", got[d].Form, e.Form)
+	}
+	got, err = w.EntriesNamed(t.Context(), nil)
+	ok(t, "read none", err)
+	same(t, "none", len(got), 0)
 }

@@ -56,6 +56,14 @@ func (c *conn) snapshot(fn func() error) error {
 	return errors.Join(err, c.End(false))
 }
 
+// together runs fn, in a snapshot where it reads more than once.
+func (c *conn) together(more bool, fn func() error) error {
+	if more {
+		return c.snapshot(fn)
+	}
+	return fn()
+}
+
 // blob copies a column's bytes: nil for NULL, never nil otherwise.
 func blob(r Row, col int) []byte {
 	if r.Null(col) {

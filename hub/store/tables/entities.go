@@ -81,7 +81,7 @@ func (t *tx) Entities(refs []entry.Ref) (out []store.Entity, err error) {
 			n = 1
 		}
 		for some := range slices.Chunk(refs, n) {
-			found, err := t.entities(some)
+			found, err := t.w.entities(some)
 			if err != nil {
 				return fmt.Errorf("entity %s and others: %w", some[0], err)
 			}
@@ -101,7 +101,7 @@ func (t *tx) Entities(refs []entry.Ref) (out []store.Entity, err error) {
 }
 
 // entities reads one, or at most entitiesAtOnce.
-func (t *tx) entities(refs []entry.Ref) (map[entry.Ref]*store.Entity, error) {
+func (c *conn) entities(refs []entry.Ref) (map[entry.Ref]*store.Entity, error) {
 	sql, n := entitiesAll, entitiesAtOnce
 	if len(refs) == 1 {
 		sql, n = entitySQL, 1
@@ -116,7 +116,7 @@ func (t *tx) entities(refs []entry.Ref) (map[entry.Ref]*store.Entity, error) {
 		}
 	}
 	found := make(map[entry.Ref]*store.Entity, len(refs))
-	return found, t.w.each(sql, args, func(s Row) error {
+	return found, c.each(sql, args, func(s Row) error {
 		ref := entry.Ref{Type: s.Text(1), ID: s.Text(2)}
 		e := found[ref]
 		if e == nil {
@@ -199,16 +199,37 @@ func (t *tx) Dependents(parent entry.Ref) (out []entry.Ref, err error) {
 // Entity reads one.
 func (s *Store) Entity(ctx context.Context, ref entry.Ref) (e store.Entity, err error) {
 	err = s.read(ctx, "entity "+ref.String(), func(c *conn) error {
-		return c.snapshot(func() error {
-			_, found, ok, err := c.entity(ref)
-			if err == nil && !ok {
-				return store.ErrNotFound
-			}
-			e = found
+		found, err := c.entities([]entry.Ref{ref})
+		switch {
+		case err != nil:
 			return err
-		})
+		case found[ref] == nil:
+			return store.ErrNotFound
+		}
+		e = *found[ref]
+		return nil
 	})
 	return e, err
+}
+
+// EntitiesNamed reads entities, some at a time.
+func (s *Store) EntitiesNamed(ctx context.Context, refs []entry.Ref) (out map[entry.Ref]store.Entity, err error) {
+	err = s.read(ctx, "read entities", func(c *conn) error {
+		out = make(map[entry.Ref]store.Entity, len(refs))
+		return c.together(len(refs) > entitiesAtOnce, func() error {
+			for some := range slices.Chunk(refs, entitiesAtOnce) {
+				found, err := c.entities(some)
+				if err != nil {
+					return err
+				}
+				for ref, e := range found {
+					out[ref] = *e
+				}
+			}
+			return nil
+		})
+	})
+	return out, err
 }
 
 // EntitiesOf lists entities, some at a time.
@@ -247,7 +268,11 @@ func (s *Store) EntitiesOf(ctx context.Context, kind string) iter.Seq2[store.Ent
 	}
 }
 
-const itemColumns = "id, kind, entity_type, entity, field, entries, evidence, opened_at, owner, state, closed_at, decision, decided_by, reason, times"
+const (
+	itemColumns = "id, kind, entity_type, entity, field, entries, evidence, opened_at, owner, state, closed_at, decision, decided_by, reason, times"
+	// itemListed also reads the scopes of what an item is about.
+	itemListed = itemColumns + ", coalesce((SELECT e.scopes FROM entities e WHERE e.type = items.entity_type AND e.name = items.entity), '')"
+)
 
 func scanItem(s Row) (it store.Item, err error) {
 	it = store.Item{
@@ -321,11 +346,11 @@ func (t *tx) PutItem(it store.Item) (id int64, err error) {
 // The ways to list items: those of an entry, of an entity, the open ones of a kind on
 // from a place or back from it, and all. What else is asked for is looked at in each.
 const (
-	itemsOfEntry  = "SELECT " + itemColumns + " FROM items WHERE id IN (SELECT item FROM item_entries WHERE entry = ?) ORDER BY opened_at, id"
-	itemsOfEntity = "SELECT " + itemColumns + " FROM items WHERE entity_type = ? AND entity = ? ORDER BY opened_at, id"
-	itemsAfter    = "SELECT " + itemColumns + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) > (?, ?) ORDER BY opened_at, id LIMIT ?"
-	itemsBefore   = "SELECT " + itemColumns + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) < (?, ?) ORDER BY opened_at DESC, id DESC LIMIT ?"
-	itemsAll      = "SELECT " + itemColumns + " FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2) ORDER BY opened_at, id"
+	itemsOfEntry  = "SELECT " + itemListed + " FROM items WHERE id IN (SELECT item FROM item_entries WHERE entry = ?) ORDER BY opened_at, id"
+	itemsOfEntity = "SELECT " + itemListed + " FROM items WHERE entity_type = ? AND entity = ? ORDER BY opened_at, id"
+	itemsAfter    = "SELECT " + itemListed + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) > (?, ?) ORDER BY opened_at, id LIMIT ?"
+	itemsBefore   = "SELECT " + itemListed + " FROM items WHERE state = 'open' AND kind = ? AND (opened_at, id) < (?, ?) ORDER BY opened_at DESC, id DESC LIMIT ?"
+	itemsAll      = "SELECT " + itemListed + " FROM items WHERE (?1 = '' OR state = ?1) AND (?2 = '' OR kind = ?2) ORDER BY opened_at, id"
 )
 
 // ItemTexts are the texts by which items are listed in places, for those who look at
@@ -365,6 +390,7 @@ func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item,
 		out = nil
 		return c.each(sql, args, func(r Row) error {
 			it, err := scanItem(r)
+			it.Scopes = splitLines(r.Text(15))
 			switch {
 			case q.State != "" && it.State != q.State, q.Kind != "" && it.Kind != q.Kind:
 			case q.Entity.Type != "" && it.Entity != q.Entity:
@@ -384,12 +410,22 @@ func (s *Store) Items(ctx context.Context, q store.ItemQuery) (out []store.Item,
 	return out, err
 }
 
+// The ways to count open items.
+const (
+	kindsOpen   = "SELECT i.kind, '', count(*) FROM items i WHERE i.state = 'open' GROUP BY i.kind ORDER BY i.kind"
+	kindsScoped = "SELECT i.kind, coalesce(e.scopes, ''), count(*) FROM items i LEFT JOIN entities e ON e.type = i.entity_type AND e.name = i.entity" +
+		" WHERE i.state = 'open' GROUP BY 1, 2 ORDER BY 1, 2"
+)
+
 // OpenKinds counts open items.
-func (s *Store) OpenKinds(ctx context.Context) (out []store.OpenKind, err error) {
+func (s *Store) OpenKinds(ctx context.Context, byScopes bool) (out []store.OpenKind, err error) {
+	sql := kindsOpen
+	if byScopes {
+		sql = kindsScoped
+	}
 	err = s.read(ctx, "count items", func(c *conn) error {
 		out = nil
-		return c.each("SELECT i.kind, coalesce(e.scopes, ''), count(*) FROM items i LEFT JOIN entities e ON e.type = i.entity_type AND e.name = i.entity"+
-			" WHERE i.state = 'open' GROUP BY 1, 2 ORDER BY 1, 2", nil, func(r Row) error {
+		return c.each(sql, nil, func(r Row) error {
 			out = append(out, store.OpenKind{Kind: r.Text(0), Scopes: splitLines(r.Text(1)), N: uint64(r.Int64(2))}) //nolint:gosec // a count
 			return nil
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"otor/hub/store"
 )
@@ -131,8 +132,13 @@ func (l *listing) nextByNumber(c *conn) (page []store.ListedEntry, err error) {
 	return page, err
 }
 
+// numbersAtOnce is how many entries are asked for by their numbers in one statement.
+const numbersAtOnce = 64
+
+var byNumbers = " WHERE e.number IN (?" + strings.Repeat(", ?", numbersAtOnce-1) + ") ORDER BY e.number"
+
 // nextByChain reads the entries of some chains. Their arrival numbers come
-// from the index over dots, many at a time, sorted; then the entries one by one.
+// from the index over dots, many at a time, sorted; then the entries, some at a time.
 func (l *listing) nextByChain(c *conn) (page []store.ListedEntry, err error) {
 	if len(l.numbers) == 0 {
 		if err := l.find(c); err != nil {
@@ -141,19 +147,33 @@ func (l *listing) nextByChain(c *conn) (page []store.ListedEntry, err error) {
 	}
 	bytes, rows := 0, l.rows()
 	for len(l.numbers) > 0 && len(page) < rows && bytes < pageBytes {
-		number := l.numbers[0]
-		_, err := c.one(l.columns()+" WHERE e.number = ?", []any{number}, func(r Row) error {
+		some := l.numbers[:min(numbersAtOnce, len(l.numbers))]
+		args := make([]any, numbersAtOnce)
+		for i := range args {
+			args[i] = some[min(i, len(some)-1)] // the last one fills the rest
+		}
+		full := false
+		err := c.each(l.columns()+byNumbers, args, func(r Row) error {
+			if full = full || len(page) >= rows || bytes >= pageBytes; full {
+				return nil
+			}
 			e, err := scanEntry(r, l.q.WithRaw)
 			if err == nil && (l.q.Verdict == "" || e.Judgement.Verdict == l.q.Verdict) {
 				page = append(page, e)
 				bytes += e.Raw.Size()
 			}
+			l.after = e.Number
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		l.numbers, l.after = l.numbers[1:], number
+		if !full {
+			l.after = some[len(some)-1]
+		}
+		for len(l.numbers) > 0 && l.numbers[0] <= l.after {
+			l.numbers = l.numbers[1:]
+		}
 	}
 	return page, nil
 }

@@ -3,6 +3,8 @@ package tables
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -40,6 +42,46 @@ func (s *Store) EntriesOf(ctx context.Context, c dot.Chain, run lane.Range, maxB
 			return nil
 		}
 		return err
+	})
+	return out, err
+}
+
+// entriesAtOnce is how many entries one statement reads by their dots.
+const entriesAtOnce = 32
+
+// entriesNamed reads entries by device, incarnation, lane and number.
+var entriesNamed = "SELECT " + entryColumns + rawColumns +
+	strings.Replace(entryTables, " FROM entries e JOIN chains c ON c.id = e.chain", " FROM (VALUES (?, ?, ?, ?)"+strings.Repeat(", (?, ?, ?, ?)", entriesAtOnce-1)+
+		") AS wanted CROSS JOIN chains c CROSS JOIN entries e", 1) +
+	" WHERE c.device = wanted.column1 AND c.incarnation = wanted.column2 AND c.lane = wanted.column3 AND e.chain = c.id AND e.seq = wanted.column4"
+
+// EntriesNamed reads entries, some at a time.
+func (s *Store) EntriesNamed(ctx context.Context, ds []dot.Dot) (out map[dot.Dot]store.Entry, err error) {
+	err = s.read(ctx, "read entries", func(c *conn) error {
+		out = make(map[dot.Dot]store.Entry, len(ds))
+		return c.together(len(ds) > entriesAtOnce, func() error {
+			for some := range slices.Chunk(ds, entriesAtOnce) {
+				args := make([]any, 0, 4*entriesAtOnce)
+				for i, d := range some {
+					if slices.Contains(some[:i], d) {
+						d = dot.Dot{}
+					}
+					args = append(args, string(d.Device), int64(d.Incarnation), int64(d.Lane), int64(d.Seq)) //nolint:gosec // those of an entry are small; others are not there
+				}
+				for len(args) < cap(args) {
+					args = append(args, "", int64(0), int64(0), int64(0))
+				}
+				err := c.each(entriesNamed, args, func(q Row) error {
+					e, err := scanEntry(q, true)
+					out[e.Dot] = e.Entry
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 	return out, err
 }
