@@ -56,7 +56,7 @@ type Statement struct {
 	Counts    Counts            `json:"counts"` // of the period
 	ByForm    map[string]Counts `json:"by_form"`
 	SetAside  []Aside           `json:"set_aside"` // of the period, at most MaxListed
-	Decisions []Decision        `json:"decisions"` // of the period, at most MaxListed
+	Decisions []Decision        `json:"decisions"` // of the period, about what the statement is about, at most MaxListed
 	Findings  []string          `json:"findings"`  // open ones of the devices, in words
 	// CutOff says that a list was longer than MaxListed; the counts are whole.
 	CutOff bool `json:"cut_off,omitempty"`
@@ -148,8 +148,8 @@ func (t Terms) check() error {
 	return nil
 }
 
-// of reports whether the statement is about a device.
-func (t Terms) of(d dot.Device) bool {
+// Of reports whether the statement is about a device; one on a form or on all is about each.
+func (t Terms) Of(d dot.Device) bool {
 	switch t.Subject {
 	case OfDevice:
 		return d == dot.Device(t.Name)
@@ -160,8 +160,8 @@ func (t Terms) of(d dot.Device) bool {
 	}
 }
 
-// within reports whether a moment lies in the period, Unix milliseconds.
-func (t Terms) within(ms int64) bool { return ms >= t.From.UnixMilli() && ms < t.Until.UnixMilli() }
+// Within reports whether a moment lies in the period, Unix milliseconds.
+func (t Terms) Within(ms int64) bool { return ms >= t.From.UnixMilli() && ms < t.Until.UnixMilli() }
 
 // Draw draws a statement from the books. Errors: [ErrTerms], or those of the books.
 func Draw(t Terms, b Books) (Statement, error) {
@@ -174,7 +174,7 @@ func Draw(t Terms, b Books) (Statement, error) {
 	}
 	s.Counts.Verdicts = map[store.Verdict]int64{}
 	for _, l := range b.Lanes {
-		if t.of(l.Chain.Device) {
+		if t.Of(l.Chain.Device) {
 			s.Chains = append(s.Chains, account(l, b.Held[l.Chain]))
 		}
 	}
@@ -190,13 +190,13 @@ func Draw(t Terms, b Books) (Statement, error) {
 			if err != nil {
 				return Statement{}, err
 			}
-			if t.within(d.At.UnixMilli()) {
+			if t.Within(d.At.UnixMilli()) {
 				s.Decisions = cut(s.Decisions, d, &s.CutOff)
 			}
 		}
 	}
 	for _, f := range b.Findings {
-		if t.of(f.Device) && f.ClosedAt == 0 {
+		if t.Of(f.Device) && f.ClosedAt == 0 {
 			s.Findings = append(s.Findings, string(f.Device)+": "+f.Words)
 		}
 	}
@@ -205,7 +205,7 @@ func Draw(t Terms, b Books) (Statement, error) {
 
 func (s *Statement) count(e store.ListedEntry) {
 	t := s.Terms
-	if !t.of(e.Dot.Device) || t.Subject == OfForm && e.Form != t.Name || !t.within(e.CorrectedTime) {
+	if !t.Of(e.Dot.Device) || t.Subject == OfForm && e.Form != t.Name || !t.Within(e.CorrectedTime) {
 		return
 	}
 	v := e.Judgement.Verdict

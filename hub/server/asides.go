@@ -21,6 +21,14 @@ import (
 
 // Aside implements console.Holes.
 func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.AsideRow, all uint64, err error) {
+	sight := t.o.sight(ctx)
+	if most == 0 && sight.all {
+		counts, err := t.o.store.VerdictCounts(ctx)
+		for _, n := range counts {
+			all += uint64(n[store.Quarantined]) //nolint:gosec // a count
+		}
+		return nil, all, err
+	}
 	var found []EntryLine
 	for e, err := range t.o.Entries(ctx, store.EntryQuery{Verdict: store.Quarantined}) {
 		if err != nil {
@@ -32,7 +40,6 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 	}
 	slices.Reverse(found)
-	sight := t.o.sight(ctx)
 	say := sight.naming(lang)
 	var dots []dot.Dot
 	var refs []entry.Ref

@@ -252,13 +252,24 @@ func crowd(b *testing.B, s *server.Server, p *pack.Pack, n int) {
 }
 
 // bustle adds what an office does: a fortieth of a percent as many invitations as records,
-// a statement a day of a month, and a list with a fiftieth as many persons.
+// a statement a day of a month, a route with 100 places and 200 hazards, and a list with a
+// fiftieth as many persons.
 func bustle(b *testing.B, s *server.Server, n int) {
 	b.Helper()
 	for i := range n / 4000 {
 		if _, err := s.Office().Invite(b.Context(), dot.Device(fmt.Sprintf("D-2%04d", i)), []string{fmt.Sprintf("gacha:g%02d", i%40)}, time.Hour, false); err != nil {
 			b.Fatal(err)
 		}
+	}
+	var route []ingest.Fixture
+	for i := range 200 {
+		if i < 100 {
+			route = append(route, ingest.Fixture{Ref: entry.Ref{Type: "waypoint", ID: fmt.Sprintf("W-%03d", i)}, Fields: map[string]any{"name_zh": fmt.Sprintf("第%d站", i), "seq": int64(i), "km": 2.5 * float64(i), "kind": "well"}})
+		}
+		route = append(route, ingest.Fixture{Ref: entry.Ref{Type: "hazard", ID: fmt.Sprintf("Z-%03d", i)}, Fields: map[string]any{"type": "flood", "severity": int64(i % 4), "passable": "no", "open": true}})
+	}
+	if err := s.Author().Import(b.Context(), "U-01", route); err != nil {
+		b.Fatal(err)
 	}
 	day := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 30 {

@@ -160,19 +160,19 @@ func (o *Office) gather(ctx context.Context, in ExportOrder, devices []dot.Devic
 	}
 	sight := o.sight(ctx)
 	from, until := in.From.UnixMilli(), in.Until.UnixMilli()
-	for e, err := range o.store.Entries(ctx, q) {
+	meant := func(yield func(store.ListedEntry, error) bool) {
+		for e, err := range o.store.Entries(ctx, q) {
+			if err == nil && (e.CorrectedTime < from || e.CorrectedTime >= until || in.Subject == "form" && e.Form != in.Name || len(devices) > 0 && !slices.Contains(devices, e.Dot.Device)) {
+				continue
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+	for e, err := range sight.entries(ctx, meant) {
 		if err != nil {
 			return err
-		}
-		if e.CorrectedTime < from || e.CorrectedTime >= until || in.Subject == "form" && e.Form != in.Name || len(devices) > 0 && !slices.Contains(devices, e.Dot.Device) {
-			continue
-		}
-		seen, err := sight.entry(ctx, e.Dot.Device, entry.Ref{Type: e.EntityType, ID: e.Entity})
-		if err != nil {
-			return err
-		}
-		if !seen {
-			continue
 		}
 		if spool.Count() == export.MaxRows {
 			return exportLong(export.MaxRows)

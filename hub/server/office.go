@@ -122,17 +122,10 @@ func Outcome(v store.Verdict) string {
 func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[EntryLine, error] {
 	return func(yield func(EntryLine, error) bool) {
 		sight, given := o.sight(ctx), 0
-		for e, err := range o.store.Entries(ctx, sight.wider(q)) {
-			seen := false
-			if err == nil {
-				seen, err = sight.entry(ctx, e.Dot.Device, entry.Ref{Type: e.EntityType, ID: e.Entity})
-			}
+		for e, err := range sight.entries(ctx, o.store.Entries(ctx, sight.wider(q))) {
 			if err != nil {
 				yield(EntryLine{}, err)
 				return
-			}
-			if !seen {
-				continue
 			}
 			if given++; q.Limit > 0 && given > q.Limit {
 				return

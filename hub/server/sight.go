@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"otor/hub/access"
@@ -90,6 +91,47 @@ func (s *sight) entry(ctx context.Context, d dot.Device, ref entry.Ref) (bool, e
 		}
 	}
 	return s.device(ctx, d)
+}
+
+// aheadOf is how many entries of a list are looked at together.
+const aheadOf = 64
+
+// entries keeps of a list of entries what is seen. An error comes last.
+func (s *sight) entries(ctx context.Context, list iter.Seq2[store.ListedEntry, error]) iter.Seq2[store.ListedEntry, error] {
+	if s.all {
+		return list
+	}
+	return func(yield func(store.ListedEntry, error) bool) {
+		some := make([]store.ListedEntry, 0, aheadOf)
+		flush := func() (more bool) {
+			refs := make([]entry.Ref, 0, len(some))
+			for _, e := range some {
+				refs = append(refs, entry.Ref{Type: e.EntityType, ID: e.Entity})
+			}
+			if err := s.read.ahead(ctx, refs); err != nil {
+				yield(store.ListedEntry{}, err)
+				return false
+			}
+			for i, e := range some {
+				seen, err := s.entry(ctx, e.Dot.Device, refs[i])
+				if (seen || err != nil) && !yield(e, err) || err != nil {
+					return false
+				}
+			}
+			some = some[:0]
+			return true
+		}
+		for e, err := range list {
+			if err != nil {
+				yield(store.ListedEntry{}, err)
+				return
+			}
+			if some = append(some, e); len(some) == aheadOf && !flush() {
+				return
+			}
+		}
+		flush()
+	}
 }
 
 // dot reports whether the entry under a dot is seen.

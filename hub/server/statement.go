@@ -14,6 +14,7 @@ import (
 	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/webui"
 )
 
@@ -127,16 +128,20 @@ func (o *Office) books(ctx context.Context, t reconcile.Terms) (b reconcile.Book
 		q.Device = dot.Device(t.Name)
 	}
 	b.Entries = o.store.Entries(ctx, q)
-	b.Decisions = o.decided(ctx)
+	b.Decisions = o.decided(ctx, t)
 	return b, nil
 }
 
-// decided lists what operators did, out of the ledger.
-func (o *Office) decided(ctx context.Context) iter.Seq2[reconcile.Decision, error] {
+// decided lists what operators decided about what a statement is about, out of the ledger.
+func (o *Office) decided(ctx context.Context, t reconcile.Terms) iter.Seq2[reconcile.Decision, error] {
 	return func(yield func(reconcile.Decision, error) bool) {
 		for f, err := range o.store.Facts(ctx, store.FactQuery{}) {
 			d := reconcile.Decision{Number: f.Number, At: time.UnixMilli(f.At).In(o.zone), By: f.By, Kind: f.Kind, Subject: f.Subject}
-			if err == nil && !slices.Contains([]string{kindDecision, kindAside, kindSealed, kindRevoked, kindConfirmed, kindTwin}, f.Kind) {
+			concerns := err != nil
+			if err == nil && t.Within(f.At) {
+				concerns, err = o.concerns(ctx, t, f)
+			}
+			if err == nil && !concerns {
 				continue
 			}
 			if !yield(d, err) || err != nil {
@@ -144,6 +149,58 @@ func (o *Office) decided(ctx context.Context) iter.Seq2[reconcile.Decision, erro
 			}
 		}
 	}
+}
+
+// concerns reports whether a fact is a decision about what a statement is about: about its
+// devices or their entries, about entries of its form, or any.
+func (o *Office) concerns(ctx context.Context, t reconcile.Terms, f store.Fact) (bool, error) {
+	var on struct {
+		Device dot.Device `json:"device"`
+		Dot    dot.Dot    `json:"dot"`
+		decisionFact
+	}
+	switch f.Kind {
+	case kindRoster, kindRosterRuling: // about persons
+		return t.Subject == reconcile.OfAll, nil
+	case kindDecision, kindAside, kindSealed, kindRevoked, kindConfirmed, kindTwin:
+		if t.Subject == reconcile.OfAll {
+			return true, nil
+		}
+	default:
+		return false, nil
+	}
+	signed, err := ledger.Read(f.Signed, o.key.Public())
+	if err == nil {
+		err = json.Unmarshal(signed.Body, &on)
+	}
+	if err != nil {
+		return false, fmt.Errorf("fact %d: %w: %w", f.Number, store.ErrDamaged, err)
+	}
+	about := on.About
+	if !on.Dot.IsZero() {
+		about = append(about, on.Dot)
+	}
+	if f.Kind == kindDecision {
+		items, err := o.store.Items(ctx, store.ItemQuery{Entity: entry.Ref{Type: on.Type, ID: on.Entity}, Kind: on.Kind})
+		if err != nil {
+			return false, err
+		}
+		for _, it := range items {
+			if it.Field == on.Field {
+				about = append(about, it.Entries...)
+			}
+		}
+	}
+	if t.Subject != reconcile.OfForm {
+		return on.Device != "" && t.Of(on.Device) || slices.ContainsFunc(about, func(d dot.Dot) bool { return t.Of(d.Device) }), nil
+	}
+	entries, err := o.store.EntriesNamed(ctx, about)
+	for _, e := range entries {
+		if e.Form == t.Name {
+			return true, err
+		}
+	}
+	return false, err
 }
 
 // statements serves POST statements.

@@ -12,6 +12,7 @@ import (
 	"otor/hub/reconcile"
 	"otor/hub/server"
 	"otor/hub/store"
+	"otor/internal/dot"
 	"otor/internal/webui"
 )
 
@@ -57,5 +58,56 @@ func TestStatement(t *testing.T) {
 	}
 	if _, err := s.Office().Statement(t.Context(), reconcile.Terms{Subject: reconcile.OfDevice, Name: "D-999", From: terms.From, Until: terms.Until}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown device: %v", err)
+	}
+}
+
+// A statement lists the decisions about what it is about, and no others.
+func TestDecisionsOfAStatement(t *testing.T) {
+	root := t.TempDir()
+	s := rosterHub(t, filepath.Join(root, "hub"), filepath.Join(root, "journal"))
+	defer func() { check(t, s.Close()) }()
+	_, err := s.Author().Add(t.Context(), ingest.Note{Form: "household_edit", Entity: house, Actor: "U10", Fields: map[string]any{"set": map[string]any{"phone": "13904830000"}}})
+	check(t, err)
+	item, seen := dispute(t, s)
+	_, err = s.Office().Decide(t.Context(), item.ID, server.Ruling{Choice: "A", Reason: "she said so", Seen: seen.Displayed})
+	check(t, err)
+	for _, d := range []dot.Device{"D-1", "D-2"} {
+		_, err := s.Office().Invite(t.Context(), d, nil, time.Hour, false)
+		check(t, err)
+	}
+	err = s.Office().Revoke(t.Context(), "D-1")
+	check(t, err)
+	imported(t, s, "list.csv", dirtyCSV())
+	for _, c := range []struct {
+		subject reconcile.Subject
+		name    string
+		want    []string
+	}{
+		{reconcile.OfAll, "", []string{"decision", "revoked", "roster"}},
+		{reconcile.OfForm, "household_edit", []string{"decision"}},
+		{reconcile.OfForm, "visit", []string{}},
+		{reconcile.OfDevice, "D-1", []string{"revoked"}},
+		{reconcile.OfDevice, "D-2", []string{}},
+	} {
+		for _, past := range []bool{false, true} {
+			terms := reconcile.Terms{Subject: c.subject, Name: c.name, From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)}
+			want := c.want
+			if past {
+				terms.From, terms.Until, want = terms.From.AddDate(0, 0, -1), terms.From, nil
+			}
+			signed, err := s.Office().Statement(t.Context(), terms)
+			check(t, err)
+			var b bytes.Buffer
+			check(t, signed.WriteJSON(&b))
+			st, _, err := reconcile.Verify(b.Bytes(), nil)
+			check(t, err)
+			var kinds []string
+			for _, d := range st.Decisions {
+				kinds = append(kinds, d.Kind)
+			}
+			if !slices.Equal(kinds, want) && len(kinds)+len(want) > 0 {
+				t.Errorf("%s %s, past %t: %v, want %v", c.subject, c.name, past, kinds, want)
+			}
+		}
 	}
 }

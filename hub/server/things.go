@@ -21,8 +21,12 @@ import (
 	"otor/internal/webui"
 )
 
-// mostThings bounds the entities that are looked at for one page.
-const mostThings = 2000
+// mostThings bounds the entities that are looked at for one page, thingsAtOnce those that
+// are read together for whoever does not see all.
+const (
+	mostThings   = 2000
+	thingsAtOnce = 500
+)
 
 // Things implements console.Things.
 func (o *Office) Things(ctx context.Context, q console.ThingQuery) (console.ThingList, error) {
@@ -87,8 +91,12 @@ type lookup struct {
 
 // page adds the entities that have words, from after on, until the page is full.
 func (l *lookup) page(ctx context.Context, words []string, after int64, out *console.ThingList) error {
+	atOnce := l.limit
+	if !l.sight.all {
+		atOnce = max(l.limit, thingsAtOnce)
+	}
 	for looked := 0; looked < mostThings && len(out.Things) < l.limit; {
-		hits, err := l.o.store.FindEntities(ctx, words, after, l.limit)
+		hits, err := l.o.store.FindEntities(ctx, words, after, atOnce)
 		if err != nil {
 			return err
 		}
@@ -122,7 +130,7 @@ func (l *lookup) page(ctx context.Context, words []string, after int64, out *con
 				return nil
 			}
 		}
-		if len(hits) < l.limit {
+		if len(hits) < atOnce {
 			return nil
 		}
 	}

@@ -42,21 +42,6 @@ func splitLines(s string) []string {
 	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 }
 
-// entity reads one; ok is false when it is not there.
-func (c *conn) entity(ref entry.Ref) (id int64, e store.Entity, ok bool, err error) {
-	ok, err = c.one("SELECT "+entityColumns+" FROM entities WHERE type = ? AND name = ?", []any{ref.Type, ref.ID},
-		func(s Row) error { id, e = scanEntity(s); return nil })
-	if err != nil || !ok {
-		return 0, e, false, err
-	}
-	err = c.each("SELECT parent_type, parent FROM entity_parents WHERE child = ? ORDER BY parent_type, parent", []any{id},
-		func(s Row) error {
-			e.Parents = append(e.Parents, entry.Ref{Type: s.Text(0), ID: s.Text(1)})
-			return nil
-		})
-	return id, e, true, err
-}
-
 // entitiesAtOnce is how many entities one statement reads, where there are about so many.
 const entitiesAtOnce = 32
 
