@@ -22,24 +22,34 @@ import (
 // Aside implements console.Holes.
 func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.AsideRow, all uint64, err error) {
 	sight := t.o.sight(ctx)
-	if most == 0 && sight.all {
-		counts, err := t.o.store.VerdictCounts(ctx)
-		for _, n := range counts {
-			all += uint64(n[store.Quarantined]) //nolint:gosec // a count
-		}
-		return nil, all, err
-	}
 	var found []EntryLine
-	for e, err := range t.o.Entries(ctx, store.EntryQuery{Verdict: store.Quarantined}) {
+	if sight.all { // counted already
+		counts, err := t.o.store.VerdictCounts(ctx)
 		if err != nil {
 			return nil, 0, err
 		}
-		all++
-		if found = append(found, e); len(found) > most {
-			found = found[1:] // the newest are shown
+		for _, n := range counts {
+			all += uint64(n[store.Quarantined]) //nolint:gosec // a count
+		}
+		if most == 0 {
+			return nil, all, nil
 		}
 	}
-	slices.Reverse(found)
+	q := store.EntryQuery{Verdict: store.Quarantined, Newest: true}
+	if sight.all {
+		q.Limit = most
+	}
+	for e, err := range t.o.Entries(ctx, q) {
+		if err != nil {
+			return nil, 0, err
+		}
+		if !sight.all {
+			all++
+		}
+		if len(found) < most {
+			found = append(found, e)
+		}
+	}
 	say := sight.naming(lang)
 	var dots []dot.Dot
 	var refs []entry.Ref

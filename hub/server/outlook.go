@@ -166,7 +166,7 @@ func (v outlook) balanceOf(ctx context.Context, p *pack.Pack, view land.View, la
 	for _, s := range append([]string{b.Over, b.Watch}, rest...) {
 		out.Status = append(out.Status, console.Share{Label: cmp.Or(p.In(b.Words[s], lang), s), Tone: tone(s), N: uint64(view.Status[s])}) //nolint:gosec // a count
 	}
-	tell := v.telling(ctx, p, lang)
+	tell := v.telling(ctx, v.o.sight(ctx), p, lang)
 	for _, l := range view.Loads {
 		out.Heaviest = append(out.Heaviest, console.Load{
 			Name: tell.Name(vis.Type, l.ID), ID: l.ID, Counted: l.Counted, Allowed: l.Allowed, Over: l.Share, Tone: tone(l.Status),
@@ -177,14 +177,13 @@ func (v outlook) balanceOf(ctx context.Context, p *pack.Pack, view land.View, la
 
 // telling puts entities that whoever asks sees into words. Those that they must not see
 // are not read.
-func (v outlook) telling(ctx context.Context, p *pack.Pack, lang string) pack.Telling {
-	sight := v.o.sight(ctx)
+func (v outlook) telling(ctx context.Context, sight *sight, p *pack.Pack, lang string) pack.Telling {
 	return pack.Telling{Pack: p, Lang: lang, Now: v.o.now().In(v.o.zone), Read: func(typ, id string) (map[string]any, bool) {
-		row, err := v.o.store.Entity(ctx, entry.Ref{Type: typ, ID: id})
-		if err != nil || !sight.covers(row.Scopes) {
+		row, err := sight.read.entity(ctx, entry.Ref{Type: typ, ID: id})
+		if err != nil || row == nil || !sight.covers(row.Scopes) {
 			return nil, false
 		}
-		fields, err := v.fields(row)
+		fields, err := v.fields(row.Entity)
 		if err != nil || fields == nil {
 			return nil, false
 		}

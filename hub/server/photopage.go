@@ -134,7 +134,7 @@ func (s photoShelf) teams(ctx context.Context, devices []store.Device, lang stri
 			}
 			x := console.Option{Value: scope, Words: team}
 			if p != nil {
-				x.Words = s.v.telling(ctx, p, lang).Name("team", x.Words)
+				x.Words = s.v.telling(ctx, s.v.o.sight(ctx), p, lang).Name("team", x.Words)
 			}
 			out = append(out, x)
 		}

@@ -19,14 +19,22 @@ import (
 
 // Route implements console.Land.
 func (v outlook) Route(ctx context.Context, w *webui.Words, now time.Time) (console.RouteMap, error) {
-	r, ok, err := v.land.Route(ctx, v.o.sight(ctx).covers)
+	sight := v.o.sight(ctx)
+	r, ok, err := v.land.Route(ctx, sight.covers)
 	if err != nil {
 		return console.RouteMap{}, err
 	}
 	if !ok {
 		return console.RouteMap{NoPack: true}, nil
 	}
-	tell := v.telling(ctx, r.Pack, w.Lang)
+	tell := v.telling(ctx, sight, r.Pack, w.Lang)
+	stops := make([]entry.Ref, 0, len(r.Stops))
+	for _, st := range r.Stops {
+		stops = append(stops, entry.Ref{Type: st.Type, ID: st.ID})
+	}
+	if err := sight.read.ahead(ctx, stops); err != nil {
+		return console.RouteMap{}, err
+	}
 	tell.Phrases, tell.Now = w, now
 	var out console.RouteMap
 	route := r.Pack.Pages.Route
@@ -47,29 +55,39 @@ func (v outlook) Route(ctx context.Context, w *webui.Words, now time.Time) (cons
 	for i, st := range r.Stops {
 		at[st.ID] = i
 	}
-	for _, h := range r.Unsaid {
-		if err := v.reported(ctx, r, at, hazardOf(tell, route, h), h, &out); err != nil {
-			return out, err
-		}
+	if err := v.report(ctx, sight.read, r, at, tell, &out); err != nil {
+		return out, err
 	}
 	return out, v.place(ctx, r, at, tell, &out)
 }
 
-// reported puts a hazard of which nobody said where it is to the stop that lies closest to
+// report puts each hazard of which nobody said where it is to the stop that lies closest to
 // where it was reported.
-func (v outlook) reported(ctx context.Context, r land.Route, at map[string]int, x console.Hazard, h land.Thing, out *console.RouteMap) error {
-	es, err := v.o.store.EntriesOf(ctx, h.By.Chain, lane.Run(max(h.By.Seq, 1), max(h.By.Seq, 1)), 1)
-	if err != nil {
-		return err
-	}
-	if len(es) > 0 && !h.By.IsZero() {
-		if stop, metres, measured, known := v.placeOf(ctx, es[0], r, at); known && stop >= 0 && metres <= offRoute {
-			x.Metres, x.Known = metres, measured
-			out.Stops[stop].Hazards = append(out.Stops[stop].Hazards, x)
-			return nil
+func (v outlook) report(ctx context.Context, read *readings, r land.Route, at map[string]int, tell pack.Telling, out *console.RouteMap) error {
+	var dots []dot.Dot
+	for _, h := range r.Unsaid {
+		if !h.By.IsZero() {
+			dots = append(dots, h.By)
 		}
 	}
-	out.Unsaid = append(out.Unsaid, x)
+	if err := read.entriesAhead(ctx, dots); err != nil {
+		return err
+	}
+	places := make(map[dot.Dot]place) // one entry may report many
+	for _, h := range r.Unsaid {
+		x := hazardOf(tell, r.Pack.Pages.Route, h)
+		p, looked := places[h.By]
+		if e := read.entries[h.By]; e != nil && !looked {
+			p = v.placeOf(ctx, *e, r, at)
+			places[h.By] = p
+		}
+		if p.known && p.stop >= 0 && p.metres <= offRoute {
+			x.Metres, x.Known = p.metres, p.measured
+			out.Stops[p.stop].Hazards = append(out.Stops[p.stop].Hazards, x)
+		} else {
+			out.Unsaid = append(out.Unsaid, x)
+		}
+	}
 	return nil
 }
 
@@ -141,12 +159,18 @@ func teamOf(d store.Device, tell pack.Telling) string {
 
 const teamScope = "team:"
 
-// whereabouts is where a device was when it captured one of its newest entries.
-type whereabouts struct {
-	at       time.Time // by the hub's clock
-	stop     int       // -1: at none
+// place is where something was captured, as far as that is known.
+type place struct {
+	stop     int // -1: at none
 	metres   float64
 	measured bool // by the device's own position
+	known    bool
+}
+
+// whereabouts is where a device was when it captured one of its newest entries.
+type whereabouts struct {
+	at time.Time // by the hub's clock
+	place
 }
 
 // where asks a device's newest entries, the newest first: for a position, and else for
@@ -174,9 +198,8 @@ func (v outlook) where(ctx context.Context, d store.Device, r land.Route, stops 
 			if found && !at.After(w.at) {
 				break
 			}
-			stop, metres, measured, known := v.placeOf(ctx, e, r, stops)
-			if known {
-				w, found = whereabouts{at, stop, metres, measured}, true
+			if p := v.placeOf(ctx, e, r, stops); p.known {
+				w, found = whereabouts{at, p}, true
 				break
 			}
 		}
@@ -185,19 +208,19 @@ func (v outlook) where(ctx context.Context, d store.Device, r land.Route, stops 
 }
 
 // placeOf is where one entry was captured.
-func (v outlook) placeOf(ctx context.Context, e store.Entry, r land.Route, stops map[string]int) (stop int, metres float64, measured, known bool) {
+func (v outlook) placeOf(ctx context.Context, e store.Entry, r land.Route, stops map[string]int) place {
 	pub, err := entry.DecodePublic(e.Raw.Public)
 	if err != nil {
-		return 0, 0, false, false // the entry is set aside for that
+		return place{} // the entry is set aside for that
 	}
 	if p := pub.Position; p != nil && p.Source != entry.Waypoint {
-		stop, metres = r.Nearest(float64(p.Lon)/1e6, float64(p.Lat)/1e6)
-		return stop, metres, true, true
+		stop, metres := r.Nearest(float64(p.Lon)/1e6, float64(p.Lat)/1e6)
+		return place{stop, metres, true, true}
 	}
 	pages := r.Pack.Pages
 	for _, ref := range pub.Refs {
 		if i, ok := stops[ref.ID]; ok && ref.Type == pages.Route.Type {
-			return i, 0, false, true
+			return place{stop: i, known: true}
 		}
 		if pages.Visited == nil || ref.Type != pages.Visited.Type || pages.Visited.Stop == "" {
 			continue
@@ -212,8 +235,8 @@ func (v outlook) placeOf(ctx context.Context, e store.Entry, r land.Route, stops
 		}
 		camp, _ := fields[pages.Visited.Stop].(string)
 		if i, ok := stops[camp]; ok {
-			return i, 0, false, true
+			return place{stop: i, known: true}
 		}
 	}
-	return 0, 0, false, false
+	return place{}
 }

@@ -240,6 +240,9 @@ type EntryQuery struct {
 	After   int64 // arrival number, exclusive, see [ListedEntry]
 	Limit   int   // 0: no limit
 	WithRaw bool  // fill Entry.Raw
+	// Newest turns the order round. It goes with Verdict and Limit, and with nothing else
+	// that chooses.
+	Newest bool
 }
 
 // ListedEntry is an entry with its arrival number, which only rises.

@@ -66,6 +66,18 @@ func checkQueries(t T, w *world) {
 					if got, want := dotsOf(list(t, w, q)), chosen(all, q); !slices.Equal(got, want) {
 						t.Errorf("%+v: %d entries, want %d", q, len(got), len(want))
 					}
+					if device != "" || l != 0 {
+						continue
+					}
+					q.Limit, q.Newest = 0, true
+					want := chosen(all, q)
+					slices.Reverse(want)
+					if q.Limit = limit; limit > 0 {
+						want = want[:min(limit, len(want))]
+					}
+					if got := dotsOf(list(t, w, q)); !slices.Equal(got, want) {
+						t.Errorf("%+v: %d entries, want %d", q, len(got), len(want))
+					}
 				}
 			}
 		}

@@ -2,6 +2,7 @@ package tables
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -60,6 +61,9 @@ type listing struct {
 const noVerdict = -1
 
 func (l *listing) prepare(ctx context.Context) error {
+	if l.q.Newest && (l.q.Device != "" || l.q.Lane != 0 || l.q.After != 0) {
+		return errors.New("list entries: the newest are listed by verdict alone")
+	}
 	l.byChain = l.q.Device != "" || l.q.Lane != 0
 	l.verdict = noVerdict
 	if l.q.Verdict != "" {
@@ -118,13 +122,21 @@ func (l *listing) nextByNumber(c *conn) (page []store.ListedEntry, err error) {
 		which += " AND e.verdict <> 1"
 	}
 	bytes, rows := 0, 0
-	err = c.each(l.columns()+" WHERE e.number > ? AND e.number <= ?"+which+" ORDER BY e.number LIMIT ?", []any{l.after, l.last, int64(l.rows())},
+	order := " ORDER BY e.number LIMIT ?"
+	if l.q.Newest {
+		order = " ORDER BY e.number DESC LIMIT ?"
+	}
+	err = c.each(l.columns()+" WHERE e.number > ? AND e.number <= ?"+which+order, []any{l.after, l.last, int64(l.rows())},
 		func(r Row) error {
 			if rows++; bytes > pageBytes {
 				return nil
 			}
 			e, err := scanEntry(r, l.q.WithRaw)
-			page, l.after = append(page, e), e.Number
+			if page = append(page, e); l.q.Newest {
+				l.last = e.Number - 1
+			} else {
+				l.after = e.Number
+			}
 			bytes += e.Raw.Size()
 			return err
 		})
