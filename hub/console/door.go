@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -183,6 +184,9 @@ func (s *site) words(r *http.Request) *webui.Words { return texts().Pick(r, s.De
 func (s *site) frame(r *http.Request, here string) Frame {
 	f := Frame{Frame: webui.NewFrame(r, texts(), s.assets, "console.css", s.DefaultLang, s.Clock()), Who: s.Visitor(r.Context())}
 	f.Script = s.assets.URL("console.js")
+	if r.Method != http.MethodGet { // the answer to a form: its address cannot be asked for anew
+		f.Events, f.Back = "", cmp.Or(here, "/")
+	}
 	for _, m := range menu {
 		if f.Who.May != nil && f.Who.May(m.act) {
 			f.Nav = append(f.Nav, navItem{URL: m.path, Words: f.Words.T(m.key), Here: m.path == here})

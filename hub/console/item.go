@@ -50,6 +50,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 		return
 	}
+	v.Back = "/queue/" + strconv.FormatInt(id, 10)
 	if v.Item, err = s.Queue.Item(r.Context(), id, words.Lang); err != nil {
 		if _, code := s.trouble(r, err); code == http.StatusUnprocessableEntity {
 			s.pages.Refuse(w, r, http.StatusNotFound, "notfound")

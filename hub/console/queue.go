@@ -190,8 +190,8 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		kind = tabs[0]
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
-	if r.Method != http.MethodGet { // the answer to a form: it cannot be asked for anew
-		v.Events, v.Back = "", "/queue?"+url.Values{"kind": {kind}}.Encode()
+	if r.Method != http.MethodGet {
+		v.Back = "/queue?" + url.Values{"kind": {kind}}.Encode()
 	}
 	v.title(v.Words.T("queue.title"))
 	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there

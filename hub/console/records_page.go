@@ -211,8 +211,8 @@ func (s *site) record(w http.ResponseWriter, r *http.Request) {
 func (s *site) showRecord(w http.ResponseWriter, r *http.Request, status int, d dot.Dot, v recordView) {
 	v.Frame = s.frame(r, "/records")
 	v.Still = true
-	if r.Method != http.MethodGet { // the answer to a form: it cannot be asked for anew
-		v.Events, v.Back = "", recordURL(d)
+	if r.Method != http.MethodGet {
+		v.Back = recordURL(d)
 	}
 	words := v.Words
 	var err error

@@ -109,8 +109,8 @@ func (s *site) thing(w http.ResponseWriter, r *http.Request) {
 func (s *site) showThing(w http.ResponseWriter, r *http.Request, status int, ref string, v thingView) {
 	v.Frame = s.frame(r, "/records")
 	v.Still = true
-	if r.Method != http.MethodGet { // the answer to a form: it cannot be asked for anew
-		v.Events, v.Back = "", thingURL(ref)
+	if r.Method != http.MethodGet {
+		v.Back = thingURL(ref)
 	}
 	words, before := v.Words, r.FormValue("before")
 	var err error

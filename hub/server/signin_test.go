@@ -203,6 +203,10 @@ func TestDevicesPage(t *testing.T) {
 	if _, err := identity.ParseCode(found[1]); err != nil {
 		t.Error(err)
 	}
+	// Nothing asks for the address of a form's answer anew, be it for changes or for another language.
+	if !strings.Contains(page, `data-events=""`) || !strings.Contains(page, `name="back" value="/devices"`) {
+		t.Errorf("the code's page loads itself anew, or leads nowhere: %.1500s", page)
+	}
 	for _, c := range [][2]string{{"D-90", "invited"}, {"D-900", "revoked"}} {
 		_, _, _ = post(t, boss, base+"/devices/revoke", url.Values{"device": {"D-900"}, "again": {c[0]}})
 		ds, err := s.Office().Devices(t.Context())
