@@ -96,8 +96,18 @@ func (d *Desk) begin(ctx context.Context, o store.Operator, from string) (string
 	return secret, whoIs(o, "session"), err
 }
 
-// BySession says who a browser's secret belongs to. Refusal: not_signed_in.
+// BySession says who a browser's secret belongs to, and that they are there. Refusal:
+// not_signed_in.
 func (d *Desk) BySession(ctx context.Context, secret string) (Who, error) {
+	return d.bySession(ctx, secret, true)
+}
+
+// WatchSession is BySession for what a page asks for by itself: nobody need be there.
+func (d *Desk) WatchSession(ctx context.Context, secret string) (Who, error) {
+	return d.bySession(ctx, secret, false)
+}
+
+func (d *Desk) bySession(ctx context.Context, secret string, used bool) (Who, error) {
 	over := refuse("not_signed_in", "sign in", "nobody is signed in here, or the session is over")
 	if secret == "" || len(secret) > 64 {
 		return Who{}, over
@@ -120,7 +130,7 @@ func (d *Desk) BySession(ctx context.Context, secret string) (Who, error) {
 	if err != nil {
 		return Who{}, err
 	}
-	if now-s.SeenAt >= seenEvery.Milliseconds() {
+	if used && now-s.SeenAt >= seenEvery.Milliseconds() {
 		if err := d.Store.SeeSession(ctx, s.Hash, now); err != nil {
 			return Who{}, err
 		}

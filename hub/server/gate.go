@@ -118,7 +118,11 @@ func (g *gate) who(r *http.Request) (access.Who, error) {
 		return g.desk.ByToken(r.Context(), given)
 	}
 	if c, err := r.Cookie(console.SessionCookie(r)); err == nil {
-		who, err := g.desk.BySession(r.Context(), c.Value)
+		session := g.desk.BySession
+		if unasked(r) {
+			session = g.desk.WatchSession
+		}
+		who, err := session(r.Context(), c.Value)
 		if _, refused := errors.AsType[*access.Refusal](err); !refused {
 			return who, err
 		}
@@ -127,6 +131,14 @@ func (g *gate) who(r *http.Request) (access.Who, error) {
 		return machine("owner of this machine"), nil
 	}
 	return g.desk.BySession(r.Context(), "")
+}
+
+// unasked reports whether a page asked by itself, as it does to be up to date: an open
+// page keeps no session from ending. Browsers say what they ask for on HTTPS and on their
+// own machine, where sessions are.
+func unasked(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return r.Method == http.MethodGet && mode != "" && mode != "navigate"
 }
 
 // wrap lets through to mux what acts say of its routes. A route that they do

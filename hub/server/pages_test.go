@@ -79,4 +79,12 @@ func TestTheEveningInBrowser(t *testing.T) {
 	if got := b.Elsewhere(base); len(got) > 0 {
 		t.Errorf("loaded from elsewhere: %q", got)
 	}
+	// A session that ends elsewhere takes the open page with it.
+	b.Do(chromedp.SendKeys(chromedp.CSS("#name"), "rita"))
+	b.Do(chromedp.SendKeys(chromedp.CSS("#password"), password))
+	b.Follow("#go")
+	b.Open(base + "/queue")
+	b.Await(`document.querySelector("#waits")`)
+	webuitest.Eval[bool](b, `(fetch("/signout", { method: "POST" }).then(() => document.dispatchEvent(new Event("visibilitychange"))), true)`)
+	b.Await(`location.pathname === "/signin" && document.querySelector("#go")`)
 }

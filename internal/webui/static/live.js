@@ -40,6 +40,12 @@
     if (again && again !== document.activeElement) again.focus({ preventScroll: true });
   }
 
+  // Whether there is something in a form that leaving would lose.
+  function typed() {
+    return [...document.querySelectorAll("input:not([type=hidden]), textarea")].some((e) =>
+      e.value !== e.defaultValue || e.checked !== e.defaultChecked);
+  }
+
   async function refresh() {
     if (busy) { more = true; return; }
     busy = true;
@@ -47,6 +53,10 @@
       do {
         more = false;
         const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
+        if (answer.redirected) { // this page is not for whoever looks any more
+          if (!typed()) return location.reload();
+          throw new Error("moved");
+        }
         if (!answer.ok) throw new Error(String(answer.status));
         swap(new DOMParser().parseFromString(await answer.text(), "text/html"));
         fetched = heard = Date.now();
