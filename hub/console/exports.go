@@ -54,7 +54,7 @@ type exportsView struct {
 	Frame
 	Subject, Name, From, Until, Reason string // as they were typed
 	Whole, MayWhole                    bool
-	Subjects, Formats                  []picked
+	Subjects, Names, Formats           []picked
 	Rows                               []exportView
 	Trouble, Note                      string
 }
@@ -83,6 +83,7 @@ func (s *site) showExports(w http.ResponseWriter, r *http.Request, status int, v
 	for _, f := range exportFormats {
 		v.Formats = append(v.Formats, picked{f, v.Words.T("exports_as." + f), false})
 	}
+	v.Names = s.names(r, v.Words)
 	rows, err := s.Exports.Taken(r.Context(), mostFacts)
 	if err != nil {
 		v.Trouble, status = s.trouble(r, err)

@@ -71,7 +71,7 @@ var statementsPage = webui.NewTemplate(files, "statements.html", "nav.html")
 type statementsView struct {
 	Frame
 	Subject, Name, From, Until string // as they were typed
-	Subjects                   []picked
+	Subjects, Names            []picked // Names are devices, teams and forms
 	Rows                       []statementView
 	Check                      *checkView
 	Trouble, Note              string
@@ -106,6 +106,7 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 	for _, subject := range []string{"all", "device", "team", "form"} {
 		v.Subjects = append(v.Subjects, picked{subject, v.Words.T("statement." + subject), subject == v.Subject})
 	}
+	v.Names = s.names(r, v.Words)
 	rows, err := s.Statements.Made(r.Context(), mostFacts)
 	if err != nil {
 		v.Trouble, status = s.trouble(r, err)
@@ -117,6 +118,24 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 		})
 	}
 	webui.Render(w, statementsPage, status, v, s.Log)
+}
+
+// names are what a statement or an export may be about.
+func (s *site) names(r *http.Request, w *webui.Words) (out []picked) {
+	chosen, err := s.Records.Choices(r.Context(), w.Lang)
+	if err != nil {
+		s.Log.Warn("devices, teams and forms not listed", "err", err) // they can be typed
+	}
+	for _, d := range chosen.Devices {
+		out = append(out, picked{d, w.T("statement.device"), false})
+	}
+	for _, t := range chosen.Teams {
+		out = append(out, picked{t, w.T("statement.team"), false})
+	}
+	for _, f := range chosen.Forms {
+		out = append(out, picked{f.ID, f.Words, false})
+	}
+	return out
 }
 
 func about(w *webui.Words, t StatementTerms) string {

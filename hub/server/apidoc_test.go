@@ -102,10 +102,10 @@ var calls = []call{
 		query: []param{{"entity", "string", "type/id"}, {"before", "string", "next of the page before"}, {"lang", "string", "zh, mn or en"}}, answer: console.Thing{}, codes: []string{"not_found", "bad_cursor"},
 	},
 	{pattern: "POST " + office + "reveal", tag: "records", words: "Show a masked field of a record or an entity. Who looked and why is a row of the ledger.", body: console.Reveal{}, answer: console.Revealed{}, codes: with("bad_request", "not_found", "reason_missing", "not_masked", "not_allowed")},
-	{pattern: "POST " + office + "statements", tag: "statements", words: "Draw and sign an account of a subject over a period.", body: reconcile.Terms{}, answer: reconcile.Signed{}, codes: with("bad_request", "bad_terms", "not_allowed", "no_device")},
+	{pattern: "POST " + office + "statements", tag: "statements", words: "Draw and sign an account of a subject over a period.", body: reconcile.Terms{}, answer: reconcile.Signed{}, codes: with("bad_request", "bad_terms", "not_allowed", "no_device", "unknown_form")},
 	{
 		pattern: "POST " + office + "exports", tag: "statements", words: "Take records away as a file: a workbook, CSV, a paper, JSON or GeoJSON. Each export is a row of the ledger.", body: server.ExportOrder{}, answerType: "application/octet-stream",
-		codes: with("bad_request", "bad_format", "bad_terms", "no_device", "export_long", "whole_not_allowed", "whole_reason"),
+		codes: with("bad_request", "bad_format", "bad_terms", "no_device", "unknown_form", "export_long", "whole_not_allowed", "whole_reason"),
 	},
 	{pattern: "GET " + office + "rosters", tag: "rosters", words: "The official lists, and how they stand against the hub's records.", answer: []server.RosterSummary{}},
 	{

@@ -56,7 +56,7 @@ type Exported struct {
 
 // Export writes the entries that whoever asks sees, and that the order chooses, into a
 // file; that they were taken away is recorded before anybody has it. The caller closes
-// the file, which is gone then. Refusals: bad_terms, bad_format, no_device, export_long;
+// the file, which is gone then. Refusals: bad_terms, bad_format, no_device, unknown_form, export_long;
 // whole_not_allowed and whole_reason when numbers are to stand whole.
 func (o *Office) Export(ctx context.Context, in ExportOrder) (out Exported, file io.ReadCloser, err error) {
 	devices, err := o.mayExport(ctx, &in)
@@ -132,7 +132,7 @@ func (o *Office) mayExport(ctx context.Context, in *ExportOrder) (devices []dot.
 		if in.Name == "" {
 			return nil, bad("say which form")
 		}
-		return nil, nil
+		return nil, o.knowsForm(ctx, in.Name)
 	case "device":
 		seen, err := o.sight(ctx).device(ctx, dot.Device(in.Name))
 		if err == nil && seen {

@@ -99,6 +99,7 @@ func TestExport(t *testing.T) {
 		"no device":  {order("device", "D-404", "csv"), "no_device"},
 		"no team":    {order("team", "T9", "csv"), "bad_terms"},
 		"no form":    {order("form", "", "csv"), "bad_terms"},
+		"mistyped":   {order("form", "visits", "csv"), "unknown_form"},
 		"no subject": {order("herd", "x", "csv"), "bad_terms"},
 	} {
 		_, _, err := s.Office().Export(t.Context(), c.order)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"otor/hub/ingest"
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
@@ -29,7 +30,7 @@ type statementFact struct {
 
 // Statement draws a statement for its terms and signs it; that it was is
 // recorded first. A team's devices are those that are granted the scope
-// team:NAME. Refusals: bad_terms.
+// team:NAME. Refusals: bad_terms, unknown_form.
 func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Signed, error) {
 	if err := o.mayState(ctx, t); err != nil {
 		return reconcile.Signed{}, err
@@ -43,6 +44,11 @@ func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Si
 	if t.Subject == reconcile.OfDevice {
 		if _, err := o.store.Device(ctx, dot.Device(t.Name)); err != nil {
 			return reconcile.Signed{}, fmt.Errorf("statement of %s: %w", t.Name, err)
+		}
+	}
+	if t.Subject == reconcile.OfForm && t.Name != "" {
+		if err := o.knowsForm(ctx, t.Name); err != nil {
+			return reconcile.Signed{}, err
 		}
 	}
 	t.From, t.Until = t.From.In(o.zone), t.Until.In(o.zone)
@@ -72,6 +78,21 @@ func (o *Office) Statement(ctx context.Context, t reconcile.Terms) (reconcile.Si
 		return reconcile.Signed{}, err
 	}
 	return signed, nil
+}
+
+// knowsForm refuses a form that is in no pack here, and of which there is no entry: a
+// mistyped name would give an account of nothing. Refusal: unknown_form.
+func (o *Office) knowsForm(ctx context.Context, id string) error {
+	if book, ok := o.forms.(ingest.FormBook); ok {
+		if _, ok := book.Latest(id); ok {
+			return nil
+		}
+	}
+	some, err := o.store.Find(ctx, store.FoundQuery{Words: ingest.WordsAbout("", id, ""), Limit: 1, Look: 1})
+	if err == nil && len(some.Hits) == 0 {
+		err = &webui.Refusal{Code: "unknown_form", What: "there is no such form, and no record by it", Which: id, Do: "choose a form of the pack by its name, such as visit"}
+	}
+	return err
 }
 
 // mayState refuses a statement on what whoever asks does not see all of: on a

@@ -56,6 +56,10 @@ func TestStatement(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	_, err = s.Office().Statement(t.Context(), reconcile.Terms{Subject: reconcile.OfForm, Name: "visits", From: terms.From, Until: terms.Until})
+	if r, ok := errors.AsType[*webui.Refusal](err); !ok || r.Code != "unknown_form" {
+		t.Errorf("a mistyped form: %v", err)
+	}
 	if _, err := s.Office().Statement(t.Context(), reconcile.Terms{Subject: reconcile.OfDevice, Name: "D-999", From: terms.From, Until: terms.Until}); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown device: %v", err)
 	}
