@@ -32,7 +32,7 @@ type accountView struct {
 
 type tokenLine struct {
 	TokenRow
-	Ends string
+	Ends, RoleWords string
 }
 
 type roleLine struct{ Role, Words string }
@@ -64,7 +64,7 @@ func (s *site) showAccount(w http.ResponseWriter, r *http.Request, status int, v
 			v.Trouble = v.Words.T("door.broken")
 		}
 		for _, t := range list {
-			v.Tokens = append(v.Tokens, tokenLine{t, v.Words.T("account.ends", "at", v.Words.Clock(v.Now, t.EndsAt))})
+			v.Tokens = append(v.Tokens, tokenLine{t, v.Words.T("account.ends", "at", v.Words.Clock(v.Now, t.EndsAt)), v.Words.T("role." + t.Role)})
 		}
 		for _, role := range []string{"viewer", "reconciler", "dispatcher", "administrator"} {
 			v.Roles = append(v.Roles, roleLine{role, v.Words.T("role." + role)})

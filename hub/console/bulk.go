@@ -77,6 +77,15 @@ func codeWords(w *webui.Words, code string) string {
 	return code
 }
 
+// reasonWords say in the reader's language why something was ruled as it was; words are
+// the hub's own, in English, which tell more.
+func reasonWords(w *webui.Words, code, words string) string {
+	if key := "code." + code; w.Lang != "en" && w.Has(key) {
+		return w.T(key)
+	}
+	return words
+}
+
 // groups gathers what is there for the same reason.
 func groups(w *webui.Words, v *queueView) (out []bulkGroup) {
 	add := func(code, words, member string, offers []string) {

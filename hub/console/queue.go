@@ -261,9 +261,7 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 	switch v.Kind {
 	case "quarantine":
 		for _, a := range aside {
-			if key := "code." + a.Code; v.Words.Has(key) && v.Words.Lang != "en" { // in English the hub's words say which answer
-				a.Words = v.Words.T(key)
-			}
+			a.Words = reasonWords(v.Words, a.Code, a.Words)
 			line := asideLine{AsideRow: a, Ago: v.Words.Ago(v.Now, a.ReceivedAt)}
 			line.Forms = asideForms{Words: v.Words, Dot: a.Dot, Seen: a.Code, Answers: a.Answers, May: a.May}
 			v.Aside = append(v.Aside, line)

@@ -221,6 +221,7 @@ func (s *site) showRecord(w http.ResponseWriter, r *http.Request, status int, d 
 		return
 	}
 	v.Record.Title = formTitle(words, v.Record.RecordRow)
+	v.Record.Words = reasonWords(words, v.Record.Code, v.Record.Words)
 	v.title(v.Record.Title + " · " + d.String())
 	v.Heading = v.Record.Title
 	v.Tone, v.VerdictWords = verdictTones[v.Record.Verdict], words.T("verdict."+v.Record.Verdict)

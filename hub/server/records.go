@@ -13,6 +13,7 @@ import (
 	"otor/hub/access"
 	"otor/hub/console"
 	"otor/hub/ingest"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -263,6 +264,9 @@ func (o *Office) recordRow(ctx context.Context, n *naming, e *store.Entry) (cons
 	row := console.RecordRow{
 		Dot: e.Dot, Form: e.Form, Title: e.Form, Actor: e.Actor, HubAt: o.at(e.CorrectedTime), ReceivedAt: o.at(e.ReceivedAt), Via: string(e.Via),
 		Verdict: string(e.Judgement.Verdict), Code: e.Judgement.Code, Words: find.Hide(e.Judgement.Words),
+	}
+	if d, ok := o.domain.(reconcile.Noticing); ok && n.lang != "" && n.lang != "en" {
+		row.Words = cmp.Or(d.RuleWords(row.Code, n.lang), row.Words)
 	}
 	if f, err := o.forms.Form(e.Form, e.FormVersion); err == nil && f.Title.In(n.lang) != "" {
 		row.Title = f.Title.In(n.lang)
