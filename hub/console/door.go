@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"otor/internal/webui"
 )
@@ -135,6 +136,9 @@ func (s *site) trouble(r *http.Request, err error) (string, int) {
 	}
 	if key := "door." + no.Code; words.Has(key) {
 		return words.T(key, "which", no.Which), status
+	}
+	if key := "code." + no.Code; words.Lang != "en" && words.Has(key) { // what is wrong with an answer
+		return strings.TrimPrefix(no.Which+": ", ": ") + words.T(key), status
 	}
 	return no.Error(), status
 }

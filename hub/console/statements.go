@@ -70,7 +70,7 @@ var statementsPage = webui.NewTemplate(files, "statements.html", "nav.html")
 
 type statementsView struct {
 	Frame
-	Subject, Name, From, Until string // as they were typed
+	Subject, Name, From, Until string   // as they were typed
 	Subjects, Names            []picked // Names are devices, teams and forms
 	Rows                       []statementView
 	Check                      *checkView

@@ -34,6 +34,8 @@ const MaxReason = 500
 type Ruling struct {
 	Choice string
 	Value  json.RawMessage // of ChooseOther
+	// Fits says why such a value cannot stand in the field; nil: any of the sides' kind can.
+	Fits   func(value any) error
 	Reason string
 	By     string
 	// Seen are the dots that were displayed, [Dispute.Displayed]: what stands in
@@ -194,6 +196,11 @@ func chosen(field string, state *merge.State, sides []merge.Value, ru Ruling) (a
 	v, err := shaped(ru.Value, sides[0].Get())
 	if err != nil {
 		return nil, refuse("bad_value", "give a value of the same kind as the sides", "%v", err)
+	}
+	if ru.Fits != nil {
+		if err := ru.Fits(v); err != nil {
+			return nil, refuse("bad_value", "give a value that the form takes", "%v", err)
+		}
 	}
 	return v, nil
 }

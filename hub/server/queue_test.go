@@ -48,7 +48,7 @@ func TestTheQueueDecides(t *testing.T) {
 	ru := form(page)
 
 	for _, c := range []struct{ choice, value, reason string }{
-		{"B", "", ""}, {"Z", "", "why"}, {"other", "", "why"}, {"ask", "", "which is it?"}, // both sides are the hub's own: nobody to ask
+		{"B", "", ""}, {"Z", "", "why"}, {"other", "", "why"}, {"other", "123", "why"}, {"undo", "", "why"}, {"ask", "", "which is it?"}, // both sides are the hub's own: nobody to ask
 	} {
 		f := url.Values{"seen": ru["seen"], "choice": {c.choice}, "value": {c.value}, "reason": {c.reason}}
 		if status, body, _ := post(t, rita, at+"/decide", f); status != http.StatusUnprocessableEntity || !strings.Contains(body, `role="alert"`) {

@@ -207,12 +207,8 @@ type formList interface {
 func (o *Office) takes(typ, field, value, which string) error {
 	name, rule, ok := o.domain.Type(typ).Register(field)
 	var questions []*form.Field
-	if forms, lists := o.forms.(formList); lists && ok && name == field && (rule == merge.Ask || rule == merge.Latest) {
-		for _, id := range forms.IDs() {
-			if f, ok := forms.Latest(id); ok {
-				questions = append(questions, f.Writers(typ, field)...)
-			}
-		}
+	if ok && name == field && (rule == merge.Ask || rule == merge.Latest) {
+		questions = o.questions(typ, field)
 	}
 	if len(questions) == 0 {
 		return &webui.Refusal{Code: "roster_fixed", What: "this field is not taken from lists: no form corrects it by itself", Which: which, Do: "confirm the row, or have it corrected otherwise"}
@@ -224,4 +220,37 @@ func (o *Office) takes(typ, field, value, which string) error {
 		}
 	}
 	return nil
+}
+
+// questions are those of the current forms whose answers are written to a field.
+func (o *Office) questions(typ, field string) (out []*form.Field) {
+	forms, ok := o.forms.(formList)
+	if !ok {
+		return nil
+	}
+	for _, id := range forms.IDs() {
+		if f, ok := forms.Latest(id); ok {
+			out = append(out, f.Writers(typ, field)...)
+		}
+	}
+	return out
+}
+
+// fits says why a text that an operator typed cannot stand in a field: none of the
+// questions about it takes that as an answer.
+func (o *Office) fits(typ, field string, v any) error {
+	text, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	env := form.Env{Today: form.DateOf(o.now().In(o.zone)), DemoMode: o.demo}
+	var why error
+	for _, q := range o.questions(typ, field) {
+		problems := q.Check(text, env)
+		if len(problems) == 0 {
+			return nil
+		}
+		why = problems[0]
+	}
+	return why
 }

@@ -95,10 +95,12 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, by string, at int64
 	if err != nil || !ok {
 		return body, errors.Join(err, store.ErrNotFound)
 	}
-	if ru.Choice == reconcile.ChooseUndo && at-it.ClosedAt > reconcile.UndoWithin.Milliseconds() {
+	if ru.Choice == reconcile.ChooseUndo && it.State == store.Decided && at-it.ClosedAt > reconcile.UndoWithin.Milliseconds() {
 		return body, &reconcile.Refused{Code: "undo_over", What: "a decision is taken back within 24 hours", Do: "decide otherwise by a new record"}
 	}
-	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{Choice: ru.Choice, Value: ru.Value, Reason: ru.Reason, By: by, Seen: ru.Seen})
+	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{
+		Choice: ru.Choice, Value: ru.Value, Reason: ru.Reason, By: by, Seen: ru.Seen, Fits: func(v any) error { return o.fits(it.Entity.Type, it.Field, v) },
+	})
 	if err != nil {
 		return body, err
 	}
