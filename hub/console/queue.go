@@ -159,7 +159,8 @@ type queueView struct {
 	Lists   []lineView // open lines of official lists
 	Trouble string
 	MayRule bool
-	More    string // the address of the next page
+	Typed   AsideChoice // a ruling that was turned down
+	More    string      // the address of the next page
 	Alike   []bulkGroup
 }
 
@@ -190,6 +191,9 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		kind = tabs[0]
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
+	if trouble != "" && kind == KindAside {
+		v.Typed = asideChoice(r)
+	}
 	if r.Method != http.MethodGet {
 		v.Back = "/queue?" + url.Values{"kind": {kind}}.Encode()
 	}
@@ -264,6 +268,9 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 			a.Words = reasonWords(v.Words, a.Code, a.Words)
 			line := asideLine{AsideRow: a, Ago: v.Words.Ago(v.Now, a.ReceivedAt)}
 			line.Forms = asideForms{Words: v.Words, Dot: a.Dot, Seen: a.Code, Answers: a.Answers, May: a.May}
+			if v.Typed.Dot == a.Dot {
+				line.Forms.Typed = v.Typed
+			}
 			v.Aside = append(v.Aside, line)
 		}
 	case "gap":
@@ -278,15 +285,21 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 	return counts, nil
 }
 
-// ruleAside rules on an entry that was set aside.
-func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+// asideChoice reads the form of a ruling.
+func asideChoice(r *http.Request) AsideChoice {
 	c := AsideChoice{Dot: r.PostFormValue("dot"), Choice: r.PostFormValue("choice"), Seen: r.PostFormValue("seen"), Reason: r.PostFormValue("reason"), Answers: map[string]string{}}
 	for name, v := range r.PostForm {
 		if of, ok := strings.CutPrefix(name, "answer."); ok && len(v) > 0 && v[0] != "" {
 			c.Answers[of] = v[0]
 		}
 	}
+	return c
+}
+
+// ruleAside rules on an entry that was set aside.
+func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
+	c := asideChoice(r)
 	if err := s.Holes.RuleAside(r.Context(), c); err != nil {
 		trouble, status := s.trouble(r, err)
 		s.showQueue(w, r, status, "quarantine", trouble)

@@ -182,6 +182,7 @@ type asideForms struct {
 	Return    string // the page to come back to
 	Answers   []Answer
 	May       []string
+	Typed     AsideChoice // what was turned down, as it was typed
 }
 
 type recordItemView struct {

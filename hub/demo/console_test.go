@@ -185,6 +185,7 @@ func TestEveningAtTheConsole(t *testing.T) {
 	o.looks("accept")
 	b.Follow(inside("accept", wrong) + " button")
 	b.Await(`document.querySelector(".trouble")`) // still mistyped: said, and nothing is done
+	b.Await(fmt.Sprintf(`document.querySelector(%q).value === "999922200802332121"`, inside("accept", wrong)+`[open] input[name="answer.set.resident_id"]`))
 	o.looks("accept-wrong")
 	for _, last := range "0123456789X" {
 		b.Open(base + "/queue?kind=quarantine")
