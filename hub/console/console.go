@@ -68,6 +68,9 @@ type DeviceRow struct {
 	Skew     Skew       `json:"skew_s"`
 	LastSeen *time.Time `json:"last_seen"` // nil: never
 	Version  string     `json:"version"`
+	Revoked  bool       `json:"revoked,omitempty"`
+	Battery  *int       `json:"battery,omitempty"`   // percent, as of the last contact
+	DiskFree int64      `json:"disk_free,omitempty"` // bytes, as of the last contact
 }
 
 // LaneRow is the account of one chain.

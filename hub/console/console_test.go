@@ -187,6 +187,7 @@ func TestCompleteIsSaidOnlyOfDevicesHeardFrom(t *testing.T) {
 		{"all heard from", []console.DeviceRow{heard}, true},
 		{"one silent", []console.DeviceRow{heard, silent}, false},
 		{"never seen", []console.DeviceRow{heard, {Device: "D-3"}}, false},
+		{"one revoked", []console.DeviceRow{heard, {Device: "D-3", Revoked: true}}, true},
 		{"no device", nil, false},
 	} {
 		h := &hub{fleet: console.Fleet{AsOf: now, Devices: c.devices}}

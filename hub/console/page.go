@@ -41,6 +41,7 @@ type rowView struct {
 	Held, SetAside              string
 	Skew                        chip
 	Lanes                       []laneView
+	Battery, Disk               string // as of the last contact; "": not said
 	Trouble                     bool
 }
 
@@ -117,8 +118,10 @@ func (s *site) sentence(w *webui.Words, f Fleet, now time.Time) chip {
 	}
 }
 
+// silent reports whether a device should have been heard from: one that was revoked is
+// not heard any more.
 func (s *site) silent(d DeviceRow, now time.Time) bool {
-	return d.LastSeen == nil || now.Sub(*d.LastSeen) >= s.SilentAfter
+	return !d.Revoked && (d.LastSeen == nil || now.Sub(*d.LastSeen) >= s.SilentAfter)
 }
 
 func tiles(w *webui.Words, f Fleet) []tile {
@@ -153,6 +156,12 @@ func (s *site) row(w *webui.Words, d DeviceRow, now time.Time) rowView {
 		BarWords: w.T("fleet.bar", "received", d.Received, "declared", d.Declared),
 		States:   s.states(w, d, now), Skew: s.skew(w, d.Skew), Trouble: d.GapsOpen > 0,
 	}
+	if d.Battery != nil {
+		v.Battery = w.T("fleet.battery", "n", int64(*d.Battery))
+	}
+	if d.DiskFree > 0 {
+		v.Disk = w.T("fleet.disk", "n", w.Num(uint64(d.DiskFree)>>20))
+	}
 	if d.LastSeen != nil {
 		v.Ago, v.Clock = w.Ago(now, *d.LastSeen), w.Clock(now, *d.LastSeen)
 		v.ISO = d.LastSeen.Format(time.RFC3339)
@@ -184,7 +193,7 @@ func missing(rs []lane.Range) string {
 // is said of a device that was heard from lately and of which nothing is
 // missing; a silent one is only known to have been complete.
 func (s *site) states(w *webui.Words, d DeviceRow, now time.Time) []chip {
-	if d.LastSeen == nil && d.Received == 0 && d.Declared == 0 {
+	if d.LastSeen == nil && d.Received == 0 && d.Declared == 0 && !d.Revoked {
 		return []chip{{"off", "silent", w.T("state.never")}}
 	}
 	var out []chip
@@ -196,6 +205,9 @@ func (s *site) states(w *webui.Words, d DeviceRow, now time.Time) []chip {
 	}
 	if s.silent(d, now) {
 		out = append(out, chip{"off", "silent", w.T("state.silent")})
+	}
+	if d.Revoked {
+		out = append(out, chip{"off", "off", w.T("device.revoked")})
 	}
 	if len(out) == 0 {
 		out = append(out, chip{"ok", "ok", w.T("state.complete")})

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"otor/hub/console"
@@ -40,9 +41,12 @@ func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 		f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
 	}
 	for _, d := range devices {
-		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version}
+		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version, Team: teamIn(d.Scopes), Revoked: d.RevokedAt != 0}
 		if d.Contact.At != 0 {
 			row.Skew = console.Skew{Ahead: time.Duration(d.Contact.Skew) * time.Millisecond, Known: true}
+			if row.DiskFree = d.Contact.DiskFree; d.Contact.Battery >= 0 {
+				row.Battery = &d.Contact.Battery
+			}
 		}
 		for _, l := range lanes {
 			if l.Chain.Device == d.ID {
@@ -52,6 +56,16 @@ func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 		f.Devices = append(f.Devices, row)
 	}
 	return f, nil
+}
+
+// teamIn is the team among a device's scopes; "" where there is none.
+func teamIn(scopes []string) string {
+	for _, s := range scopes {
+		if team, ok := strings.CutPrefix(s, "team:"); ok {
+			return team
+		}
+	}
+	return ""
 }
 
 // addLane adds a lane to its device's account.
