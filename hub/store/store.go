@@ -29,6 +29,7 @@
 //     became of their rows, and what was decided about that.
 //   - [Fact]: a row of the ledger of what the hub itself authored.
 //   - [Standing], [Sample]: what stands open, and how that was before.
+//   - [Absence]: when a device is expected to be out of reach.
 //   - [Doubt]: a device whose revocation the hub may have forgotten.
 //
 // Times are Unix milliseconds of the hub's clock unless their name says device.
@@ -265,6 +266,7 @@ type Store interface {
 	BlobStore
 	PackStore
 	Rosters
+	Absences
 
 	// Epoch returns the database's certificate; mint is called once, to make
 	// it, when the database has none yet.

@@ -14,6 +14,7 @@ type Tx interface {
 	BlobTx
 	PackTx
 	RosterTx
+	AbsenceTx
 	NoticeTx
 	EntityTx
 	IndexTx

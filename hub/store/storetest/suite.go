@@ -64,6 +64,7 @@ func checks() []check {
 	all = append(all, queryChecks...)
 	all = append(all, rollbackChecks...)
 	all = append(all, factChecks...)
+	all = append(all, absenceChecks...)
 	all = append(all, feedChecks...)
 	all = append(all, noticeChecks...)
 	all = append(all, blobChecks...)
