@@ -18,7 +18,7 @@ import (
 )
 
 func newDevice(app *cli.App) *cobra.Command {
-	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app), newDeviceScopes(app), newDeviceConfirm(app))
+	return cli.Group("device", "Let devices in and out", newDeviceAdd(app), newDeviceList(app), newDeviceRevoke(app), newDeviceScopes(app), newDeviceConfirm(app), newDevicePlan(app))
 }
 
 // addition is what `device add` is asked for.

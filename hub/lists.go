@@ -185,14 +185,14 @@ func newStatus(app *cli.App) *cobra.Command {
 }
 
 func printFleet(app *cli.App, f console.Fleet) error {
-	rows := [][]string{{"DEVICE", "DECLARED", "RECEIVED", "WAITING", "GAPS", "HELD", "SET ASIDE", "CLOCK", "LAST SEEN"}}
+	rows := [][]string{{"DEVICE", "DECLARED", "RECEIVED", "WAITING", "GAPS", "HELD", "SET ASIDE", "CLOCK", "LAST SEEN", "PLAN"}}
 	for _, d := range f.Devices {
 		clock := "-"
 		if d.Skew.Known {
 			clock = d.Skew.Ahead.Round(time.Second).String()
 		}
 		rows = append(rows, []string{
-			string(d.Device), num(d.Declared), num(d.Received), num(d.Waiting), num(d.GapsOpen), num(d.Held), num(d.SetAside), clock, app.Clock(d.LastSeen),
+			string(d.Device), num(d.Declared), num(d.Received), num(d.Waiting), num(d.GapsOpen), num(d.Held), num(d.SetAside), clock, app.Clock(d.LastSeen), silence(app, d),
 		})
 	}
 	if err := app.Table(rows); err != nil {

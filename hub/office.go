@@ -27,6 +27,8 @@ import (
 type office interface {
 	Invite(ctx context.Context, d dot.Device, scopes []string, ttl time.Duration, again bool) (server.Invited, error)
 	Revoke(ctx context.Context, d dot.Device) error
+	Plan(ctx context.Context, d dot.Device, in server.PlanOrder) (console.Absence, error)
+	Unplan(ctx context.Context, d dot.Device) error
 	Regrant(ctx context.Context, d dot.Device, add, remove []string) (server.Regranted, error)
 	Devices(ctx context.Context) ([]server.Enrolled, error)
 	Fleet(ctx context.Context) (console.Fleet, error)

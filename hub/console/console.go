@@ -71,6 +71,11 @@ type DeviceRow struct {
 	Revoked  bool       `json:"revoked,omitempty"`
 	Battery  *int       `json:"battery,omitempty"`   // percent, as of the last contact
 	DiskFree int64      `json:"disk_free,omitempty"` // bytes, as of the last contact
+	// Plan are the times in which it is expected to be out of reach. Of a device that is
+	// silent it follows that it is expected back, or that it is overdue.
+	Plan         []Absence  `json:"plan,omitempty"`
+	ExpectedBack *time.Time `json:"expected_back,omitempty"`
+	OverdueSince *time.Time `json:"overdue_since,omitempty"`
 }
 
 // LaneRow is the account of one chain.
@@ -120,6 +125,7 @@ type Config struct {
 	Queue   Queue
 	Holes   Holes
 	Devices Devices
+	Plans   Plans
 	Ledger  Ledger
 	// Records and Things find records and entities.
 	Records Records
@@ -145,8 +151,6 @@ type Config struct {
 	Clock func() time.Time // in the zone in which times are shown; nil: time.Now
 	// DefaultLang is "zh", "mn" or "en"; "" goes by what the browser asks for.
 	DefaultLang string
-	// SilentAfter is when a device counts as silent; 0: 15 minutes.
-	SilentAfter time.Duration
 	// SkewNoted is from when on a clock is pointed out; 0: 5 minutes.
 	SkewNoted time.Duration
 }
@@ -182,9 +186,6 @@ func New(cfg Config) Site {
 	}
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
-	}
-	if cfg.SilentAfter == 0 {
-		cfg.SilentAfter = 15 * time.Minute
 	}
 	if cfg.SkewNoted == 0 {
 		cfg.SkewNoted = 5 * time.Minute
@@ -228,6 +229,10 @@ func (s *site) routes() []route {
 		page("POST /account/tokens", "own", s.makeToken),
 		page("POST /account/tokens/revoke", "own", s.revokeToken),
 		page("GET /{$}", "view", s.fleet),
+		page("GET /plan", "dispatch", s.plan),
+		page("POST /plan", "dispatch", s.makePlan),
+		page("GET /plan/clear", "dispatch", instead("/plan")),
+		page("POST /plan/clear", "dispatch", s.unplan),
 		page("GET /route", "view", s.route),
 		page("GET /photos", "view", s.photos),
 		page("GET /devices", "devices", s.devices),

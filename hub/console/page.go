@@ -21,6 +21,7 @@ type fleetView struct {
 	Charts  chartsView
 	Charted bool
 	Epoch   string
+	MayPlan bool
 	Broken  string // why there is no account; "" if there is one
 }
 
@@ -42,6 +43,7 @@ type rowView struct {
 	Skew                        chip
 	Lanes                       []laneView
 	Battery, Disk               string // as of the last contact; "": not said
+	Plan                        []string
 	Trouble                     bool
 }
 
@@ -69,6 +71,7 @@ func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	v.Epoch = f.Epoch
+	v.MayPlan = v.Who.May != nil && v.Who.May("dispatch")
 	v.Seen = words.T("fleet.as_of", "at", words.Clock(now, f.AsOf))
 	v.AsOf = words.Clock(now, f.AsOf)
 	v.Tiles = tiles(words, f)
@@ -86,11 +89,17 @@ func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 // sentence says the worst of the fleet first, and never "complete" while a
 // device is silent or has never been heard from.
 func (s *site) sentence(w *webui.Words, f Fleet, now time.Time) chip {
-	var waiting, gaps, silent uint64
+	var waiting, gaps, overdue, silent, away uint64
 	for _, d := range f.Devices {
 		waiting += d.Waiting
 		gaps += d.GapsOpen
-		if s.silent(d, now) {
+		switch {
+		case !s.silent(d, now):
+		case d.OverdueSince != nil:
+			overdue++
+		case d.ExpectedBack != nil:
+			away++
+		default:
 			silent++
 		}
 	}
@@ -101,17 +110,21 @@ func (s *site) sentence(w *webui.Words, f Fleet, now time.Time) chip {
 		}
 	}
 	add(gaps, "strip.gaps")
+	add(overdue, "strip.overdue")
 	add(waiting, "strip.waiting")
 	add(silent, "strip.silent")
+	add(away, "strip.away")
 	sentence := strings.Join(parts, " · ")
 	switch {
 	case len(f.Devices) == 0:
 		return chip{"off", "silent", w.T("strip.none")}
 	case gaps > 0:
 		return chip{"danger", "gap", sentence}
+	case overdue > 0:
+		return chip{"danger", "danger", sentence}
 	case waiting > 0:
 		return chip{"wait", "wait", sentence}
-	case silent > 0:
+	case silent+away > 0:
 		return chip{"off", "silent", sentence}
 	default:
 		return chip{"ok", "ok", w.T("strip.complete")}
@@ -121,7 +134,7 @@ func (s *site) sentence(w *webui.Words, f Fleet, now time.Time) chip {
 // silent reports whether a device should have been heard from: one that was revoked is
 // not heard any more.
 func (s *site) silent(d DeviceRow, now time.Time) bool {
-	return !d.Revoked && (d.LastSeen == nil || now.Sub(*d.LastSeen) >= s.SilentAfter)
+	return !d.Revoked && (d.LastSeen == nil || now.Sub(*d.LastSeen) >= SilentAfter)
 }
 
 func tiles(w *webui.Words, f Fleet) []tile {
@@ -154,7 +167,8 @@ func (s *site) row(w *webui.Words, d DeviceRow, now time.Time) rowView {
 		Declared: w.Num(d.Declared), Received: w.Num(d.Received), Waiting: w.Num(d.Waiting),
 		Held: w.Num(d.Held), SetAside: w.Num(d.SetAside), Done: d.Received, Of: d.Declared,
 		BarWords: w.T("fleet.bar", "received", d.Received, "declared", d.Declared),
-		States:   s.states(w, d, now), Skew: s.skew(w, d.Skew), Trouble: d.GapsOpen > 0,
+		States:   s.states(w, d, now), Skew: s.skew(w, d.Skew), Trouble: d.GapsOpen > 0 || d.OverdueSince != nil,
+		Plan: planned(w, now, d.Plan),
 	}
 	if d.Battery != nil {
 		v.Battery = w.T("fleet.battery", "n", int64(*d.Battery))
@@ -194,17 +208,24 @@ func missing(rs []lane.Range) string {
 // missing; a silent one is only known to have been complete.
 func (s *site) states(w *webui.Words, d DeviceRow, now time.Time) []chip {
 	if d.LastSeen == nil && d.Received == 0 && d.Declared == 0 && !d.Revoked {
-		return []chip{{"off", "silent", w.T("state.never")}}
+		out := []chip{{"off", "silent", w.T("state.never")}}
+		if d.OverdueSince != nil || d.ExpectedBack != nil {
+			out = append([]chip{s.silence(w, d, now)}, out...)
+		}
+		return out
 	}
 	var out []chip
 	if d.GapsOpen > 0 {
 		out = append(out, chip{"danger", "gap", w.T("state.gap", "n", d.GapsOpen)})
 	}
+	if d.OverdueSince != nil && s.silent(d, now) {
+		out = append(out, s.silence(w, d, now))
+	}
 	if d.Waiting > 0 {
 		out = append(out, chip{"wait", "wait", w.T("state.waiting", "n", d.Waiting)})
 	}
-	if s.silent(d, now) {
-		out = append(out, chip{"off", "silent", w.T("state.silent")})
+	if d.OverdueSince == nil && s.silent(d, now) {
+		out = append(out, s.silence(w, d, now))
 	}
 	if d.Revoked {
 		out = append(out, chip{"off", "off", w.T("device.revoked")})

@@ -87,6 +87,14 @@ func openWorld(ctx context.Context, s *Scenario, p *pack.Pack, cfg worldConfig, 
 			return nil, fmt.Errorf("device %s: %w", d.ID, err)
 		}
 	}
+	for _, away := range s.OfflineWindows { // the office knows beforehand, and says so
+		if !away.To.After(s.Meta.T0) {
+			continue
+		}
+		if _, err := w.hub.Office().Plan(ctx, away.Device, server.PlanOrder{From: away.From, Until: away.To, Words: away.Why}); err != nil {
+			return nil, fmt.Errorf("plan of %s: %w", away.Device, err)
+		}
+	}
 	return w, nil
 }
 

@@ -106,6 +106,7 @@ func (o *Office) decisions(mux *http.ServeMux, bell *webui.Bell) {
 	post("gaps/seal", func(ctx context.Context, in order) error {
 		return o.Seal(ctx, dot.Chain{Device: in.Device, Incarnation: in.Incarnation, Lane: in.Lane}, lane.Run(in.First, in.Last), in.Reason)
 	})
+	o.planning(mux, bell)
 	post("devices/life", func(ctx context.Context, in order) error { return o.ConfirmLife(ctx, in.Device, in.Incarnation) })
 }
 

@@ -102,7 +102,7 @@ type (
 
 // kinds are the facts that this hub understands.
 func (s *Server) kinds() []ledger.Kind {
-	return append(s.rosterKinds(), []ledger.Kind{
+	return append(append(s.rosterKinds(), planKinds()...), []ledger.Kind{
 		kind(kindInvited, func(tx store.Tx, _ ledger.Fact, b invitedFact) error {
 			return tx.Invite(store.Invitation{
 				Device: b.Device, Scopes: b.Scopes, CodeHash: hash32(b.CodeHash), AddedAt: b.AddedAt, ExpiresAt: b.ExpiresAt,

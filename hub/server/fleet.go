@@ -30,6 +30,10 @@ func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 	if err != nil {
 		return f, err
 	}
+	plans, err := o.plans(ctx)
+	if err != nil {
+		return f, err
+	}
 	if o.sight(ctx).all {
 		if f.Warnings, err = o.warnings(ctx); err != nil {
 			return f, err
@@ -41,7 +45,8 @@ func (o *Office) Fleet(ctx context.Context) (console.Fleet, error) {
 		f.Unattributed, f.TransportDuplicates = uint64(totals.Unattributed), uint64(totals.Duplicates)
 	}
 	for _, d := range devices {
-		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version, Team: teamIn(d.Scopes), Revoked: d.RevokedAt != 0}
+		row := console.DeviceRow{Device: d.ID, SetAside: uint64(verdicts[d.ID][store.Quarantined]), LastSeen: o.maybe(d.Contact.At), Version: d.Contact.Version, Team: teamIn(d.Scopes), Revoked: d.RevokedAt != 0, Plan: plans[d.ID]}
+		row.Expect(f.AsOf)
 		if d.Contact.At != 0 {
 			row.Skew = console.Skew{Ahead: time.Duration(d.Contact.Skew) * time.Millisecond, Known: true}
 			if row.DiskFree = d.Contact.DiskFree; d.Contact.Battery >= 0 {
