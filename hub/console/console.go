@@ -126,7 +126,9 @@ type Config struct {
 	Holes   Holes
 	Devices Devices
 	Plans   Plans
-	Ledger  Ledger
+	// Findings are what the hub noticed.
+	Findings Findings
+	Ledger   Ledger
 	// Records and Things find records and entities.
 	Records Records
 	Things  Things
@@ -233,6 +235,11 @@ func (s *site) routes() []route {
 		page("POST /plan", "dispatch", s.makePlan),
 		page("GET /plan/clear", "dispatch", instead("/plan")),
 		page("POST /plan/clear", "dispatch", s.unplan),
+		page("GET /findings", "view", s.findings),
+		page("GET /findings/confirm", "view", instead("/findings")),
+		page("POST /findings/confirm", "devices", s.confirm),
+		page("GET /findings/life", "view", instead("/findings")),
+		page("POST /findings/life", "devices", s.confirmLife),
 		page("GET /route", "view", s.route),
 		page("GET /photos", "view", s.photos),
 		page("GET /devices", "devices", s.devices),

@@ -22,6 +22,7 @@ type fleetView struct {
 	Charted bool
 	Epoch   string
 	MayPlan bool
+	Noticed chip   // what the hub noticed, as a link
 	Broken  string // why there is no account; "" if there is one
 }
 
@@ -79,6 +80,9 @@ func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 		v.Rows = append(v.Rows, s.row(words, d, now))
 	}
 	v.Strip = s.sentence(words, f, now)
+	if s.Findings != nil {
+		v.Noticed = s.noticed(r, words)
+	}
 	if s.Outlook != nil {
 		v.Charts = s.charts(r, words, now)
 		v.Charted = true
