@@ -216,8 +216,7 @@ type route struct {
 }
 
 func (s *site) routes() []route {
-	page := func(pattern, act string, h http.HandlerFunc) route { return route{pattern, act, h} }
-	return []route{
+	return append(s.fleetRoutes(), []route{
 		{"GET /static/", "open", s.assets},
 		page("GET /signin", "open", s.secured(s.signInPage)),
 		page("POST /signin", "open", s.secured(s.signIn)),
@@ -231,15 +230,6 @@ func (s *site) routes() []route {
 		page("POST /account/tokens", "own", s.makeToken),
 		page("POST /account/tokens/revoke", "own", s.revokeToken),
 		page("GET /{$}", "view", s.fleet),
-		page("GET /plan", "dispatch", s.plan),
-		page("POST /plan", "dispatch", s.makePlan),
-		page("GET /plan/clear", "dispatch", instead("/plan")),
-		page("POST /plan/clear", "dispatch", s.unplan),
-		page("GET /findings", "view", s.findings),
-		page("GET /findings/confirm", "view", instead("/findings")),
-		page("POST /findings/confirm", "devices", s.confirm),
-		page("GET /findings/life", "view", instead("/findings")),
-		page("POST /findings/life", "devices", s.confirmLife),
 		page("GET /route", "view", s.route),
 		page("GET /photos", "view", s.photos),
 		page("GET /devices", "devices", s.devices),
@@ -288,6 +278,23 @@ func (s *site) routes() []route {
 		page("/", "own", func(w http.ResponseWriter, r *http.Request) {
 			s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 		}),
+	}...)
+}
+
+func page(pattern, act string, h http.HandlerFunc) route { return route{pattern, act, h} }
+
+// fleetRoutes are those that the fleet's page leads to.
+func (s *site) fleetRoutes() []route {
+	return []route{
+		page("GET /plan", "dispatch", s.plan),
+		page("POST /plan", "dispatch", s.makePlan),
+		page("GET /plan/clear", "dispatch", instead("/plan")),
+		page("POST /plan/clear", "dispatch", s.unplan),
+		page("GET /findings", "view", s.findings),
+		page("GET /findings/confirm", "view", instead("/findings")),
+		page("POST /findings/confirm", "devices", s.confirm),
+		page("GET /findings/life", "view", instead("/findings")),
+		page("POST /findings/life", "devices", s.confirmLife),
 	}
 }
 
