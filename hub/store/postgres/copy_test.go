@@ -86,6 +86,7 @@ func work(t *testing.T, s store.Store) {
 			tx.PutMark(store.Mark{Rule: "r", Key: "k", Dot: c.At(3), Time: 1}),
 			tx.SetReasons(c.At(3), []store.Judgement{{Verdict: store.Flagged, Code: "c"}}),
 			tx.NameBlobs(c.At(3), 1, []entry.Blob{{Size: 9, Mime: "image/jpeg"}}),
+			tx.Plan(store.Absence{Device: "D-2", From: 1, Until: 2, Words: "垭口", PlannedBy: "娜仁", PlannedAt: 1}),
 			tx.AddFact(store.Fact{Number: 1, Signed: []byte("s"), Kind: "k"}),
 		)
 	}))
