@@ -57,9 +57,12 @@ type Fact struct {
 // FactQuery chooses facts in order. Zero fields do not restrict.
 type FactQuery struct {
 	After   uint64 // exclusive
+	Before  uint64 // exclusive; 0: up to the newest
 	Kind    string
 	Subject string
-	Limit   int // 0: no limit
+	By      string
+	Limit   int  // 0: no limit
+	Newest  bool // turns the order round
 }
 
 // Doubt says that a device's standing rests on the hub's memory alone, which

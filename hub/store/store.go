@@ -241,9 +241,10 @@ type EntryQuery struct {
 	After   int64 // arrival number, exclusive, see [ListedEntry]
 	Limit   int   // 0: no limit
 	WithRaw bool  // fill Entry.Raw
-	// Newest turns the order round. It goes with Verdict and Limit, and with nothing else
-	// that chooses.
+	// Newest turns the order round; Before then goes on behind an arrival number, 0: from
+	// the newest. They go with Verdict and Limit, and with nothing else that chooses.
 	Newest bool
+	Before int64
 }
 
 // ListedEntry is an entry with its arrival number, which only rises.

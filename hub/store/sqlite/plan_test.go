@@ -7,6 +7,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3/driver"
 
+	"otor/hub/store"
 	"otor/hub/store/tables"
 )
 
@@ -26,6 +27,13 @@ func TestPlans(t *testing.T) {
 		got, index := plan(t, db, query), []string{"item_entries", "items_entity", "items_kind", "items_kind"}[i]
 		if !strings.Contains(got, index) && !strings.Contains(got, "PRIMARY KEY") || strings.Contains(got, "SCAN items") || i > 1 && strings.Contains(got, "TEMP B-TREE") {
 			t.Errorf("%s\nwithout %s:\n%s", query, index, got)
+		}
+	}
+	for q, index := range map[store.FactQuery]string{
+		{Newest: true}: "INTEGER PRIMARY KEY", {Newest: true, Kind: "a"}: "facts_kind", {Newest: true, By: "a"}: "facts_by", {Subject: "a"}: "facts_subject", {Newest: true, Kind: "a", By: "a"}: "facts_",
+	} {
+		if got := plan(t, db, tables.FactsText(q)); !strings.Contains(got, index) || strings.Contains(got, "SCAN") || strings.Contains(got, "TEMP B-TREE") {
+			t.Errorf("%+v\nwithout %s:\n%s", q, index, got)
 		}
 	}
 	for query, index := range map[string]string{

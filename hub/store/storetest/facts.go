@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -13,7 +14,7 @@ import (
 var factChecks = []check{
 	{name: "facts are a row without a hole", run: checkFacts},
 	{name: "a fact and its effect are one", run: checkFactAndEffect},
-	{name: "facts are found by kind and subject", run: checkFactQuery},
+	{name: "facts are found by kind, subject and who", run: checkFactQuery},
 	{name: "an enrolment that was decided before", run: checkEnrolAgain},
 	{name: "devices in doubt", run: checkDoubt},
 	{name: "revoked keys are listed", run: checkRevoked},
@@ -109,6 +110,7 @@ func checkFactQuery(t T, w *world) {
 	ok(t, "facts", w.Ingest(t.Context(), func(tx store.Tx) error {
 		for i := uint64(1); i <= n; i++ {
 			f := factOf(i, []string{"a", "b"}[i%2], fmt.Sprint("D-", i%3))
+			f.By = []string{"hub", "batu", "nara", "hub", "hub"}[i%5]
 			all = append(all, f)
 			if err := tx.AddFact(f); err != nil {
 				return err
@@ -118,14 +120,25 @@ func checkFactQuery(t T, w *world) {
 	}))
 	for _, q := range []store.FactQuery{
 		{}, {Kind: "a"}, {Subject: "D-1"}, {Kind: "b", Subject: "D-2"}, {After: 17}, {Limit: 300}, {Kind: "a", After: 400, Limit: 5}, {Kind: "none"},
+		{By: "batu"}, {By: "hub", Kind: "a"}, {By: "nara", Kind: "b", Subject: "D-0", Limit: 7}, {By: "nobody"}, {Before: 1}, {Before: 90}, {Before: n + 90},
+		{After: 17, Before: 400, By: "hub"}, {After: 400, Before: 17},
 	} {
 		want := []store.Fact{}
 		for _, f := range all {
-			if f.Number > q.After && (q.Kind == "" || f.Kind == q.Kind) && (q.Subject == "" || f.Subject == q.Subject) && (q.Limit == 0 || len(want) < q.Limit) {
+			if f.Number > q.After && (q.Before == 0 || f.Number < q.Before) && (q.Kind == "" || f.Kind == q.Kind) && (q.Subject == "" || f.Subject == q.Subject) && (q.By == "" || f.By == q.By) {
 				want = append(want, f)
 			}
 		}
-		same(t, fmt.Sprintf("%+v", q), factsOf(t, w.Facts(t.Context(), q)), want)
+		cut := func() []store.Fact {
+			if q.Limit > 0 {
+				return want[:min(q.Limit, len(want))]
+			}
+			return want
+		}
+		same(t, fmt.Sprintf("%+v", q), factsOf(t, w.Facts(t.Context(), q)), cut())
+		q.Newest = true
+		slices.Reverse(want)
+		same(t, fmt.Sprintf("%+v", q), factsOf(t, w.Facts(t.Context(), q)), cut())
 	}
 	seen := 0
 	for range w.Facts(t.Context(), store.FactQuery{}) { // the caller may write meanwhile, and stop

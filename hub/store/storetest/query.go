@@ -12,6 +12,7 @@ import (
 var queryChecks = []check{
 	{name: "queries restrict", run: checkQueries},
 	{name: "paging by number", run: checkPaging},
+	{name: "paging back from the newest", run: checkPagingBack},
 	{name: "a listing may stop and may call the store", run: checkListing},
 	{name: "a listing ends under new arrivals", run: checkListingEnds},
 	{name: "large entries are listed", run: checkLargeEntries},
@@ -117,6 +118,30 @@ func checkPaging(t T, w *world) {
 	add(t, w, entryAt(chainA, 5000))
 	news := list(t, w, store.EntryQuery{After: before[len(before)-1].Number})
 	same(t, "what came since", dotsOf(news), []dot.Dot{chainA.At(5000)})
+}
+
+func checkPagingBack(t T, w *world) {
+	all := mixed(t, w, 60)
+	for _, q := range []store.EntryQuery{{Newest: true}, {Newest: true, Verdict: store.Quarantined}, {Newest: true, Verdict: store.Merged}} {
+		want, got := chosen(all, q), []dot.Dot{}
+		slices.Reverse(want)
+		q.Limit = 7
+		for range len(all) + 1 {
+			page := list(t, w, q)
+			if len(page) == 0 || len(page) > q.Limit {
+				break
+			}
+			got, q.Before = append(got, dotsOf(page)...), page[len(page)-1].Number
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("paging back %+v gave %d entries, want %d", q, len(got), len(want))
+		}
+	}
+	for _, err := range w.Entries(t.Context(), store.EntryQuery{Before: 9}) {
+		if err == nil {
+			t.Errorf("what is before another was listed oldest first")
+		}
+	}
 }
 
 func checkListing(t T, w *world) {

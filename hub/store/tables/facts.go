@@ -30,9 +30,12 @@ func (s *Store) Facts(ctx context.Context, q store.FactQuery) iter.Seq2[store.Fa
 		err := s.read(ctx, "list facts", func(c *conn) error {
 			return c.number("SELECT coalesce(max(number), 0) FROM facts", nil, &last)
 		})
+		if last := uint64(last) + 1; q.Before == 0 || q.Before > last { //nolint:gosec // never negative
+			q.Before = last // what is added meanwhile is not listed
+		}
 		for left := q.Limit; err == nil; {
 			var page []store.Fact
-			if page, err = s.factPage(ctx, q, last); err != nil || len(page) == 0 {
+			if page, err = s.factPage(ctx, q, left); err != nil || len(page) == 0 {
 				break
 			}
 			for _, f := range page {
@@ -43,7 +46,11 @@ func (s *Store) Facts(ctx context.Context, q store.FactQuery) iter.Seq2[store.Fa
 					return
 				}
 			}
-			q.After = page[len(page)-1].Number
+			if end := page[len(page)-1].Number; q.Newest {
+				q.Before = end
+			} else {
+				q.After = end
+			}
 		}
 		if err != nil {
 			yield(store.Fact{}, err)
@@ -51,22 +58,35 @@ func (s *Store) Facts(ctx context.Context, q store.FactQuery) iter.Seq2[store.Fa
 	}
 }
 
-func (s *Store) factPage(ctx context.Context, q store.FactQuery, last int64) (page []store.Fact, err error) {
-	sql := "SELECT " + factColumns + " WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3"
-	args := []any{int64(q.After), last, int64(pageFacts)} //nolint:gosec // a number of a fact
-	switch {
-	case q.Kind != "" && q.Subject != "":
-		sql = "SELECT " + factColumns + " WHERE number > ?1 AND number <= ?2 AND kind = ?4 AND subject = ?5 ORDER BY number LIMIT ?3"
-		args = append(args, q.Kind, q.Subject)
-	case q.Kind != "":
-		sql = "SELECT " + factColumns + " WHERE number > ?1 AND number <= ?2 AND kind = ?4 ORDER BY number LIMIT ?3"
-		args = append(args, q.Kind)
-	case q.Subject != "":
-		sql = "SELECT " + factColumns + " WHERE number > ?1 AND number <= ?2 AND subject = ?4 ORDER BY number LIMIT ?3"
-		args = append(args, q.Subject)
+// FactsText is the statement of a page of facts.
+func FactsText(q store.FactQuery) string {
+	sql, n := "SELECT "+factColumns+" WHERE number > ?1 AND number < ?2", 3
+	for _, of := range []struct{ column, is string }{{"kind", q.Kind}, {"subject", q.Subject}, {"by", q.By}} {
+		if of.is != "" {
+			n++
+			sql += fmt.Sprintf(" AND %s = ?%d", of.column, n)
+		}
+	}
+	if q.Newest {
+		return sql + " ORDER BY number DESC LIMIT ?3"
+	}
+	return sql + " ORDER BY number LIMIT ?3"
+}
+
+// factPage reads a page, of at most left facts unless that is 0.
+func (s *Store) factPage(ctx context.Context, q store.FactQuery, left int) (page []store.Fact, err error) {
+	most := pageFacts
+	if left > 0 {
+		most = min(most, left)
+	}
+	args := []any{int64(q.After), int64(q.Before), int64(most)} //nolint:gosec // numbers of facts
+	for _, is := range []string{q.Kind, q.Subject, q.By} {
+		if is != "" {
+			args = append(args, is)
+		}
 	}
 	err = s.read(ctx, "list facts", func(c *conn) error {
-		return c.each(sql, args, func(r Row) error {
+		return c.each(FactsText(q), args, func(r Row) error {
 			f, err := scanFact(r)
 			page = append(page, f)
 			return err

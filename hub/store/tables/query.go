@@ -64,6 +64,9 @@ func (l *listing) prepare(ctx context.Context) error {
 	if l.q.Newest && (l.q.Device != "" || l.q.Lane != 0 || l.q.After != 0) {
 		return errors.New("list entries: the newest are listed by verdict alone")
 	}
+	if l.q.Before != 0 && !l.q.Newest {
+		return errors.New("list entries: what is before another is listed newest first")
+	}
 	l.byChain = l.q.Device != "" || l.q.Lane != 0
 	l.verdict = noVerdict
 	if l.q.Verdict != "" {
@@ -74,7 +77,10 @@ func (l *listing) prepare(ctx context.Context) error {
 		l.verdict = v
 	}
 	return l.store.read(ctx, "list entries", func(c *conn) error {
-		_, err := c.one("SELECT coalesce(max(number), 0) FROM entries", nil, func(r Row) error { l.last = r.Int64(0); return nil })
+		err := c.number("SELECT coalesce(max(number), 0) FROM entries", nil, &l.last)
+		if l.q.Before > 0 {
+			l.last = min(l.last, l.q.Before-1)
+		}
 		return err
 	})
 }
