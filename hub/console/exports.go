@@ -14,8 +14,8 @@ import (
 // Exports has records taken away as files.
 type Exports interface {
 	// Taken lists those that were taken away, newest first, as far as whoever looks may
-	// know of them. It looks through the newest most facts of the ledger.
-	Taken(ctx context.Context, most int) ([]ExportRow, error)
+	// know of them, in pages like those of [Statements].
+	Taken(ctx context.Context, before uint64, most int) (rows []ExportRow, next uint64, err error)
 	// Take writes records into a file, and records that. The caller closes it. Refusals:
 	// bad_terms, bad_format, no_device, export_long, whole_not_allowed, whole_reason.
 	Take(ctx context.Context, o ExportOrder) (ExportFile, error)
@@ -56,7 +56,8 @@ type exportsView struct {
 	Whole, MayWhole                    bool
 	Subjects, Names, Formats           []picked
 	Rows                               []exportView
-	Trouble, Note                      string
+	Trouble                            string
+	pages
 }
 
 type exportView struct {
@@ -72,7 +73,6 @@ func (s *site) showExports(w http.ResponseWriter, r *http.Request, status int, v
 	v.Frame = s.frame(r, "/exports")
 	v.Still = true
 	v.title(v.Words.T("menu.exports"))
-	v.Note = v.Words.T("ledger.note", "n", mostFacts)
 	v.MayWhole = v.Who.May("reveal")
 	if v.From == "" {
 		v.From, v.Until = v.Now.Format(dayForm), v.Now.Format(dayForm)
@@ -84,7 +84,7 @@ func (s *site) showExports(w http.ResponseWriter, r *http.Request, status int, v
 		v.Formats = append(v.Formats, picked{f, v.Words.T("exports_as." + f), false})
 	}
 	v.Names = s.names(r, v.Words)
-	rows, err := s.Exports.Taken(r.Context(), mostFacts)
+	rows, next, err := s.Exports.Taken(r.Context(), before(r), madeAtOnce)
 	if err != nil {
 		v.Trouble, status = s.trouble(r, err)
 	}
@@ -95,6 +95,7 @@ func (s *site) showExports(w http.ResponseWriter, r *http.Request, status int, v
 		}
 		v.Rows = append(v.Rows, exportView{row, about(v.Words, row.StatementTerms), period(v.Words, row.StatementTerms), v.Words.Clock(v.Now, row.At), numbers})
 	}
+	v.pages = pagesOf("/exports", before(r), next)
 	webui.Render(w, exportsPage, status, v, s.Log)
 }
 

@@ -18,8 +18,9 @@ import (
 // Statements draws signed accounts, and checks them.
 type Statements interface {
 	// Made lists those that were handed out, newest first, as far as whoever looks may
-	// know of them. It looks through the newest most facts of the ledger.
-	Made(ctx context.Context, most int) ([]StatementRow, error)
+	// know of them: at most so many of those before a number of the ledger, 0: from the
+	// newest. next is what the page behind is before, 0 at the end.
+	Made(ctx context.Context, before uint64, most int) (rows []StatementRow, next uint64, err error)
 	// Make draws and signs one, records that, and writes it as pdf, xlsx, csv or json
 	// in a language. Refusals: bad_terms, not_allowed, no_device.
 	Make(ctx context.Context, t StatementTerms, format, lang string) (file []byte, err error)
@@ -74,7 +75,34 @@ type statementsView struct {
 	Subjects, Names            []picked // Names are devices, teams and forms
 	Rows                       []statementView
 	Check                      *checkView
-	Trouble, Note              string
+	Trouble                    string
+	pages
+}
+
+// pages leads through a list: the addresses of its next page and of its first, "": none.
+type pages struct{ Next, Newest string }
+
+// madeAtOnce is how many statements or exports a page lists.
+const madeAtOnce = 50
+
+// before is where a page of a list begins that goes by numbers of the ledger.
+func before(r *http.Request) uint64 {
+	n, err := strconv.ParseUint(r.URL.Query().Get("before"), 10, 53)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// pagesOf are those around a page of path.
+func pagesOf(path string, before, next uint64) (p pages) {
+	if next > 0 {
+		p.Next = path + "?before=" + strconv.FormatUint(next, 10)
+	}
+	if before > 0 {
+		p.Newest = path
+	}
+	return p
 }
 
 type picked struct {
@@ -99,7 +127,6 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 	v.Frame = s.frame(r, "/statements")
 	v.Still = true
 	v.title(v.Words.T("menu.statements"))
-	v.Note = v.Words.T("ledger.note", "n", mostFacts)
 	if v.From == "" {
 		v.From, v.Until = v.Now.Format(dayForm), v.Now.Format(dayForm)
 	}
@@ -107,7 +134,7 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 		v.Subjects = append(v.Subjects, picked{subject, v.Words.T("statement." + subject), subject == v.Subject})
 	}
 	v.Names = s.names(r, v.Words)
-	rows, err := s.Statements.Made(r.Context(), mostFacts)
+	rows, next, err := s.Statements.Made(r.Context(), before(r), madeAtOnce)
 	if err != nil {
 		v.Trouble, status = s.trouble(r, err)
 	}
@@ -117,6 +144,7 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 			First: row.From.Format(dayForm), Last: row.Until.Add(-time.Nanosecond).Format(dayForm),
 		})
 	}
+	v.pages = pagesOf("/statements", before(r), next)
 	webui.Render(w, statementsPage, status, v, s.Log)
 }
 

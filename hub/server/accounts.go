@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"otor/hub/console"
 	"otor/hub/reconcile"
@@ -19,28 +18,16 @@ import (
 type accounts struct{ o *Office }
 
 // Made implements console.Statements: all to whoever sees all, to others their own.
-func (a accounts) Made(ctx context.Context, most int) ([]console.StatementRow, error) {
-	q := store.FactQuery{Kind: kindStatement}
-	if last := a.o.ledger.Last(); last > uint64(most) { //nolint:gosec // a small constant
-		q.After = last - uint64(most) //nolint:gosec // the same
-	}
-	all, self := a.o.sight(ctx).all, actor(ctx)
-	var out []console.StatementRow
-	for f, err := range a.o.Facts(ctx, q, false) {
-		if err != nil {
-			return nil, err
-		}
-		if !all && f.By != self {
-			continue
-		}
+func (a accounts) Made(ctx context.Context, before uint64, most int) (out []console.StatementRow, next uint64, err error) {
+	lines, next, err := a.o.ownFacts(ctx, kindStatement, before, most)
+	for _, f := range lines {
 		var fact statementFact
 		if err := json.Unmarshal(f.Body, &fact); err != nil {
-			return nil, fmt.Errorf("fact %d of a statement: %w", f.Number, err)
+			return nil, 0, fmt.Errorf("fact %d of a statement: %w", f.Number, err)
 		}
 		out = append(out, console.StatementRow{StatementTerms: a.shown(fact.Terms), Number: f.Number, At: f.At, By: f.By, Digest: fact.Digest})
 	}
-	slices.Reverse(out)
-	return out, nil
+	return out, next, err
 }
 
 func (a accounts) shown(t reconcile.Terms) console.StatementTerms {

@@ -126,7 +126,7 @@ var calls = []call{
 	{pattern: "POST " + office + "photos/check", tag: "photos", words: "Read all photos; what is damaged is asked for again.", answer: server.PhotoCheck{}},
 	{
 		pattern: "GET " + office + "ledger", tag: "ledger", words: "What the hub itself authored, one JSON object a line.",
-		query:  []param{{"kind", "string", "of this kind"}, {"subject", "string", "about this"}, after, limit, {"signed", "boolean", "with the signed form"}},
+		query:  []param{{"kind", "string", "of this kind"}, {"subject", "string", "about this"}, {"by", "string", "by this operator, device or the hub"}, after, {"before", "integer", "below this number"}, limit, {"newest", "boolean", "the newest first"}, {"signed", "boolean", "with the signed form"}},
 		answer: server.FactLine{}, answerType: ndjson, codes: []string{"bad_request"},
 	},
 	{pattern: "GET " + office + "ledger/check", tag: "ledger", words: "Check every signature and link of ledger and journal.", answer: server.LedgerCheck{}, codes: []string{"ledger_damaged"}},

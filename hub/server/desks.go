@@ -8,7 +8,6 @@ import (
 
 	"otor/hub/broker"
 	"otor/hub/console"
-	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/feed"
 	"otor/internal/webui"
@@ -60,24 +59,4 @@ func (f fleetDesk) Invite(ctx context.Context, device string, scopes []string, a
 // Revoke implements console.Devices.
 func (f fleetDesk) Revoke(ctx context.Context, device string) error {
 	return asPageRefusal(f.o.Revoke(ctx, dot.Device(device)))
-}
-
-// books shows the ledger to the console's pages.
-type books struct{ o *Office }
-
-// Facts implements console.Ledger.
-func (b books) Facts(ctx context.Context, kind, subject string, most int) ([]console.FactRow, error) {
-	q := store.FactQuery{Kind: kind, Subject: subject}
-	if last := b.o.ledger.Last(); last > uint64(most) { //nolint:gosec // a small constant
-		q.After = last - uint64(most) //nolint:gosec // the same
-	}
-	var out []console.FactRow
-	for f, err := range b.o.Facts(ctx, q, false) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, console.FactRow{Number: f.Number, At: f.At, By: f.By, Kind: f.Kind, Subject: f.Subject, Body: string(f.Body)})
-	}
-	slices.Reverse(out)
-	return out, nil
 }

@@ -4,34 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"otor/hub/console"
 	"otor/hub/export"
-	"otor/hub/store"
 )
 
 // takings lets the console's pages take records away.
 type takings struct{ o *Office }
 
 // Taken implements console.Exports: all to whoever sees all, to others their own.
-func (t takings) Taken(ctx context.Context, most int) ([]console.ExportRow, error) {
-	q := store.FactQuery{Kind: kindExport}
-	if last := t.o.ledger.Last(); last > uint64(most) { //nolint:gosec // a small constant
-		q.After = last - uint64(most) //nolint:gosec // the same
-	}
-	all, self := t.o.sight(ctx).all, actor(ctx)
-	var out []console.ExportRow
-	for f, err := range t.o.Facts(ctx, q, false) {
-		if err != nil {
-			return nil, err
-		}
-		if !all && f.By != self {
-			continue
-		}
+func (t takings) Taken(ctx context.Context, before uint64, most int) (out []console.ExportRow, next uint64, err error) {
+	lines, next, err := t.o.ownFacts(ctx, kindExport, before, most)
+	for _, f := range lines {
 		var b exportFact
 		if err := json.Unmarshal(f.Body, &b); err != nil {
-			return nil, fmt.Errorf("fact %d of an export: %w", f.Number, err)
+			return nil, 0, fmt.Errorf("fact %d of an export: %w", f.Number, err)
 		}
 		out = append(out, console.ExportRow{
 			ExportOrder: console.ExportOrder{
@@ -41,8 +28,7 @@ func (t takings) Taken(ctx context.Context, most int) ([]console.ExportRow, erro
 			Number: f.Number, At: f.At, By: f.By, Rows: b.Rows,
 		})
 	}
-	slices.Reverse(out)
-	return out, nil
+	return out, next, err
 }
 
 // Take implements console.Exports.

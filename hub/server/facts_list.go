@@ -138,10 +138,11 @@ func (o *Office) CheckLedger(ctx context.Context) (LedgerCheck, error) {
 
 // serveFacts streams the ledger as NDJSON.
 func (o *Office) serveFacts(w http.ResponseWriter, r *http.Request) {
-	q := store.FactQuery{Kind: r.FormValue("kind"), Subject: r.FormValue("subject")}
+	q := store.FactQuery{Kind: r.FormValue("kind"), Subject: r.FormValue("subject"), By: r.FormValue("by"), Newest: r.FormValue("newest") == "true"}
 	for name, set := range map[string]func(uint64){
-		"after": func(n uint64) { q.After = n },
-		"limit": func(n uint64) { q.Limit = int(min(n, 1<<30)) }, //nolint:gosec // bounded
+		"after":  func(n uint64) { q.After = n },
+		"before": func(n uint64) { q.Before = n },
+		"limit":  func(n uint64) { q.Limit = int(min(n, 1<<30)) }, //nolint:gosec // bounded
 	} {
 		v := r.FormValue(name)
 		if v == "" {
@@ -167,8 +168,8 @@ func (o *Office) serveFacts(w http.ResponseWriter, r *http.Request) {
 // Facts does what [Office.Facts] does.
 func (c *Client) Facts(ctx context.Context, q store.FactQuery, signed bool) iter.Seq2[FactLine, error] {
 	return askLines[FactLine](ctx, c, "ledger", url.Values{
-		"kind": {q.Kind}, "subject": {q.Subject}, "signed": {strconv.FormatBool(signed)},
-		"after": {strconv.FormatUint(q.After, 10)}, "limit": {strconv.Itoa(q.Limit)},
+		"kind": {q.Kind}, "subject": {q.Subject}, "by": {q.By}, "signed": {strconv.FormatBool(signed)}, "newest": {strconv.FormatBool(q.Newest)},
+		"after": {strconv.FormatUint(q.After, 10)}, "before": {strconv.FormatUint(q.Before, 10)}, "limit": {strconv.Itoa(q.Limit)},
 	})
 }
 

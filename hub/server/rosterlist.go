@@ -234,3 +234,15 @@ func (o *Office) veilField(k pack.Roster, f reconcile.Field, v string) string {
 	}
 	return shown(v, w.Mask(typ, steps[len(steps)-1]))
 }
+
+// rosterTitle is what a kind of list is called; "" when the pack knows none.
+func (o *Office) rosterTitle(kind, lang string) string {
+	if d, ok := o.domain.(rosterer); ok {
+		for _, k := range d.Rosters() {
+			if k.ID == kind {
+				return k.Label.In(lang)
+			}
+		}
+	}
+	return ""
+}

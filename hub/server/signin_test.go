@@ -217,7 +217,7 @@ func TestDevicesPage(t *testing.T) {
 		}
 	}
 	_, page, _ = send(t, boss, "GET", base+"/ledger?kind=revoked", "", false)
-	if !strings.Contains(page, "D-900") || !strings.Contains(page, "boss") || strings.Contains(page, "invited") {
+	if !strings.Contains(page, "D-900") || !strings.Contains(page, "boss") || !strings.Contains(page, "<h2>吊销设备 · ") || strings.Contains(page, "<h2>邀请设备") {
 		t.Errorf("the ledger: %.1500s", page)
 	}
 }

@@ -119,9 +119,23 @@ func checkFactQuery(t T, w *world) {
 		return nil
 	}))
 	for _, q := range []store.FactQuery{
-		{}, {Kind: "a"}, {Subject: "D-1"}, {Kind: "b", Subject: "D-2"}, {After: 17}, {Limit: 300}, {Kind: "a", After: 400, Limit: 5}, {Kind: "none"},
-		{By: "batu"}, {By: "hub", Kind: "a"}, {By: "nara", Kind: "b", Subject: "D-0", Limit: 7}, {By: "nobody"}, {Before: 1}, {Before: 90}, {Before: n + 90},
-		{After: 17, Before: 400, By: "hub"}, {After: 400, Before: 17},
+		{},
+		{Kind: "a"},
+		{Subject: "D-1"},
+		{Kind: "b", Subject: "D-2"},
+		{After: 17},
+		{Limit: 300},
+		{Kind: "a", After: 400, Limit: 5},
+		{Kind: "none"},
+		{By: "batu"},
+		{By: "hub", Kind: "a"},
+		{By: "nara", Kind: "b", Subject: "D-0", Limit: 7},
+		{By: "nobody"},
+		{Before: 1},
+		{Before: 90},
+		{Before: n + 90},
+		{After: 17, Before: 400, By: "hub"},
+		{After: 400, Before: 17},
 	} {
 		want := []store.Fact{}
 		for _, f := range all {
