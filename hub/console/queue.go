@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"otor/internal/dot"
@@ -37,8 +36,8 @@ type Queue interface {
 
 // Holes is what arrived and was set aside, and what did not arrive.
 type Holes interface {
-	// Aside lists the newest entries that were set aside, at most so many, and counts all.
-	Aside(ctx context.Context, most int, lang string) (newest []AsideRow, all uint64, err error)
+	// Aside lists entries that were set aside, the newest first, and counts all.
+	Aside(ctx context.Context, q AsideQuery) (AsidePage, error)
 	// RuleAside rules on one of them; a *webui.Refusal says why not.
 	RuleAside(ctx context.Context, c AsideChoice) error
 	Gaps(ctx context.Context) ([]Gap, error)
@@ -100,6 +99,21 @@ type Choice struct {
 	Seen                  []dot.Dot
 }
 
+// AsideQuery chooses entries that were set aside: at most so many of those before an
+// arrival number, 0: from the newest. Most is 0 to count alone.
+type AsideQuery struct {
+	Before int64
+	Most   int
+	Lang   string
+}
+
+// AsidePage is a page of them; Next is what the one behind it is before, 0 at the end.
+type AsidePage struct {
+	Rows []AsideRow
+	Next int64
+	All  uint64
+}
+
 // AsideRow is an entry that was set aside.
 type AsideRow struct {
 	Dot, Form, Entity, Actor, Code, Words string
@@ -135,8 +149,8 @@ type Gap struct {
 // tabs are the kinds of what waits, in their order.
 var tabs = []string{"conflict", "duplicate", "twin", "review", "flag", "roster", "quarantine", "gap"}
 
-// mostAside bounds the list of what was set aside.
-const mostAside = 200
+// asideAtOnce is how many a page lists of what was set aside.
+const asideAtOnce = 100
 
 var (
 	queuePage = webui.NewTemplate(files, "queue.html", "rosterline.html", "nav.html", "asideforms.html")
@@ -161,6 +175,7 @@ type queueView struct {
 	MayRule bool
 	Typed   AsideChoice // a ruling that was turned down
 	More    string      // the address of the next page
+	Longer  []picked    // the addresses of lists that go on, with their titles
 	Alike   []bulkGroup
 }
 
@@ -201,7 +216,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
-	counts, err := s.fillQueue(r.Context(), &v, r.FormValue("after"))
+	counts, err := s.fillQueue(r.Context(), &v, r.FormValue("after"), asideBefore(r))
 	if v.MayRule {
 		v.Alike = groups(v.Words, &v)
 		v.Still = v.Still || len(v.Alike) > 0
@@ -221,7 +236,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	webui.Render(w, queuePage, status, v, s.Log)
 }
 
-func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[string]uint64, error) {
+func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before int64) (map[string]uint64, error) {
 	counts, err := s.Queue.Counts(ctx)
 	if err != nil {
 		return map[string]uint64{}, err
@@ -245,15 +260,15 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 			v.More = "/queue?" + url.Values{"kind": {v.Kind}, "after": {page.Next}}.Encode()
 		}
 	}
-	shown := 0 // what they answer is read for their own tab alone
-	if v.Kind == "quarantine" {
-		shown = mostAside
+	q := AsideQuery{Lang: v.Words.Lang} // what they answer is read for their own tab alone
+	if v.Kind == KindAside {
+		q.Before, q.Most = before, asideAtOnce
 	}
-	aside, all, err := s.Holes.Aside(ctx, shown, v.Words.Lang)
+	aside, err := s.Holes.Aside(ctx, q)
 	if err != nil {
 		return counts, err
 	}
-	counts["quarantine"] = all
+	counts[KindAside] = aside.All
 	gaps, err := s.Holes.Gaps(ctx)
 	if err != nil {
 		return counts, err
@@ -263,11 +278,14 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 		return counts, err
 	}
 	switch v.Kind {
-	case "quarantine":
-		for _, a := range aside {
+	case KindAside:
+		if aside.Next > 0 {
+			v.More = asideURL(aside.Next)
+		}
+		for _, a := range aside.Rows {
 			a.Words = reasonWords(v.Words, a.Code, a.Words)
 			line := asideLine{AsideRow: a, Ago: v.Words.Ago(v.Now, a.ReceivedAt)}
-			line.Forms = asideForms{Words: v.Words, Dot: a.Dot, Seen: a.Code, Answers: a.Answers, May: a.May}
+			line.Forms = asideForms{Words: v.Words, Dot: a.Dot, Seen: a.Code, Answers: a.Answers, May: a.May, Before: before}
 			if v.Typed.Dot == a.Dot {
 				line.Forms.Typed = v.Typed
 			}
@@ -283,33 +301,6 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string) (map[s
 		}
 	}
 	return counts, nil
-}
-
-// asideChoice reads the form of a ruling.
-func asideChoice(r *http.Request) AsideChoice {
-	c := AsideChoice{Dot: r.PostFormValue("dot"), Choice: r.PostFormValue("choice"), Seen: r.PostFormValue("seen"), Reason: r.PostFormValue("reason"), Answers: map[string]string{}}
-	for name, v := range r.PostForm {
-		if of, ok := strings.CutPrefix(name, "answer."); ok && len(v) > 0 && v[0] != "" {
-			c.Answers[of] = v[0]
-		}
-	}
-	return c
-}
-
-// ruleAside rules on an entry that was set aside.
-func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	c := asideChoice(r)
-	if err := s.Holes.RuleAside(r.Context(), c); err != nil {
-		trouble, status := s.trouble(r, err)
-		s.showQueue(w, r, status, "quarantine", trouble)
-		return
-	}
-	to := "/queue?" + url.Values{"kind": {"quarantine"}}.Encode()
-	if back := r.PostFormValue("back"); strings.HasPrefix(back, "/records/") {
-		to = webui.LocalPath(back)
-	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // seal gives up waiting for a gap.

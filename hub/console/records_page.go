@@ -180,6 +180,7 @@ type asideForms struct {
 	Words     *webui.Words
 	Dot, Seen string
 	Return    string // the page to come back to
+	Before    int64  // where its page of what was set aside begins
 	Answers   []Answer
 	May       []string
 	Typed     AsideChoice // what was turned down, as it was typed

@@ -155,12 +155,17 @@ func (s *site) fillRosters(ctx context.Context, v *queueView, counts map[string]
 		if v.Kind != "roster" || len(l.Open) == 0 {
 			continue
 		}
-		lines, _, err := s.Rosters.Lines(ctx, RosterQuery{Kind: l.Kind, Open: true, AfterLine: -1}, rosterPage, v.Words.Lang)
+		lines, more, err := s.Rosters.Lines(ctx, RosterQuery{Kind: l.Kind, Open: true, AfterLine: -1}, rosterPage, v.Words.Lang)
 		if err != nil {
 			return err
 		}
 		for _, line := range lines {
 			v.Lists = append(v.Lists, lineOf(v.Frame, line, l, "/queue?kind=roster"))
+		}
+		if more { // the list's own page goes on from here
+			last := lines[len(lines)-1]
+			args := rosterArgs(RosterQuery{Open: true, AfterLine: last.Row, AfterKey: last.Key})
+			v.Longer = append(v.Longer, picked{Value: "/roster/list/" + url.PathEscape(l.Kind) + "?" + args.Encode(), Words: v.Words.T("queue.more_of", "title", l.Title)})
 		}
 	}
 	return nil

@@ -20,36 +20,55 @@ import (
 )
 
 // Aside implements console.Holes.
-func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.AsideRow, all uint64, err error) {
+func (t table) Aside(ctx context.Context, q console.AsideQuery) (out console.AsidePage, err error) {
+	found, out, err := t.asides(ctx, q)
+	if err != nil || len(found) == 0 {
+		return out, err
+	}
+	out.Rows, err = t.asideRows(ctx, found, q.Lang)
+	return out, err
+}
+
+// asides are the entries of a page, with all that were set aside counted.
+func (t table) asides(ctx context.Context, in console.AsideQuery) (found []EntryLine, out console.AsidePage, err error) {
 	sight := t.o.sight(ctx)
-	var found []EntryLine
 	if sight.all { // counted already
 		counts, err := t.o.store.VerdictCounts(ctx)
 		if err != nil {
-			return nil, 0, err
+			return nil, out, err
 		}
 		for _, n := range counts {
-			all += uint64(n[store.Quarantined]) //nolint:gosec // a count
+			out.All += uint64(n[store.Quarantined]) //nolint:gosec // a count
 		}
-		if most == 0 {
-			return nil, all, nil
+		if in.Most == 0 {
+			return nil, out, nil
 		}
 	}
 	q := store.EntryQuery{Verdict: store.Quarantined, Newest: true}
 	if sight.all {
-		q.Limit = most
+		q.Limit, q.Before = in.Most+1, in.Before
 	}
 	for e, err := range t.o.Entries(ctx, q) {
 		if err != nil {
-			return nil, 0, err
+			return nil, out, err
 		}
-		if !sight.all {
-			all++
+		if !sight.all { // those that are seen are counted here
+			out.All++
 		}
-		if len(found) < most {
+		switch {
+		case in.Most == 0 || in.Before > 0 && e.Number >= in.Before:
+		case len(found) < in.Most:
 			found = append(found, e)
+		default:
+			out.Next = found[in.Most-1].Number
 		}
 	}
+	return found, out, nil
+}
+
+// asideRows puts entries that were set aside into words.
+func (t table) asideRows(ctx context.Context, found []EntryLine, lang string) ([]console.AsideRow, error) {
+	sight := t.o.sight(ctx)
 	say := sight.naming(lang)
 	var dots []dot.Dot
 	var refs []entry.Ref
@@ -57,7 +76,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		dots, refs = append(dots, e.Dot), append(append(refs, say.users(e.User)...), entry.Ref{Type: e.EntityType, ID: e.Entity})
 	}
 	if err := errors.Join(sight.read.entriesAhead(ctx, dots), say.ahead(ctx, refs)); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	out := make([]console.AsideRow, 0, len(found))
 	for _, e := range found {
@@ -72,7 +91,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 		whole, err := sight.read.entry(ctx, e.Dot)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		var f *form.Form
 		var fields map[string]any
@@ -85,7 +104,7 @@ func (t table) Aside(ctx context.Context, most int, lang string) (_ []console.As
 		}
 		out = append(out, row)
 	}
-	return out, all, nil
+	return out, nil
 }
 
 // recordOf reads what an entry of the ledger answers; nil where its form is not here, or it
