@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +17,9 @@ import (
 	"otor/hub/reconcile"
 	"otor/internal/cli"
 	"otor/internal/durable"
+	"otor/internal/form"
 	"otor/internal/identity"
+	"otor/internal/webui"
 )
 
 func newStatement(app *cli.App) *cobra.Command {
@@ -41,11 +46,15 @@ func newStatementMake(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			write, err := f.writer(args[0])
+			titles := map[string]form.Labels{}
+			write, err := f.writer(args[0], func(lang, id string) string { return titles[id].In(lang) })
 			if err != nil {
 				return err
 			}
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
+				if titles, err = formTitles(cmd.Context(), o); err != nil {
+					return err
+				}
 				signed, err := o.Statement(cmd.Context(), t)
 				if err != nil {
 					return err
@@ -105,19 +114,9 @@ func (f statementFlags) terms(zone *time.Location) (reconcile.Terms, error) {
 }
 
 // writer chooses how the statement is written by the file's ending.
-func (f statementFlags) writer(file string) (func(io.Writer, reconcile.Statement, reconcile.Signed) error, error) {
+func (f statementFlags) writer(file string, title func(lang, id string) string) (func(io.Writer, reconcile.Statement, reconcile.Signed) error, error) {
 	if f.lang != "zh" && f.lang != "mn" && f.lang != "en" {
 		return nil, cli.Misuse("--lang", "there is no language %q", "choose zh, mn or en", f.lang)
-	}
-	forms, err := loadPack("")
-	if err != nil {
-		return nil, err
-	}
-	title := func(lang, id string) string {
-		if form, ok := forms.Forms.Latest(id); ok {
-			return form.Title[lang]
-		}
-		return ""
 	}
 	switch strings.ToLower(filepath.Ext(file)) {
 	case ".json":
@@ -136,6 +135,25 @@ func (f statementFlags) writer(file string) (func(io.Writer, reconcile.Statement
 		}, nil
 	}
 	return nil, cli.Misuse("FILE", "the file %s has no ending that says what to write", "end it in .json, .xlsx, .pdf or .csv", file)
+}
+
+// formTitles are what forms are called by the packs that the hub works by: a form that
+// the newest has no more goes by an older one.
+func formTitles(ctx context.Context, o office) (map[string]form.Labels, error) {
+	packs, err := o.Packs(ctx)
+	if r, ok := errors.AsType[*webui.Refusal](err); ok && r.Code == "no_packs" {
+		return nil, nil // forms go by their names
+	}
+	out := make(map[string]form.Labels)
+	for _, p := range packs { // the oldest first
+		maps.Copy(out, p.FormTitles)
+	}
+	for _, p := range packs {
+		if p.Current {
+			maps.Copy(out, p.FormTitles)
+		}
+	}
+	return out, err
 }
 
 func saveStatement(app *cli.App, file string, signed reconcile.Signed, write func(io.Writer, reconcile.Statement, reconcile.Signed) error) error {
@@ -176,10 +194,11 @@ type statementLine struct {
 func tell(app *cli.App, file string, st reconcile.Statement, s reconcile.Signed) error {
 	ok, wrong := st.Complete()
 	if app.JSON {
-		if wrong == nil {
-			wrong = []string{}
+		lacks := make([]string, 0, len(wrong))
+		for _, w := range wrong {
+			lacks = append(lacks, w.String())
 		}
-		return app.PrintJSON(statementLine{file, s.Digest(), st.Hub, ok, wrong, st.Counts})
+		return app.PrintJSON(statementLine{file, s.Digest(), st.Hub, ok, lacks, st.Counts})
 	}
 	c := st.Counts
 	err := app.Printf("%s: %d received = %d applied + %d set aside + %d held; signed by %s\nsha256 %s\n",

@@ -24,8 +24,9 @@ type Statements interface {
 	// Make draws and signs one, records that, and writes it as pdf, xlsx, csv or json
 	// in a language. Refusals: bad_terms, not_allowed, no_device.
 	Make(ctx context.Context, t StatementTerms, format, lang string) (file []byte, err error)
-	// Verify checks a file that Make wrote as json or xlsx. Refusal: bad_statement.
-	Verify(ctx context.Context, file []byte) (StatementCheck, error)
+	// Verify checks a file that Make wrote as json or xlsx; what is wrong comes in the
+	// words of a language. Refusal: bad_statement.
+	Verify(ctx context.Context, file []byte, lang string) (StatementCheck, error)
 }
 
 // StatementTerms say what a statement is about: all, or a device, team or form by
@@ -239,22 +240,22 @@ func (s *site) verifyStatement(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxStatementFile+MaxForm)
 	file, err := upload(r, "file", maxStatementFile)
 	var c StatementCheck
+	words := s.words(r)
 	if err == nil {
-		c, err = s.Statements.Verify(r.Context(), file)
+		c, err = s.Statements.Verify(r.Context(), file, words.Lang)
 	}
 	if err != nil {
 		trouble, status := s.trouble(r, err)
 		s.showStatements(w, r, status, statementsView{Trouble: trouble})
 		return
 	}
-	words := s.words(r)
 	v := checkView{
 		About: about(words, c.StatementTerms), Period: period(words, c.StatementTerms), Digest: c.Digest, Tone: "ok", Result: words.T("statement.complete"),
 		Made:   words.T("statement.made", "at", c.At.Format("2006-01-02 15:04"), "by", c.By),
 		Counts: words.T("statement.counts", "received", c.Received, "applied", c.Applied, "aside", c.SetAside, "held", c.Held),
 	}
 	if len(c.Wrong) > 0 {
-		v.Tone, v.Result = "danger", words.T("statement.incomplete")+" "+strings.Join(c.Wrong, "; ")
+		v.Tone, v.Result = "danger", words.T("statement.incomplete", "what", strings.Join(c.Wrong, words.T("statement.between")))
 	}
 	s.showStatements(w, r, http.StatusOK, statementsView{Check: &v})
 }

@@ -86,6 +86,12 @@ func TestWrite(t *testing.T) {
 			}
 		}
 	}
+	for lang, want := range map[string]string{"zh": "已生效", "mn": "Хүлээн авсан", "en": "applied"} {
+		b := written(t, "csv", lang, s)
+		if !bytes.Contains(b, []byte(","+want+",applied,")) {
+			t.Errorf("%s: the verdict does not stand in words beside its code: %.600s", lang, b)
+		}
+	}
 	var j struct {
 		Export  export.Head
 		Entries []struct {
@@ -172,7 +178,7 @@ func TestCSVRoundTrip(t *testing.T) {
 			r.Fatal(err)
 		}
 		want := strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\r\n", "\n")
-		if got := sheet.Unescape(rows[1][11]); got != want {
+		if got := sheet.Unescape(rows[1][12]); got != want {
 			r.Fatalf("%q came back as %q", want, got)
 		}
 	})

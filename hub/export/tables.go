@@ -45,21 +45,34 @@ type column struct {
 	key    string
 	width  float64
 	number bool
-	of     func(Row) any
+	of     func(Row, *webui.Words) any
 }
 
 var common = []column{
-	{"entry", 22, false, func(r Row) any { return r.Entry }},
-	{"entity", 22, false, func(r Row) any { return r.Entity }},
-	{"user", 12, false, func(r Row) any { return r.Actor }},
-	{"time", 26, false, func(r Row) any { return r.At.Format(timeForm) }},
-	{"device_time", 26, false, func(r Row) any { return r.DeviceAt.Format(timeForm) }},
-	{"received", 26, false, func(r Row) any { return r.ReceivedAt.Format(timeForm) }},
-	{"via", 10, false, func(r Row) any { return r.Via }},
-	{"verdict", 12, false, func(r Row) any { return r.Verdict }},
-	{"code", 16, false, func(r Row) any { return r.Code }},
-	{"lon", 12, true, func(r Row) any { return coordinate(r.Position, func(p *entry.Position) int32 { return p.Lon }) }},
-	{"lat", 12, true, func(r Row) any { return coordinate(r.Position, func(p *entry.Position) int32 { return p.Lat }) }},
+	{"entry", 22, false, func(r Row, _ *webui.Words) any { return r.Entry }},
+	{"entity", 22, false, func(r Row, _ *webui.Words) any { return r.Entity }},
+	{"user", 12, false, func(r Row, _ *webui.Words) any { return r.Actor }},
+	{"time", 26, false, func(r Row, _ *webui.Words) any { return r.At.Format(timeForm) }},
+	{"device_time", 26, false, func(r Row, _ *webui.Words) any { return r.DeviceAt.Format(timeForm) }},
+	{"received", 26, false, func(r Row, _ *webui.Words) any { return r.ReceivedAt.Format(timeForm) }},
+	{"via", 10, false, func(r Row, _ *webui.Words) any { return r.Via }},
+	{"verdict", 12, false, func(r Row, w *webui.Words) any { return verdictWords(r, w) }},
+	{"verdict_code", 12, false, func(r Row, _ *webui.Words) any { return r.Verdict }},
+	{"code", 16, false, func(r Row, _ *webui.Words) any { return r.Code }},
+	{"lon", 12, true, func(r Row, _ *webui.Words) any {
+		return coordinate(r.Position, func(p *entry.Position) int32 { return p.Lon })
+	}},
+	{"lat", 12, true, func(r Row, _ *webui.Words) any {
+		return coordinate(r.Position, func(p *entry.Position) int32 { return p.Lat })
+	}},
+}
+
+// verdictWords are what a row's verdict is called; one of a later program goes by its code.
+func verdictWords(r Row, w *webui.Words) string {
+	if key := "export.verdict." + r.Verdict; w.Has(key) {
+		return w.T(key)
+	}
+	return r.Verdict
 }
 
 // coordinate is in degrees of WGS84; nil where no place is known.
@@ -89,7 +102,7 @@ func table(f Form, w *webui.Words, src Source, failed *error) sheet.Table {
 			}
 			cells := make([]any, 0, len(t.Columns))
 			for _, c := range common {
-				cells = append(cells, c.of(r))
+				cells = append(cells, c.of(r, w))
 			}
 			for _, q := range f.Questions {
 				cells = append(cells, answerCell(r, q))
@@ -148,7 +161,7 @@ func mixed(forms []Form, w *webui.Words, src Source, columns []column, failed *e
 			f := titles[r.Form]
 			cells := []any{f.Title}
 			for _, c := range columns {
-				cells = append(cells, c.of(r))
+				cells = append(cells, c.of(r, w))
 			}
 			if !yield(append(cells, answersText(f, r))) {
 				return
@@ -237,7 +250,7 @@ func writePDF(w io.Writer, lang string, h Head, src Source) error {
 		case "entry", "entity", "user", "verdict":
 			few = append(few, c)
 		case "time":
-			c.width, c.of = 18, func(r Row) any { return r.At.Format("2006-01-02 15:04") }
+			c.width, c.of = 18, func(r Row, _ *webui.Words) any { return r.At.Format("2006-01-02 15:04") }
 			few = append(few, c)
 		}
 	}

@@ -52,8 +52,12 @@ func lay(st Statement, s Signed, lang string, formTitle func(lang, id string) st
 		foot:  t("statement.foot", "digest", s.Digest()), left: t("statement.left_out"),
 	}
 	result := t("statement.complete")
-	if ok, wrong := st.Complete(); !ok {
-		result = t("statement.incomplete", "what", strings.Join(wrong, "; "))
+	if ok, lacks := st.Complete(); !ok {
+		wrong := make([]string, 0, len(lacks))
+		for _, l := range lacks {
+			wrong = append(wrong, l.In(lang))
+		}
+		result = t("statement.incomplete", "what", strings.Join(wrong, t("statement.between")))
 	}
 	c := st.Counts
 	adds := t("statement.adds", "received", c.Received, "applied", c.Applied, "aside", c.SetAside, "held", c.Held)
@@ -75,7 +79,7 @@ func lay(st Statement, s Signed, lang string, formTitle func(lang, id string) st
 		p.tables = append(p.tables, asideTable(st, t, title))
 	}
 	if len(st.Decisions) > 0 {
-		p.tables = append(p.tables, decisionTable(st, t))
+		p.tables = append(p.tables, decisionTable(st, w))
 	}
 	return p
 }
@@ -149,7 +153,14 @@ func asideTable(st Statement, t wording, title func(string) string) sheet.Table 
 	}
 }
 
-func decisionTable(st Statement, t wording) sheet.Table {
+func decisionTable(st Statement, w *webui.Words) sheet.Table {
+	t := w.T
+	kind := func(k string) string {
+		if key := "statement.kind." + k; w.Has(key) {
+			return t(key)
+		}
+		return k // of a later program
+	}
 	return sheet.Table{
 		Name: t("statement.decisions"), Notes: notes(st, len(st.Decisions), t),
 		Columns: []sheet.Column{
@@ -161,7 +172,7 @@ func decisionTable(st Statement, t wording) sheet.Table {
 		},
 		Rows: func(yield func([]any) bool) {
 			for _, d := range st.Decisions {
-				if !yield([]any{d.Number, paperTime(d.At.In(st.Terms.From.Location())), d.By, d.Kind, d.Subject}) {
+				if !yield([]any{d.Number, paperTime(d.At.In(st.Terms.From.Location())), d.By, kind(d.Kind), d.Subject}) {
 					return
 				}
 			}

@@ -248,22 +248,6 @@ func account(l store.Lane, held int64) ChainAccount {
 	return a
 }
 
-// Complete reports whether the hub has all that the subject's devices declared,
-// with equal heads, and nothing is held. What is wrong comes in words.
-func (s Statement) Complete() (complete bool, wrong []string) {
-	for _, c := range s.Chains {
-		switch {
-		case c.Waiting > 0:
-			wrong = append(wrong, fmt.Sprintf("%s: %d entries are missing", c.Chain, c.Waiting))
-		case c.Held > 0:
-			wrong = append(wrong, fmt.Sprintf("%s: %d entries are held above a gap", c.Chain, c.Held))
-		case c.Heads == "different":
-			wrong = append(wrong, c.Chain+": the device has other content than the hub")
-		}
-	}
-	return len(wrong) == 0, wrong
-}
-
 // Adds reports whether the counts add up; they do, or the hub has a defect.
 func (s Statement) Adds() bool {
 	var sum Counts

@@ -1,10 +1,12 @@
 package reconcile_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"strings"
 	"testing"
@@ -98,7 +100,7 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	ok, wrong := s.Complete()
-	if ok || len(wrong) != 1 || !strings.Contains(wrong[0], "D-201/1/record: 2 entries are missing") {
+	if ok || len(wrong) != 1 || !strings.Contains(wrong[0].String(), "D-201/1/record: 2 entries are missing") {
 		t.Errorf("complete %v: %q", ok, wrong)
 	}
 	if c := s.Counts; c.Received != 6 || c.Held != 1 || c.SetAside != 2 || c.Applied != 3 || !s.Adds() {
@@ -197,11 +199,62 @@ func TestPrintedInEveryLanguage(t *testing.T) {
 			if err := write(&b); err != nil || b.Len() < 200 {
 				t.Errorf("%s %s: %d bytes, %v", lang, kind, b.Len(), err)
 			}
+			if kind == "csv" && lang != "en" && strings.Contains(b.String(), "entries are") {
+				t.Errorf("%s: why it is not complete stands in English: %s", lang, b.String())
+			}
 			if kind == "csv" && strings.Contains(b.String(), "[statement.") {
 				t.Errorf("%s: words are missing: %s", lang, b.String())
 			}
 		}
 	}
+}
+
+// What the table of decisions says is in the reader's words, in every kind of fact that a
+// statement lists; and held records are called as the console calls them.
+func TestDecisionsInWords(t *testing.T) {
+	st, s := signed(t)
+	for _, kind := range []string{"decision", "aside", "sealed", "revoked", "confirmed", "twin_confirmed", "roster", "roster_ruling"} {
+		st.Decisions = append(st.Decisions, reconcile.Decision{Kind: kind, Subject: "x", By: "rita", At: day(9)})
+	}
+	for lang, held := range map[string]string{"zh": "暂存", "mn": "саатсан", "en": "held"} {
+		var x bytes.Buffer
+		if err := reconcile.WriteXLSX(&x, st, s, lang, nil); err != nil {
+			t.Fatal(err)
+		}
+		text := partsOf(t, x.Bytes())
+		for _, code := range []string{">decision<", ">aside<", ">sealed<", ">twin_confirmed<", ">roster_ruling<"} {
+			if strings.Contains(text, code) {
+				t.Errorf("%s: %s stands in the table", lang, code)
+			}
+		}
+		if !strings.Contains(text, held) {
+			t.Errorf("%s: nothing is called %s", lang, held)
+		}
+		if lang != "en" && strings.Contains(text, "entries are") {
+			t.Errorf("%s: why it is not complete stands in English", lang)
+		}
+	}
+}
+
+// partsOf is the text of all parts of a workbook.
+func partsOf(t *testing.T, file []byte) (text string) {
+	t.Helper()
+	z, err := zip.NewReader(bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text += string(b)
+	}
+	return text
 }
 
 // Whatever there is, the counts add up, and no byte of a signed statement can be

@@ -78,18 +78,14 @@ func (a accounts) title(lang, id string) string {
 }
 
 // Verify implements console.Statements.
-func (a accounts) Verify(_ context.Context, file []byte) (console.StatementCheck, error) {
+func (a accounts) Verify(_ context.Context, file []byte, lang string) (console.StatementCheck, error) {
 	st, signed, err := reconcile.Verify(file, &a.o.hubKey)
 	if err != nil {
 		return console.StatementCheck{}, &webui.Refusal{Code: "bad_statement", What: err.Error(), Do: "ask for the file again, from whoever signed it"}
 	}
-	_, wrong := st.Complete()
-	if !st.Adds() {
-		wrong = append(wrong, "the counts do not add up")
-	}
 	c := st.Counts
 	return console.StatementCheck{
 		StatementTerms: a.shown(st.Terms), At: st.MadeAt.In(a.o.zone), By: st.MadeBy, Digest: signed.Digest(),
-		Received: c.Received, Applied: c.Applied, SetAside: c.SetAside, Held: c.Held, Wrong: wrong,
+		Received: c.Received, Applied: c.Applied, SetAside: c.SetAside, Held: c.Held, Wrong: st.Wrong(lang),
 	}, nil
 }

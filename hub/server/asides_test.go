@@ -60,4 +60,3 @@ func TestAsidesGoOn(t *testing.T) {
 		}
 	}
 }
-

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -295,42 +293,6 @@ func maskedRows(x *form.Field, rows []any, mask func(*form.Field) string) []any 
 		out = append(out, m)
 	}
 	return out
-}
-
-// answerText is an answer in words: choices by their labels.
-func answerText(x *form.Field, v any, lang string) string {
-	word := func(name string) string {
-		for _, c := range x.Choices {
-			if c.Name == name && c.Label.In(lang) != "" {
-				return c.Label.In(lang)
-			}
-		}
-		return name
-	}
-	if list, ok := v.([]any); ok && x.Kind.Selects() {
-		parts := make([]string, 0, len(list))
-		for _, one := range list {
-			parts = append(parts, word(textOf(one)))
-		}
-		return strings.Join(parts, ", ")
-	}
-	if x.Kind.Selects() {
-		return word(textOf(v))
-	}
-	return textOf(v)
-}
-
-func textOf(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case float64:
-		return strconv.FormatFloat(v, 'f', -1, 64)
-	case map[string]any, []any:
-		b, _ := json.Marshal(v) // texts and numbers
-		return string(b)
-	}
-	return fmt.Sprint(v)
 }
 
 // asks says what forms ask, in a language: the newest of the versions first.

@@ -141,6 +141,8 @@ type PackLine struct {
 	Forms       int        `json:"forms"`
 	Current     bool       `json:"current"` // new records go by it
 	Devices     int        `json:"devices"` // that said in their last hello that they work by it
+	// FormTitles are what its forms are called, by language.
+	FormTitles map[string]form.Labels `json:"form_titles,omitempty"`
 }
 
 // Packs lists the versions of the form pack, the one that the program came with first.
@@ -159,7 +161,12 @@ func (o *Office) Packs(ctx context.Context) ([]PackLine, error) {
 	out := []PackLine{}
 	for _, p := range append([]*pack.Pack{o.packs.Base()}, o.packs.Published()...) {
 		l := PackLine{
-			ID: p.ID, Version: p.Version, Title: p.Title.In("en"), Titles: p.Title, ApprovedBy: p.ApprovedBy, Forms: len(p.Forms.IDs()), Current: p == o.packs.Current(),
+			ID: p.ID, Version: p.Version, Title: p.Title.In("en"), Titles: p.Title, ApprovedBy: p.ApprovedBy, Forms: len(p.Forms.IDs()), Current: p == o.packs.Current(), FormTitles: make(map[string]form.Labels),
+		}
+		for _, id := range p.Forms.IDs() {
+			if f, ok := p.Forms.Latest(id); ok {
+				l.FormTitles[id] = f.Title
+			}
 		}
 		if p != o.packs.Base() {
 			i := slices.IndexFunc(stored, func(x store.Pack) bool { return x.ID == p.ID && x.Version == p.Version })
