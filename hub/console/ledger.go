@@ -39,6 +39,7 @@ type FactRow struct {
 	Number                  uint64
 	At                      time.Time
 	By, Kind, Subject, Body string
+	Form                    string          // what the record is that it is about; "": it is about none, or unknown
 	About, Link             string          // what it is about by name, and the address of its page; "": unknown
 	Terms                   *StatementTerms // of a statement or an export
 	Parts                   []FactPart
@@ -157,6 +158,9 @@ func factIn(w *webui.Words, now time.Time, f FactRow) factView {
 	if key := "fact." + f.Kind; w.Has(key) {
 		v.KindWords = w.T(key)
 	}
+	if f.Form != "" {
+		v.About = strings.TrimSuffix(formWords(w, f.Form)+" · "+f.About, " · ")
+	}
 	if f.Terms != nil {
 		v.About = about(w, *f.Terms)
 		v.Said = append(v.Said, saidView{w.T("fact_part.period"), period(w, *f.Terms)})
@@ -178,6 +182,9 @@ func factIn(w *webui.Words, now time.Time, f FactRow) factView {
 func doer(w *webui.Words, by string) string {
 	if by == "hub" {
 		return w.T("ledger.by_hub")
+	}
+	if by == "owner of this machine" {
+		return w.T("ledger.by_owner")
 	}
 	if name, ok := strings.CutPrefix(by, "command line ("); ok {
 		return w.T("ledger.by_command", "name", strings.TrimSuffix(name, ")"))

@@ -45,11 +45,13 @@ type recordLine struct {
 }
 
 // formTitle is what a record's form is called; of those of the hub itself what they are.
-func formTitle(w *webui.Words, row RecordRow) string {
-	if kind, ok := strings.CutPrefix(row.Title, "system:"); ok && w.Has("system."+kind) {
+func formTitle(w *webui.Words, row RecordRow) string { return formWords(w, row.Title) }
+
+func formWords(w *webui.Words, title string) string {
+	if kind, ok := strings.CutPrefix(title, "system:"); ok && w.Has("system."+kind) {
 		return w.T("system." + kind)
 	}
-	return row.Title
+	return title
 }
 
 // recordURL is the address of a record's page.

@@ -177,9 +177,9 @@ func (t *factTeller) record(ctx context.Context, d dot.Dot, row *console.FactRow
 	if seen, err := t.sight.entry(ctx, d.Device, ref); err != nil || !seen {
 		return nil, err
 	}
-	row.About, row.Link = t.say.form(e.Form), "/records/"+d.String()
+	row.Form, row.Link = t.say.form(e.Form), "/records/"+d.String()
 	if ref.ID != "" {
-		row.About += " · " + t.say.about(ctx, ref)
+		row.About = t.say.about(ctx, ref)
 	}
 	f, err := t.o.forms.Form(e.Form, e.FormVersion)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"otor/hub/access"
 	"otor/hub/console"
+	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/form"
 	"otor/internal/lane"
@@ -24,7 +25,6 @@ type factSaid struct {
 	Scopes      []string        `json:"scopes"`
 	Reason      string          `json:"reason"`
 	Choice      string          `json:"choice"`
-	Code        string          `json:"code"`
 	What        string          `json:"what"`
 	Words       string          `json:"words"`
 	Field       string          `json:"field"`
@@ -68,7 +68,7 @@ func (t *factTeller) parts(ctx context.Context, f *FactLine, row *console.FactRo
 	if err != nil {
 		return err
 	}
-	row.Parts = t.told(ctx, f, b, asked)
+	row.Parts = t.told(f, b, asked)
 	switch f.Kind {
 	case kindStatement, kindExport:
 		return t.taken(f, row)
@@ -92,7 +92,7 @@ func (t *factTeller) parts(ctx context.Context, f *FactLine, row *console.FactRo
 }
 
 // told are the parts of a fact of a kind.
-func (t *factTeller) told(ctx context.Context, f *FactLine, b factSaid, asked *form.Form) []console.FactPart {
+func (t *factTeller) told(f *FactLine, b factSaid, asked *form.Form) []console.FactPart {
 	reason := said("reason", b.Reason)
 	life := said("life", strconv.FormatUint(uint64(b.Incarnation), 10))
 	doubt := coded("doubt", strconv.FormatBool(b.Doubt), "doubt")
@@ -118,13 +118,13 @@ func (t *factTeller) told(ctx context.Context, f *FactLine, b factSaid, asked *f
 	case kindAccess:
 		return append([]console.FactPart{coded("what", b.What, "what")}, accessParts(b.What, b.Words)...)
 	case kindDecision:
-		field := b.Field
-		if field != "" {
-			field = t.say.field(b.Type, field)
+		where := said("field", t.say.field(b.Type, b.Field))
+		if b.ItemKind != store.Conflicts { // it goes by the rule that opened it, and a record
+			where = said("record", b.Field[strings.LastIndex(b.Field, " ")+1:])
 		}
-		return []console.FactPart{coded("item", b.ItemKind, "kind"), said("field", field), coded("choice", b.Choice, "choice"), reason}
+		return []console.FactPart{coded("item", b.ItemKind, "kind"), where, coded("choice", b.Choice, "choice"), reason}
 	case kindAside:
-		return []console.FactPart{coded("choice", b.Choice, "aside"), coded("code", b.Code, "code"), reason}
+		return []console.FactPart{coded("choice", b.Choice, "aside"), reason}
 	case kindRevealed:
 		return []console.FactPart{said("field", t.revealedField(f, b.Field, asked)), reason}
 	case kindExport:
