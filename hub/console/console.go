@@ -162,6 +162,9 @@ var files embed.FS
 
 var texts = sync.OnceValue(func() *webui.Catalogues { return webui.MustLoadCatalogues(files) })
 
+// Words are the console's words in a language.
+func Words(lang string) *webui.Words { return texts().Words(lang) }
+
 // site is the handler's state; nothing in it changes after New.
 type site struct {
 	Config

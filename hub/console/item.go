@@ -22,13 +22,55 @@ type itemView struct {
 	Next, Previous  int64  // of the same kind; 0: none
 	ThingURL        string // of the entity's page
 	Trouble         string
-	Choice, Text    string // as typed, when it was turned down
-	Reason          string
+	Others          []otherView // what another value takes
+	Choice, Reason  string      // as typed, when it was turned down
+	Typed           map[string]string
+	Keys            string // what keys do here
 	MayRule         bool
 }
 
 // optionView is a choice about what a rule noticed.
 type optionView struct{ Choice, Key, Words string }
+
+// otherView is a part of another value, with what was typed.
+type otherView struct {
+	OtherPart
+	ID, Field, Input, Text string // Input is the type of the field on the page
+}
+
+// others are the fields by which another value is typed. The first is where the key leads.
+func others(parts []OtherPart, typed map[string]string) (out []otherView) {
+	inputs := map[string]string{"integer": "number", "decimal": "number", "date": "date"}
+	for i, p := range parts {
+		v := otherView{OtherPart: p, ID: "value", Field: "value", Input: cmp.Or(inputs[p.Kind], "text"), Text: typed[p.Name]}
+		if i > 0 {
+			v.ID += "-" + p.Name
+		}
+		if p.Name != "" {
+			v.Field += "." + p.Name
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// keys says what the keys do on an item's page.
+func (v *itemView) keys() string {
+	var parts []string
+	say := func(shown bool, key string) {
+		if shown {
+			parts = append(parts, v.Words.T(key))
+		}
+	}
+	may := v.MayRule && v.Decidable && v.Open
+	say(may && len(v.Sides) > 0, "keys.sides")
+	say(may && len(v.Options) > 0, "keys.options")
+	say(may && len(v.Others) > 0, "keys.other")
+	say(may && len(v.Sides) > 0, "keys.ask")
+	say(v.MayRule && v.Undo, "keys.undo")
+	parts = append(parts, v.Words.T("keys.walk"))
+	return v.Words.T("keys.are", "keys", strings.Join(parts, v.Words.T("keys.comma")))
+}
 
 type sideView struct {
 	Side
@@ -89,6 +131,8 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 	for i, c := range v.Offers {
 		v.Options = append(v.Options, optionView{c, strconv.Itoa(i + 1), words.T("choice." + c)})
 	}
+	v.Others = others(v.Other, v.Typed)
+	v.Keys = v.keys()
 	dots := make([]string, len(v.Seen))
 	for i, d := range v.Seen {
 		dots[i] = d.String()
@@ -108,7 +152,7 @@ func (s *site) decide(w http.ResponseWriter, r *http.Request) {
 		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 		return
 	}
-	c := Choice{Choice: r.PostFormValue("choice"), Value: r.PostFormValue("value"), Reason: r.PostFormValue("reason")}
+	c := Choice{Choice: r.PostFormValue("choice"), Reason: r.PostFormValue("reason"), Other: typedOther(r)}
 	for text := range strings.FieldsSeq(r.PostFormValue("seen")) {
 		d, err := dot.Parse(text)
 		if err != nil {
@@ -119,8 +163,22 @@ func (s *site) decide(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := s.Queue.Decide(r.Context(), id, c); err != nil {
 		trouble, status := s.trouble(r, err)
-		s.showItem(w, r, status, itemView{Trouble: trouble, Choice: c.Choice, Text: c.Value, Reason: c.Reason})
+		s.showItem(w, r, status, itemView{Trouble: trouble, Choice: c.Choice, Typed: c.Other, Reason: c.Reason})
 		return
 	}
 	http.Redirect(w, r, "/queue/"+strconv.FormatInt(id, 10), http.StatusSeeOther)
+}
+
+// typedOther reads another value: of a field by itself, or of the members of a group.
+func typedOther(r *http.Request) map[string]string {
+	out := make(map[string]string)
+	for name, v := range r.PostForm {
+		if member, ok := strings.CutPrefix(name, "value."); ok && len(v) > 0 {
+			out[member] = v[0]
+		}
+		if name == "value" && len(v) > 0 {
+			out[""] = v[0]
+		}
+	}
+	return out
 }

@@ -53,32 +53,43 @@ type ItemPage struct {
 
 // Item is something that a person has to look at.
 type Item struct {
-	ID         int64
-	Code       string // the rule that opened it; none of a conflict
-	Kind       string // conflict, duplicate, twin, review, flag
-	Entity     string // type/id
-	About      string // the entity, as people call it
-	Field      string // in words
-	Notice     string // what a rule noticed
-	Keeps      string // the entry that counts, of a duplicate or a twin
-	Entries    []string
-	Owner      string
-	Open       bool
-	OpenedAt   time.Time
-	ClosedAt   time.Time // zero: open
-	DecidedBy  string
-	Reason     string
-	Undo       bool // may be taken back now
-	Base       string
-	BaseKnown  bool
-	Sides      []Side
-	Offers     []string  // of what a rule noticed: link, keep, accept, return, clear
-	Seen       []dot.Dot // what a decision must have had in view
-	Asked      string    // the question that the authors have yet to answer
-	AskedBy    string
-	Times      int
-	Decidable  bool // by choosing a side
-	OtherValue bool // another value may be typed in
+	ID        int64
+	Code      string // the rule that opened it; none of a conflict
+	Kind      string // conflict, duplicate, twin, review, flag
+	Entity    string // type/id
+	About     string // the entity, as people call it
+	Field     string // in words
+	Notice    string // what a rule noticed
+	Keeps     string // the entry that counts, of a duplicate or a twin
+	Entries   []string
+	Owner     string
+	Open      bool
+	OpenedAt  time.Time
+	ClosedAt  time.Time // zero: open
+	DecidedBy string
+	Reason    string
+	Undo      bool // may be taken back now
+	Base      string
+	BaseKnown bool
+	Sides     []Side
+	Offers    []string  // of what a rule noticed: link, keep, accept, return, clear
+	Seen      []dot.Dot // what a decision must have had in view
+	Asked     string    // the question that the authors have yet to answer
+	AskedBy   string
+	Times     int
+	Decidable bool        // by choosing a side
+	Other     []OtherPart // what another value takes; none: there is no other
+}
+
+// OtherPart is a part of another value, as it is typed.
+type OtherPart struct {
+	Name    string // the member of a group, "" of a field that stands by itself
+	Label   string
+	Kind    string  // text, integer, decimal, boolean, date or datetime
+	Choices []Named // what may be chosen; none: anything of its kind
+	Unit    string  // in words
+	Hint    string  // what the form says of it
+	Needed  bool
 }
 
 // Side is a value that stands in a conflict.
@@ -90,13 +101,14 @@ type Side struct {
 	Own                         bool // the hub's own entry
 }
 
-// Effect is a derived value as it becomes with a choice.
-type Effect struct{ About, Field, Value string }
+// Effect is a derived value as it becomes with a choice, and what that changes.
+type Effect struct{ About, Field, Value, Change string }
 
 // Choice is what an operator decides about an item.
 type Choice struct {
-	Choice, Value, Reason string
-	Seen                  []dot.Dot
+	Choice, Reason string
+	Other          map[string]string // another value as it was typed, by OtherPart.Name
+	Seen           []dot.Dot
 }
 
 // AsideQuery chooses entries that were set aside: at most so many of those before an

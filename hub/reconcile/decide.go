@@ -193,7 +193,7 @@ func chosen(field string, state *merge.State, sides []merge.Value, ru Ruling) (a
 	case field == merge.Deleted:
 		return nil, refuse("bad_choice", "choose one of the sides", "an entity is deleted or not: there is no other value")
 	}
-	v, err := shaped(ru.Value, sides[0].Get())
+	v, err := shaped(ru.Value, kindOf(sides))
 	if err != nil {
 		return nil, refuse("bad_value", "give a value of the same kind as the sides", "%v", err)
 	}
@@ -203,6 +203,29 @@ func chosen(field string, state *merge.State, sides []merge.Value, ru Ruling) (a
 		}
 	}
 	return v, nil
+}
+
+// kindOf is a value of the kind that the sides are of: of a group one with every member
+// that any of them has.
+func kindOf(sides []merge.Value) any {
+	group, isGroup := sides[0].Get().(map[string]any)
+	if !isGroup {
+		for _, s := range sides {
+			if x, fraction := s.Get().(float64); fraction { // a whole number may stand beside it
+				return x
+			}
+		}
+		return sides[0].Get()
+	}
+	for _, s := range sides[1:] {
+		members, _ := s.Get().(map[string]any)
+		for name, v := range members {
+			if group[name] == nil {
+				group[name] = v
+			}
+		}
+	}
+	return group
 }
 
 // Letter names a side by its place: A, B, ... Z, then S27 and so on.
@@ -220,7 +243,15 @@ func shaped(raw json.RawMessage, like any) (any, error) {
 	if !quoted {
 		text = string(bytes.TrimSpace(raw))
 	}
+	if bytes.Equal(bytes.TrimSpace(raw), []byte("null")) && like != nil {
+		return nil, errors.New("it is missing")
+	}
 	switch like := like.(type) {
+	case nil: // a member that no side has
+		if text == "" || text == "null" {
+			return nil, nil
+		}
+		return text, nil
 	case string:
 		return text, nil
 	case int64:
@@ -248,7 +279,11 @@ func shaped(raw json.RawMessage, like any) (any, error) {
 		}
 		out := make(map[string]any, len(like))
 		for name, of := range like {
-			v, err := shaped(members[name], of)
+			raw, given := members[name]
+			if !given {
+				return nil, fmt.Errorf("%s: it is missing", name)
+			}
+			v, err := shaped(raw, of)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}

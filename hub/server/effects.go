@@ -42,14 +42,22 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 		}
 	}
 	for _, ref := range about {
-		values := make([]map[string]any, len(e.Sides))
-		for i, s := range e.Sides {
-			read.put(row.Entity, row.Field, s.Value)
-			values[i], _ = n.Rules().Derive(read, today, ref.Type, ref.ID) // what cannot be worked out is nil
-			maps.DeleteFunc(values[i], func(_ string, v any) bool {        // nor what is divided by nothing
+		derive := func() map[string]any {
+			out, _ := n.Rules().Derive(read, today, ref.Type, ref.ID) // what cannot be worked out is nil
+			maps.DeleteFunc(out, func(_ string, v any) bool {         // nor what is divided by nothing
 				x, ok := v.(float64)
 				return ok && x-x != 0
 			})
+			return out
+		}
+		var now map[string]any // with what stands for the time being
+		if read.base, read.fields = (entry.Ref{}), nil; e.BaseKnown {
+			now = derive()
+		}
+		values := make([]map[string]any, len(e.Sides))
+		for i, s := range e.Sides {
+			read.put(row.Entity, row.Field, s.Value)
+			values[i] = derive()
 		}
 		if read.err != nil {
 			return read.err
@@ -58,8 +66,10 @@ func (t table) effects(ctx context.Context, row store.Item, it *console.Item, la
 			same := !slices.ContainsFunc(values, func(v map[string]any) bool { return !reflect.DeepEqual(v[field], values[0][field]) })
 			for i := range values {
 				if !same && values[i][field] != nil && i < len(it.Sides) {
-					text, _ := say.value(ref.Type, field, values[i][field])
-					it.Sides[i].Effects = append(it.Sides[i].Effects, console.Effect{About: say.about(ctx, ref), Field: say.field(ref.Type, field), Value: text})
+					v := values[i][field]
+					it.Sides[i].Effects = append(it.Sides[i].Effects, console.Effect{
+						About: say.about(ctx, ref), Field: say.field(ref.Type, field), Value: say.derived(ref.Type, field, v), Change: say.change(ref.Type, field, now[field], v),
+					})
 				}
 			}
 		}

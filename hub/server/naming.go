@@ -15,6 +15,7 @@ import (
 	"otor/internal/form"
 	"otor/internal/merge"
 	"otor/internal/pack"
+	"otor/internal/webui"
 )
 
 // naming puts entities and values into the words of a language, for one page. It is
@@ -23,12 +24,13 @@ type naming struct {
 	o     *Office
 	sight *sight // of whoever asks; nil until something is read
 	lang  string
+	words *webui.Words
 	says  worded // nil: things are called by their ids, and nothing is masked
 	names map[entry.Ref]string
 }
 
 func (o *Office) naming(lang string) *naming {
-	n := &naming{o: o, lang: lang, names: make(map[entry.Ref]string)}
+	n := &naming{o: o, lang: lang, words: console.Words(lang), names: make(map[entry.Ref]string)}
 	n.says, _ = o.domain.(worded)
 	return n
 }
@@ -154,7 +156,11 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 		}
 		return strings.Join(parts, ", ")
 	case float64:
-		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), func(_, _, s string) string { return s })
+		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), func(_, _, s string) string { return n.number(typ, field, v, s) })
+	case int64:
+		return n.choice(typ, field, strconv.FormatInt(v, 10), func(_, _, s string) string { return n.number(typ, field, float64(v), s) })
+	case bool:
+		return n.choice(typ, field, strconv.FormatBool(v), func(_, _, s string) string { return n.truth(v) })
 	default:
 		return n.choice(typ, field, fmt.Sprint(v), show)
 	}

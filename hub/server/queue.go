@@ -15,7 +15,6 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/find"
-	"otor/internal/merge"
 	"otor/internal/pack"
 	"otor/internal/rules"
 	"otor/internal/webui"
@@ -37,6 +36,11 @@ type worded interface {
 	NamePath(typ string) string
 	// UserType is the type of entity that users of devices are.
 	UserType() string
+	// Kind is what is written into a field, Unit the unit of a number, Members the fields
+	// of a group.
+	Kind(typ, field string) string
+	Unit(typ, field string) string
+	Members(typ, group string) []string
 	// Mask says how a field is shown to those who need not read it; "" is whole.
 	Mask(typ, field string) string
 }
@@ -235,19 +239,20 @@ func (t table) item(ctx context.Context, l ItemLine, say *naming) (console.Item,
 	if e.Asked != nil {
 		it.Asked, it.AskedBy = find.Hide(e.Asked.Words), e.Asked.By
 	}
+	values := make([]any, 0, len(e.Sides))
 	for i, s := range e.Sides {
 		side := console.Side{
 			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: say.form(s.Form), Actor: say.user(ctx, s.Actor), Via: s.Via,
 			DeviceAt: t.time(s.DeviceTime), HubAt: t.time(s.CorrectedTime), ReceivedAt: t.time(s.ReceivedAt), Own: s.Dot.Device == dot.Hub,
 		}
-		switch s.Value.(type) { // others are too long to type
-		case string, float64, bool:
-			it.OtherValue = l.Field != merge.Deleted
-		}
+		values = append(values, s.Value)
 		if s.PriorKnown {
 			side.Prior = show(s.Prior)
 		}
 		it.Sides = append(it.Sides, side)
+	}
+	if it.Open {
+		it.Other = say.otherParts(typ, l.Field, values)
 	}
 	return it, nil
 }
@@ -262,14 +267,10 @@ func (t table) time(ms int64) time.Time {
 // Decide implements console.Queue.
 func (t table) Decide(ctx context.Context, id int64, c console.Choice) error {
 	ru := Ruling{Choice: c.Choice, Reason: c.Reason, Seen: c.Seen}
-	if c.Choice == reconcile.ChooseOther && strings.TrimSpace(c.Value) != "" {
-		ru.Value = json.RawMessage(c.Value)
-		if !json.Valid(ru.Value) || !strings.HasPrefix(strings.TrimSpace(c.Value), "{") { // text as it was typed
-			b, err := json.Marshal(strings.TrimSpace(c.Value))
-			if err != nil {
-				return err
-			}
-			ru.Value = b
+	if c.Choice == reconcile.ChooseOther {
+		var err error
+		if ru.Value, err = otherValue(c.Other); err != nil {
+			return err
 		}
 	}
 	_, err := t.o.Decide(ctx, id, ru)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"otor/hub/ingest"
+	"otor/hub/server"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
@@ -125,7 +126,7 @@ func TestConsequences(t *testing.T) {
 		}
 		seen = true
 		_, page, _ := send(t, sam, "GET", "http://"+s.HTTPAddr()+"/queue/"+strconv.FormatInt(it.ID, 10), "", false)
-		for _, want := range []string{"· H-AA ·", ">110<", ">120<", ">0.1<", ">0.2<"} {
+		for _, want := range []string{"· H-AA ·", ">110 羊单位<", ">120 羊单位<", ">10.0%<", ">20.0%<", "比现在多 20.0 个百分点", "比现在多 20 羊单位", "110 头（只）"} {
 			if !strings.Contains(page, want) {
 				t.Errorf("the page does not say %s", want)
 			}
@@ -133,6 +134,7 @@ func TestConsequences(t *testing.T) {
 		if strings.Contains(page, `id="ruling"`) {
 			t.Error("a viewer is shown the form")
 		}
+		typeAnother(t, s, it.ID)
 	}
 	if !seen {
 		t.Errorf("no conflict of the herd: %+v", items)
@@ -141,6 +143,35 @@ func TestConsequences(t *testing.T) {
 	_, list, _ := send(t, sam, "GET", "http://"+s.HTTPAddr()+"/api/v1/office/items", "", false)
 	if strings.Contains(list, "13904831000") || !strings.Contains(list, "1000") {
 		t.Errorf("a viewer sees %.600s", list)
+	}
+}
+
+// Another value of a group is typed part by part, as the form takes it.
+func typeAnother(t *testing.T, s *server.Server, id int64) {
+	t.Helper()
+	at, rita := "http://"+s.HTTPAddr()+"/queue/"+strconv.FormatInt(id, 10), joined(t, s, "rita", "reconciler", "gacha:aa")
+	_, page, _ := send(t, rita, "GET", at, "", false)
+	for _, want := range []string{`name="value.count" type="number"`, `<select id="value-method" name="value.method">`, "逐头清点", "0到5000", `id="pick-o"`, "o 填写其他值"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not have %s", want)
+		}
+	}
+	seen := regexp.MustCompile(`name="seen" value="([^"]+)"`).FindStringSubmatch(page)
+	f := url.Values{"seen": {seen[1]}, "choice": {"other"}, "reason": {"counted once more"}}
+	for _, no := range [][2]string{{"", "enumerated"}, {"115", ""}, {"115.5", "enumerated"}, {"5001", "enumerated"}, {"-1", "enumerated"}, {"115", "guessed"}} {
+		f.Set("value.count", no[0])
+		f.Set("value.method", no[1])
+		if status, body, _ := post(t, rita, at+"/decide", f); status != http.StatusUnprocessableEntity || no[0] != "" && !strings.Contains(body, `value="`+no[0]+`"`) {
+			t.Errorf("%v: %d", no, status)
+		}
+	}
+	f.Set("value.count", "115")
+	f.Set("value.method", "enumerated")
+	if status, body, _ := post(t, rita, at+"/decide", f); status != http.StatusSeeOther {
+		t.Fatalf("another value: %d %.400s", status, body)
+	}
+	if _, page, _ = send(t, rita, "GET", "http://"+s.HTTPAddr()+"/entities/herd/H-AA.sheep.adult", "", false); !strings.Contains(page, "115 头（只）") {
+		t.Error("the herd is not what was decided")
 	}
 }
 

@@ -235,22 +235,3 @@ func (o *Office) questions(typ, field string) (out []*form.Field) {
 	}
 	return out
 }
-
-// fits says why a text that an operator typed cannot stand in a field: none of the
-// questions about it takes that as an answer.
-func (o *Office) fits(typ, field string, v any) error {
-	text, ok := v.(string)
-	if !ok {
-		return nil
-	}
-	env := form.Env{Today: form.DateOf(o.now().In(o.zone)), DemoMode: o.demo}
-	var why error
-	for _, q := range o.questions(typ, field) {
-		problems := q.Check(text, env)
-		if len(problems) == 0 {
-			return nil
-		}
-		why = problems[0]
-	}
-	return why
-}

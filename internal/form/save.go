@@ -2,6 +2,7 @@ package form
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -179,6 +180,63 @@ func (s *Save) writers(out []*Field, fields []Field, property string, only bool)
 		}
 	}
 	return out
+}
+
+// Askers are the questions that decide what is written into a property: its [Form.Writers],
+// and those whose answers a calculation carries over as they are.
+func (f *Form) Askers(typ, property string) []*Field {
+	out := f.Writers(typ, property)
+	for i := range f.Saves {
+		s := &f.Saves[i]
+		if s.Type != typ {
+			continue
+		}
+		fields := f.Fields
+		if s.Repeat != "" {
+			fields = f.byName[s.Repeat].Fields
+		}
+		for _, name := range s.carries(fields, property, len(f.Saves) == 1) {
+			x := named(fields, name)
+			if x == nil {
+				x = named(f.Fields, name)
+			}
+			if x != nil && !slices.Contains(out, x) {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+// carries lists the questions whose answers calculations carry into a property.
+func (s *Save) carries(fields []Field, property string, only bool) (out []string) {
+	for i := range fields {
+		x := &fields[i]
+		if x.Kind == Group {
+			out = append(out, s.carries(x.Fields, property, only)...)
+			continue
+		}
+		if name, mine := s.property(x.SaveTo, only); mine && name == property && x.Worked != nil && x.Worked.root.op == opRef {
+			out = append(out, x.Worked.root.text)
+		}
+	}
+	return out
+}
+
+// named finds a question on a level, or in the groups of that level.
+func named(fields []Field, name string) *Field {
+	for i := range fields {
+		x := &fields[i]
+		if x.Name == name {
+			return x
+		}
+		if x.Kind == Group {
+			if inner := named(x.Fields, name); inner != nil {
+				return inner
+			}
+		}
+	}
+	return nil
 }
 
 // ValidEntityID reports whether s can be the id of an entity: 1 to 128 bytes

@@ -64,6 +64,9 @@ func TestWriters(t *testing.T) {
 			t.Errorf("%s: %v, want %q", property, got, want)
 		}
 	}
+	if got := f.Askers("herd", "method"); len(got) != 1 || got[0].Name != "method" {
+		t.Errorf("who asks for the method: %v", got)
+	}
 	for _, c := range []struct {
 		rule  form.Rule
 		value any

@@ -17,7 +17,10 @@ type Domain struct {
 	lives   map[string][]string
 	names   map[string]map[string]string
 	decides map[string][]string
-	masks   map[string]string // by type and field, joined by a dot
+	masks   map[string]string   // by type and field, joined by a dot
+	kinds   map[string]string   // what is written into a field, as masks are
+	units   map[string]string   // of written and derived fields, as masks are
+	members map[string][]string // of groups, by type and group
 	forms   Finder
 	finds   map[string][]string
 	rules   *rules.Set
@@ -41,12 +44,17 @@ func domainOf(p *Pack, forms Finder) *Domain {
 	d := &Domain{
 		types: make(map[string]*merge.Type), lives: make(map[string][]string), names: make(map[string]map[string]string),
 		decides: make(map[string][]string), masks: make(map[string]string), forms: forms,
+		kinds: make(map[string]string), units: make(map[string]string), members: make(map[string][]string),
 		rules: p.Rules, words: p.RuleWords, rosters: p.Rosters, speech: p.speech, finds: make(map[string][]string),
 	}
 	for i := range p.Entities {
 		e := &p.Entities[i]
 		d.types[e.Type], d.lives[e.Type], d.names[e.Type] = e.merged, e.Lives, make(map[string]string)
+		for g, members := range e.Groups {
+			d.members[e.Type+"."+g] = members
+		}
 		for _, f := range e.Fields {
+			d.kinds[e.Type+"."+f.Name], d.units[e.Type+"."+f.Name] = f.Type, f.Unit
 			if f.Mask != "" {
 				d.masks[e.Type+"."+f.Name] = f.Mask
 			}
@@ -57,6 +65,12 @@ func domainOf(p *Pack, forms Finder) *Domain {
 				d.names[e.Type][f.Name] = f.Ref
 			}
 		}
+	}
+	for _, f := range p.Derived {
+		d.units[f.Entity+"."+f.Field] = f.Unit
+	}
+	if p.Pages != nil && p.Pages.Visited != nil && p.Pages.Visited.Balance != nil {
+		d.units[p.Pages.Visited.Type+"."+p.Pages.Visited.Balance.Share] = UnitShare
 	}
 	for _, e := range p.Entities {
 		for _, template := range e.Lives {
@@ -89,6 +103,18 @@ func (d *Domain) Names(typ, field string) string { return d.names[typ][field] }
 
 // Mask says how a field is shown to those who need not read it, see [Property].
 func (d *Domain) Mask(typ, field string) string { return d.masks[typ+"."+field] }
+
+// UnitShare is the unit of a share of something: 0.12 is told as 12 %.
+const UnitShare = "share"
+
+// Unit is the unit of a number, written or derived; "" for none.
+func (d *Domain) Unit(typ, field string) string { return d.units[typ+"."+field] }
+
+// Kind is what is written into a field, see [Property.Type]; "" for an unknown one.
+func (d *Domain) Kind(typ, field string) string { return d.kinds[typ+"."+field] }
+
+// Members are the fields of a group; none of a field that stands by itself.
+func (d *Domain) Members(typ, group string) []string { return d.members[typ+"."+group] }
 
 // Finds lists the fields by which entities of a type are found: those that name them,
 // and those that are masked.

@@ -64,7 +64,7 @@ func arrange(base *Pack, published []*Pack) *shelved {
 			out.rules[f.String()] = p.Rules
 		}
 	}
-	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters, Pages: out.current.Pages, speech: newSpeech(out.current.Languages)}
+	sum := &Pack{Entities: slices.Clone(out.current.Entities), Rules: out.current.Rules, RuleWords: RuleWords{}, Rosters: out.current.Rosters, Pages: out.current.Pages, Derived: out.current.Derived, speech: newSpeech(out.current.Languages)}
 	sum.speech.add(out.current.speech)
 	for _, p := range all {
 		maps.Copy(sum.RuleWords, p.RuleWords)
@@ -162,6 +162,15 @@ func (s *Shelf) Names(typ, field string) string { return s.now.Load().domain.Nam
 
 // Mask is [Domain.Mask].
 func (s *Shelf) Mask(typ, field string) string { return s.now.Load().domain.Mask(typ, field) }
+
+// Unit is [Domain.Unit].
+func (s *Shelf) Unit(typ, field string) string { return s.now.Load().domain.Unit(typ, field) }
+
+// Kind is [Domain.Kind].
+func (s *Shelf) Kind(typ, field string) string { return s.now.Load().domain.Kind(typ, field) }
+
+// Members is [Domain.Members].
+func (s *Shelf) Members(typ, group string) []string { return s.now.Load().domain.Members(typ, group) }
 
 // Finds lists the fields by which entities of a type are found.
 func (s *Shelf) Finds(typ string) []string { return s.now.Load().domain.Finds(typ) }
