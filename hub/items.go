@@ -25,14 +25,14 @@ func newItems(app *cli.App) *cobra.Command {
 				if len(items) == 0 {
 					return app.Printf("Nothing is open.\n")
 				}
-				rows := [][]string{{"ITEM", "KIND", "ABOUT", "FIELD", "ENTRIES", "OPENED", "STATE"}}
+				rows := [][]string{{"ITEM", "KIND", "ABOUT", "FIELD", "ENTRIES", "OPENED", "STATE", "WITH"}}
 				for _, it := range items {
 					entries := make([]string, len(it.Entries))
 					for i, d := range it.Entries {
 						entries[i] = d.String()
 					}
 					rows = append(rows, []string{
-						strconv.FormatInt(it.ID, 10), it.Kind, it.Entity, it.Field, strings.Join(entries, " "), app.Clock(&it.OpenedAt), string(it.State),
+						strconv.FormatInt(it.ID, 10), it.Kind, it.Entity, it.Field, strings.Join(entries, " "), app.Clock(&it.OpenedAt), string(it.State), it.Owner,
 					})
 				}
 				return app.Table(rows)
@@ -40,6 +40,6 @@ func newItems(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "settled ones too")
-	cmd.AddCommand(newItemsDecide(app), newItemsUndo(app))
+	cmd.AddCommand(newItemsDecide(app), newItemsUndo(app), newItemsTake(app), newItemsRelease(app))
 	return cmd
 }

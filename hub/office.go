@@ -37,6 +37,8 @@ type office interface {
 	Photos(ctx context.Context, all bool) ([]server.PhotoLine, error)
 	Photo(ctx context.Context, name string, preview bool) (io.ReadCloser, string, error)
 	CheckPhotos(ctx context.Context) (server.PhotoCheck, error)
+	Take(ctx context.Context, id int64, from string) (server.ItemLine, error)
+	Release(ctx context.Context, id int64) (server.ItemLine, error)
 	Decide(ctx context.Context, id int64, ru server.Ruling) (server.ItemLine, error)
 	Export(ctx context.Context, in server.ExportOrder) (server.Exported, io.ReadCloser, error)
 	Rosters(ctx context.Context) ([]server.RosterSummary, error)

@@ -271,6 +271,8 @@ func (s *site) routes() []route {
 		page("GET /queue", "view", s.queue),
 		page("GET /queue/{id}", "view", s.item),
 		page("POST /queue/{id}/decide", "decide", s.decide),
+		page("POST /queue/{id}/take", "decide", s.takeItem),
+		page("POST /queue/{id}/release", "decide", s.releaseItem),
 		page("GET /queue/gaps/seal", "view", instead("/queue?kind=gap")),
 		page("POST /queue/gaps/seal", "decide", s.seal),
 		page("GET /queue/aside", "view", instead("/queue?kind=quarantine")),

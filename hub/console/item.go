@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,6 +77,7 @@ type sideView struct {
 	Side
 	Key                         string // the key that chooses it
 	DeviceAt, HubAt, ReceivedAt string
+	Where                       string // it was captured
 	Off                         string // how far the device's clock was off
 }
 
@@ -126,6 +128,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 			}
 			c.Off = words.T(key, "span", words.Span(off))
 		}
+		c.Where = where(words, side.Place)
 		v.Columns = append(v.Columns, c)
 	}
 	for i, c := range v.Offers {
@@ -142,6 +145,19 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 		s.Log.Warn("the item's neighbours are not known", "err", err)
 	}
 	webui.Render(w, itemPage, status, v, s.Log)
+}
+
+// where says where something was captured.
+func where(w *webui.Words, p *SidePlace) string {
+	switch {
+	case p == nil:
+		return ""
+	case p.Stop == "":
+		return fmt.Sprintf("%.4f E, %.4f N", p.Lon, p.Lat)
+	case p.Metres < 1000:
+		return w.T("item.near_m", "stop", p.Stop, "m", int64(p.Metres))
+	}
+	return w.T("item.near_km", "stop", p.Stop, "km", w.Decimal(p.Metres/1000, 1))
 }
 
 // decide follows the form of an item's page.

@@ -19,9 +19,13 @@ import (
 type Queue interface {
 	// Items lists open items of a kind, oldest first, in the words of a language: those
 	// behind a page's Next. Refusal: bad_cursor.
-	Items(ctx context.Context, kind, after, lang string) (ItemPage, error)
+	Items(ctx context.Context, q ItemQuery) (ItemPage, error)
 	// Counts counts the open items by kind.
-	Counts(ctx context.Context) (map[string]uint64, error)
+	Counts(ctx context.Context) (map[string]Waiting, error)
+	// Take notes that whoever asks looks at an item, which was from's; Release gives it
+	// back. Refusals: not_open, owner_changed, not_owner.
+	Take(ctx context.Context, id int64, from string) error
+	Release(ctx context.Context, id int64) error
 	// Beside gives the open items of the same kind after and before one; 0: none.
 	Beside(ctx context.Context, id int64) (next, previous int64, err error)
 	// DecideAlike decides several that are there for the same reason. Refusals: bad_count,
@@ -43,6 +47,29 @@ type Holes interface {
 	Gaps(ctx context.Context) ([]Gap, error)
 	// Seal gives up waiting for a gap (law L7). Refusals: reason_missing, no_gap.
 	Seal(ctx context.Context, g Gap, reason string) error
+}
+
+// ItemQuery chooses open items.
+type ItemQuery struct {
+	Kind  string
+	Mine  bool   // those alone that whoever asks has taken
+	After string // ItemPage.Next of the page before
+	Lang  string
+}
+
+// Waiting counts what waits, and says since when the oldest of it does; zero: none.
+type Waiting struct {
+	N      uint64
+	Oldest time.Time
+}
+
+// With counts n more, of which the oldest waits since then.
+func (x Waiting) With(n uint64, since time.Time) Waiting {
+	if n > 0 && (x.N == 0 || since.Before(x.Oldest)) {
+		x.Oldest = since
+	}
+	x.N += n
+	return x
 }
 
 // ItemPage is a page of open items; Next is where the one behind it begins, "" at the end.
@@ -95,10 +122,20 @@ type OtherPart struct {
 // Side is a value that stands in a conflict.
 type Side struct {
 	Letter, Value, Prior        string // Prior: what was displayed when it was written
-	Dot, Form, Actor, Via       string
-	DeviceAt, HubAt, ReceivedAt time.Time // by the device's clock, by the hub's, and its arrival
+	Dot, Device, Form           string
+	Actor, Via                  string     // who, and who carried it: "" when it came by itself
+	Place                       *SidePlace // where it was captured; nil: not known
+	DeviceAt, HubAt, ReceivedAt time.Time  // by the device's clock, by the hub's, and its arrival
 	Effects                     []Effect
 	Own                         bool // the hub's own entry
+}
+
+// SidePlace is a place: by the stop of the route that lies closest, and how far that is in
+// metres, or in degrees of WGS84 where none is near.
+type SidePlace struct {
+	Stop     string
+	Metres   float64
+	Lon, Lat float64
 }
 
 // Effect is a derived value as it becomes with a choice, and what that changes.
@@ -123,7 +160,7 @@ type AsideQuery struct {
 type AsidePage struct {
 	Rows []AsideRow
 	Next int64
-	All  uint64
+	All  Waiting
 }
 
 // AsideRow is an entry that was set aside.
@@ -171,6 +208,8 @@ var (
 
 type tabView struct {
 	Kind, Words, Num string
+	Oldest           string // since when the oldest waits
+	URL              string
 	Here             bool
 }
 
@@ -185,6 +224,10 @@ type queueView struct {
 	Lists   []lineView // open lines of official lists
 	Trouble string
 	MayRule bool
+	Owners  bool   // these are taken on, and given back
+	Mine    bool   // those alone of whoever looks
+	AllURL  string // the same kind, whosoever they are
+	MineURL string
 	Typed   AsideChoice // a ruling that was turned down
 	More    string      // the address of the next page
 	Longer  []picked    // the addresses of lists that go on, with their titles
@@ -228,6 +271,9 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	v.Still = kind == "gap" || kind == "quarantine" || kind == "roster" // somebody fills in a form there
 	v.Seen = v.Words.T("fleet.as_of", "at", v.Words.Clock(v.Now, v.Now))
 	v.MayRule = v.Who.May("decide")
+	v.Owners = kind != KindAside && kind != "gap" && kind != "roster"
+	v.Mine = v.Owners && r.FormValue("mine") != ""
+	v.AllURL, v.MineURL = queueURL(kind, false, ""), queueURL(kind, true, "")
 	counts, err := s.fillQueue(r.Context(), &v, r.FormValue("after"), asideBefore(r))
 	if v.MayRule {
 		v.Alike = groups(v.Words, &v)
@@ -243,18 +289,34 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		if k == "roster" && !v.Who.May("roster") {
 			continue
 		}
-		v.Tabs = append(v.Tabs, tabView{Kind: k, Words: v.Words.T("kind." + k), Num: v.Words.Num(counts[k]), Here: k == kind})
+		t := tabView{Kind: k, Words: v.Words.T("kind." + k), Num: v.Words.Num(counts[k].N), URL: queueURL(k, v.Mine, ""), Here: k == kind}
+		if !counts[k].Oldest.IsZero() {
+			t.Oldest = v.Words.T("queue.oldest", "span", v.Words.Span(v.Now.Sub(counts[k].Oldest)))
+		}
+		v.Tabs = append(v.Tabs, t)
 	}
 	webui.Render(w, queuePage, status, v, s.Log)
 }
 
-func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before int64) (map[string]uint64, error) {
+// queueURL is the address of a page of the queue.
+func queueURL(kind string, mine bool, after string) string {
+	q := url.Values{"kind": {kind}}
+	if mine {
+		q.Set("mine", "1")
+	}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return "/queue?" + q.Encode()
+}
+
+func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before int64) (map[string]Waiting, error) {
 	counts, err := s.Queue.Counts(ctx)
 	if err != nil {
-		return map[string]uint64{}, err
+		return map[string]Waiting{}, err
 	}
 	if v.Kind != KindAside && v.Kind != "gap" {
-		page, err := s.Queue.Items(ctx, v.Kind, after, v.Words.Lang)
+		page, err := s.Queue.Items(ctx, ItemQuery{Kind: v.Kind, Mine: v.Mine, After: after, Lang: v.Words.Lang})
 		if err != nil {
 			return counts, err
 		}
@@ -269,7 +331,7 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before
 			v.Items = append(v.Items, line)
 		}
 		if page.Next != "" {
-			v.More = "/queue?" + url.Values{"kind": {v.Kind}, "after": {page.Next}}.Encode()
+			v.More = queueURL(v.Kind, v.Mine, page.Next)
 		}
 	}
 	q := AsideQuery{Lang: v.Words.Lang} // what they answer is read for their own tab alone
@@ -285,7 +347,9 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before
 	if err != nil {
 		return counts, err
 	}
-	counts["gap"] = uint64(len(gaps))
+	for _, g := range gaps {
+		counts["gap"] = counts["gap"].With(1, g.OpenedAt)
+	}
 	if err := s.fillRosters(ctx, v, counts); err != nil {
 		return counts, err
 	}

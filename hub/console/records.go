@@ -52,6 +52,7 @@ type RecordRow struct {
 	Entity     string    `json:"entity,omitempty"` // type/id
 	Name       string    `json:"name,omitempty"`   // of the entity
 	Actor      string    `json:"user,omitempty"`
+	Who        string    `json:"user_words,omitempty"` // the user by name and id
 	HubAt      time.Time `json:"corrected_time"`
 	ReceivedAt time.Time `json:"received_at"`
 	Via        string    `json:"via,omitempty"`

@@ -140,7 +140,7 @@ func (s *site) ruleRoster(w http.ResponseWriter, r *http.Request) {
 }
 
 // fillRosters adds what waits in official lists to the queue, for those who may see it.
-func (s *site) fillRosters(ctx context.Context, v *queueView, counts map[string]uint64) error {
+func (s *site) fillRosters(ctx context.Context, v *queueView, counts map[string]Waiting) error {
 	if !v.Who.May("roster") {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (s *site) fillRosters(ctx context.Context, v *queueView, counts map[string]
 	}
 	for _, l := range lists {
 		for _, n := range l.Open {
-			counts["roster"] += uint64(n) //nolint:gosec // a count
+			counts["roster"] = Waiting{N: counts["roster"].N + uint64(n)} //nolint:gosec // a count
 		}
 		if v.Kind != "roster" || len(l.Open) == 0 {
 			continue

@@ -74,6 +74,7 @@ type ThingValue struct {
 	Dot    dot.Dot   `json:"dot"`
 	Form   string    `json:"form,omitempty"`
 	Actor  string    `json:"user,omitempty"`
+	Who    string    `json:"user_words,omitempty"` // the user by name and id
 	HubAt  time.Time `json:"corrected_time,omitzero"`
 	Beside bool      `json:"beside,omitempty"` // it was written beside what was displayed in conflict
 	// Choice and Reason are those of the decision that wrote it.

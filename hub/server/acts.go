@@ -22,6 +22,8 @@ var officeActs = map[string]access.Act{
 	"GET " + officePath + "ledger":                       access.Audit,
 	"GET " + officePath + "ledger/check":                 access.Audit,
 	"POST " + officePath + "items/{id}/decide":           access.Decide,
+	"POST " + officePath + "items/{id}/take":             access.Decide,
+	"POST " + officePath + "items/{id}/release":          access.Decide,
 	"POST " + officePath + "gaps/seal":                   access.Decide,
 	"POST " + officePath + "aside":                       access.Decide,
 	"POST " + officePath + "alike":                       access.Decide,

@@ -73,6 +73,8 @@ var calls = []call{
 		pattern: "POST " + office + "items/{id}/decide", tag: "reconcile", words: "Decide an item, if it still is what the decider had in view; or take a decision back.", body: server.Ruling{}, answer: server.ItemLine{},
 		codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "bad_value", "not_decidable", "undo_over"),
 	},
+	{pattern: "POST " + office + "items/{id}/take", tag: "reconcile", words: "Take an open item on, or over from somebody. Everybody sees whose it is; anybody may decide it all the same.", body: server.OwnerChange{}, answer: server.ItemLine{}, codes: with("bad_request", "not_found", "not_open", "owner_changed")},
+	{pattern: "POST " + office + "items/{id}/release", tag: "reconcile", words: "Give back an item that you have taken.", body: done{}, answer: server.ItemLine{}, codes: with("bad_request", "not_found", "not_open", "not_owner")},
 	{pattern: "POST " + office + "aside", tag: "reconcile", words: "Put right, return or reject an entry that was set aside, or reopen that.", body: server.AsideRuling{}, answer: server.AsideAnswer{}, codes: with("bad_request", "reason_missing", "bad_choice", "bad_value", "item_changed", "not_found")},
 	{
 		pattern: "POST " + office + "alike", tag: "reconcile", words: "Decide several that are there for the same reason: items that one rule opened, or entries that were set aside under one code. Each gets a row of the ledger.", body: console.Bulk{}, answer: console.BulkDone{},

@@ -38,7 +38,13 @@ func (t table) asides(ctx context.Context, in console.AsideQuery) (found []Entry
 			return nil, out, err
 		}
 		for _, n := range counts {
-			out.All += uint64(n[store.Quarantined]) //nolint:gosec // a count
+			out.All.N += uint64(n[store.Quarantined]) //nolint:gosec // a count
+		}
+		for e, err := range t.o.store.Entries(ctx, store.EntryQuery{Verdict: store.Quarantined, Limit: 1}) {
+			if err != nil {
+				return nil, out, err
+			}
+			out.All.Oldest = t.o.at(e.ReceivedAt) // they are listed as they arrived
 		}
 		if in.Most == 0 {
 			return nil, out, nil
@@ -53,7 +59,7 @@ func (t table) asides(ctx context.Context, in console.AsideQuery) (found []Entry
 			return nil, out, err
 		}
 		if !sight.all { // those that are seen are counted here
-			out.All++
+			out.All = out.All.With(1, e.ReceivedAt)
 		}
 		switch {
 		case in.Most == 0 || in.Before > 0 && e.Number >= in.Before:

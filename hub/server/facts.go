@@ -145,6 +145,7 @@ func (s *Server) kinds() []ledger.Kind {
 		granted(),
 		kind(kindAccess, func(store.Tx, ledger.Fact, accessFact) error { return nil }),
 		kind(kindDecision, s.decideAgain),
+		kind(kindOwner, ownAgain),
 		kind(kindAuthored, s.authorAgain),
 		kind(kindAside, s.asideAgain),
 		kind(kindRevealed, func(store.Tx, ledger.Fact, revealedFact) error { return nil }),

@@ -24,6 +24,7 @@ import (
 type table struct {
 	o      *Office
 	domain reconcile.Domain // nil: no entities, and no items
+	view   outlook
 }
 
 // worded is what a domain may say of its types, fields and values; "" where it says nothing.
@@ -56,14 +57,17 @@ const (
 var _ worded = (*pack.Shelf)(nil)
 
 // Items implements console.Queue.
-func (t table) Items(ctx context.Context, kind, after, lang string) (out console.ItemPage, err error) {
+func (t table) Items(ctx context.Context, ask console.ItemQuery) (out console.ItemPage, err error) {
 	sight := t.o.sight(ctx)
-	say := sight.naming(lang)
-	q := store.ItemQuery{State: store.Open, Kind: kind, Limit: itemsAtOnce}
+	say := sight.naming(ask.Lang)
+	q := store.ItemQuery{State: store.Open, Kind: ask.Kind, Limit: itemsAtOnce}
+	if ask.Mine {
+		q.Owner = actor(ctx)
+	}
 	if !sight.all {
 		q.Limit = itemsLooked
 	}
-	if q.After, err = readItemPlace(after); err != nil {
+	if q.After, err = readItemPlace(ask.After); err != nil {
 		return out, err
 	}
 	var rows []store.Item
@@ -120,12 +124,12 @@ func (t table) aheadOf(ctx context.Context, say *naming, rows []store.Item) erro
 }
 
 // Counts implements console.Queue.
-func (t table) Counts(ctx context.Context) (map[string]uint64, error) {
-	sight, out := t.o.sight(ctx), make(map[string]uint64)
+func (t table) Counts(ctx context.Context) (map[string]console.Waiting, error) {
+	sight, out := t.o.sight(ctx), make(map[string]console.Waiting)
 	kinds, err := t.o.store.OpenKinds(ctx, !sight.all)
 	for _, k := range kinds {
 		if sight.covers(k.Scopes) {
-			out[k.Kind] += k.N
+			out[k.Kind] = out[k.Kind].With(k.N, t.o.at(k.Oldest))
 		}
 	}
 	return out, err
@@ -189,6 +193,9 @@ func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, e
 	if err != nil || row.Kind != store.Conflicts || row.State != store.Open {
 		return it, err
 	}
+	if err := t.places(ctx, &it, lang); err != nil {
+		return it, err
+	}
 	return it, t.effects(ctx, row, &it, lang)
 }
 
@@ -242,7 +249,7 @@ func (t table) item(ctx context.Context, l ItemLine, say *naming) (console.Item,
 	values := make([]any, 0, len(e.Sides))
 	for i, s := range e.Sides {
 		side := console.Side{
-			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Form: say.form(s.Form), Actor: say.user(ctx, s.Actor), Via: s.Via,
+			Letter: reconcile.Letter(i), Value: show(s.Value), Dot: s.Dot.String(), Device: string(s.Dot.Device), Form: say.form(s.Form), Actor: say.user(ctx, s.Actor), Via: s.Via,
 			DeviceAt: t.time(s.DeviceTime), HubAt: t.time(s.CorrectedTime), ReceivedAt: t.time(s.ReceivedAt), Own: s.Dot.Device == dot.Hub,
 		}
 		values = append(values, s.Value)

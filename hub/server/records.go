@@ -141,7 +141,13 @@ func (s *search) next(ctx context.Context, out *console.RecordList) error {
 	if err := s.sight.read.entriesAhead(ctx, dots); err != nil {
 		return err
 	}
-	if err := s.sight.ahead(ctx, s.naming, s.sight.read.about(dots)); err != nil {
+	refs := s.sight.read.about(dots)
+	for _, d := range dots {
+		if e := s.sight.read.entries[d]; e != nil && e.Actor != "" {
+			refs = append(refs, s.naming.users(e.Actor)...)
+		}
+	}
+	if err := s.sight.ahead(ctx, s.naming, refs); err != nil {
 		return err
 	}
 	for _, h := range hits {
@@ -262,7 +268,7 @@ func excerpt(texts []string, q find.Query) string {
 // recordRow is an entry as it is listed.
 func (o *Office) recordRow(ctx context.Context, n *naming, e *store.Entry) (console.RecordRow, error) {
 	row := console.RecordRow{
-		Dot: e.Dot, Form: e.Form, Title: e.Form, Actor: e.Actor, HubAt: o.at(e.CorrectedTime), ReceivedAt: o.at(e.ReceivedAt), Via: string(e.Via),
+		Dot: e.Dot, Form: e.Form, Title: e.Form, Actor: e.Actor, Who: n.user(ctx, e.Actor), HubAt: o.at(e.CorrectedTime), ReceivedAt: o.at(e.ReceivedAt), Via: string(e.Via),
 		Verdict: string(e.Judgement.Verdict), Code: e.Judgement.Code, Words: find.Hide(e.Judgement.Words),
 	}
 	if d, ok := o.domain.(reconcile.Noticing); ok && n.lang != "" && n.lang != "en" {

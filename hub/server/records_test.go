@@ -237,6 +237,7 @@ func revealed(t *testing.T, s *server.Server) (out []server.FactLine) {
 func TestWhyIsThisValueHere(t *testing.T) {
 	s := village(t)
 	home := entry.Ref{Type: "household", ID: "H-AA"}
+	check(t, s.Author().Import(t.Context(), "office", []ingest.Fixture{{Ref: entry.Ref{Type: "staff", ID: "U-10"}, Fields: map[string]any{"name_zh": "演示·甲一"}}}))
 	e, err := s.Store().Entity(t.Context(), home)
 	check(t, err)
 	var made []string
@@ -250,7 +251,7 @@ func TestWhyIsThisValueHere(t *testing.T) {
 	rita := joined(t, s, "rita", "reconciler", "gacha:aa")
 	base := "http://" + s.HTTPAddr()
 	_, page, _ := send(t, rita, "GET", base+"/entities/household/H-AA", "", false)
-	for _, want := range append(made, "•••1111", "•••2222", "•••0000", `href="/queue/`, "巴特尔AA") {
+	for _, want := range append(made, "•••1111", "•••2222", "•••0000", `href="/queue/`, "演示·甲一 (U-10)", "巴特尔AA") {
 		if !strings.Contains(page, want) {
 			t.Errorf("in conflict the page does not show %s", want)
 		}
@@ -293,10 +294,13 @@ func TestWhyIsThisValueHere(t *testing.T) {
 	}
 	// A record leads to its entity, its item, and what was decided.
 	_, page, _ = send(t, rita, "GET", base+"/records/"+made[0], "", false)
-	for _, want := range []string{"/entities/household/H-AA", "/queue/", "the daughter said so", "rita", "•••1111"} {
+	for _, want := range []string{"/entities/household/H-AA", "/queue/", "the daughter said so", "rita", "•••1111", "演示·甲一 (U-10)"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the record does not show %s", want)
 		}
+	}
+	if _, list, _ := send(t, rita, "GET", base+"/records", "", false); !strings.Contains(list, "演示·甲一 (U-10)") {
+		t.Error("the list of records does not say whose they are")
 	}
 	if regexp.MustCompile(`1390483\d`).MatchString(page) {
 		t.Error("the record shows a telephone")

@@ -57,8 +57,8 @@ func (s *Server) openHTTP(ctx context.Context) error {
 
 // site makes the pages, and says what each of their routes takes.
 func (s *Server) site() (console.Site, map[string]access.Act) {
-	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain}
 	view := outlook{s.office, s.land, s.inForce, s.fieldsOf}
+	at, waits := counter{s.operators}, table{s.office, s.cfg.Domain, view}
 	site := console.New(console.Config{
 		Fleet: &fleetSource{office: s.office, bell: &s.bell}, Door: at, Account: at, Tokens: tokens{s.office}, Queue: waits, Holes: waits, Devices: fleetDesk{s.office}, Plans: planDesk{s.office, &s.bell}, Findings: findingsDesk{s.office, &s.bell}, Ledger: books{s.office}, Records: s.office, Things: s.office, Statements: accounts{s.office}, Operators: staff{s.office}, Rosters: rosterTable{s.office}, RosterDrafts: s.drafts, Exports: takings{s.office}, Packs: packDesk{s.office}, Outlook: view, Land: view, Photos: photoShelf{view}, Visitor: visitor, QR: enrol.QRPath,
 		Log: s.cfg.Log, Clock: func() time.Time { return s.cfg.Now().In(s.cfg.Zone) },

@@ -237,7 +237,7 @@ func (o *Office) standing(ctx context.Context, n *naming, ref entry.Ref, field s
 		}
 		out.Dot, out.Actor, out.HubAt = d, es[0].Actor, o.at(es[0].CorrectedTime)
 		row, err := o.recordRow(ctx, n, &es[0])
-		out.Form, out.Choice, out.Reason = row.Title, "", ""
+		out.Form, out.Who, out.Choice, out.Reason = row.Title, row.Who, "", ""
 		if es[0].Form == "system:"+ingest.DecisionKind {
 			out.Choice, out.Reason = decided(es[0])
 		}

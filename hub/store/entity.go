@@ -77,6 +77,7 @@ type ItemQuery struct {
 	Entry dot.Dot
 	// Entity restricts to items of that entity.
 	Entity entry.Ref
+	Owner  string // restricts to those that somebody took on
 	// After and Before, which are not in it, restrict to items behind a place, or before
 	// it: those come the latest first. At most one of the two is given.
 	After, Before ItemPlace
@@ -94,6 +95,7 @@ type OpenKind struct {
 	Kind   string
 	Scopes []string
 	N      uint64
+	Oldest int64 // when the first of them was opened
 }
 
 // Entities is the part of the contract that keeps entities and items.
@@ -108,7 +110,7 @@ type Entities interface {
 	// Items lists items by the time they were opened.
 	Items(ctx context.Context, q ItemQuery) ([]Item, error)
 	Item(ctx context.Context, id int64) (Item, error)
-	// OpenKinds counts the open items, by the scopes of their entities when byScopes; else
+	// OpenKinds counts the open items, and says how old the oldest is, by the scopes of their entities when byScopes; else
 	// Scopes are left out.
 	OpenKinds(ctx context.Context, byScopes bool) ([]OpenKind, error)
 }

@@ -118,10 +118,10 @@ func itemsTellScopes(t T, w *world) {
 	same(t, "scopes of what is not there", len(items[1].Scopes), 0)
 	kinds, err := w.OpenKinds(t.Context(), true)
 	ok(t, "count", err)
-	same(t, "kinds by scopes", kinds, []store.OpenKind{{Kind: store.Flags, N: 1}, {Kind: store.Flags, Scopes: []string{"gacha:NB", "route:R1"}, N: 1}})
+	same(t, "kinds by scopes", kinds, []store.OpenKind{{Kind: store.Flags, N: 1, Oldest: noon + 1}, {Kind: store.Flags, Scopes: []string{"gacha:NB", "route:R1"}, N: 1, Oldest: noon}})
 	kinds, err = w.OpenKinds(t.Context(), false)
 	ok(t, "count", err)
-	same(t, "kinds", kinds, []store.OpenKind{{Kind: store.Flags, N: 2}})
+	same(t, "kinds", kinds, []store.OpenKind{{Kind: store.Flags, N: 2, Oldest: noon}})
 }
 
 func itemsAreOne(t T, w *world) {
@@ -198,8 +198,24 @@ func checkItemPlaces(t T, w *world, first store.Item) {
 	for _, byScopes := range []bool{false, true} {
 		kinds, err := w.OpenKinds(t.Context(), byScopes)
 		ok(t, "count", err)
-		same(t, "open ones", kinds, []store.OpenKind{{Kind: first.Kind, N: 4}})
+		same(t, "open ones", kinds, []store.OpenKind{{Kind: first.Kind, N: 4, Oldest: first.OpenedAt}})
 	}
+	all[1].Owner, all[3].Owner = "U10", "U10"
+	for _, it := range all {
+		putItem(t, w.Store, it)
+	}
+	mine := store.ItemQuery{State: store.Open, Kind: first.Kind, Owner: "U10", Limit: 1}
+	for i, want := range [][]store.Item{{all[1]}, {all[3]}, nil} {
+		got, err := w.Items(t.Context(), mine)
+		ok(t, "items", err)
+		same(t, fmt.Sprint("taken on ", i), got, want)
+		if len(want) > 0 {
+			mine.After = want[0].Place()
+		}
+	}
+	got, err = w.Items(t.Context(), store.ItemQuery{Owner: "nobody else"})
+	ok(t, "items", err)
+	same(t, "of somebody else", len(got), 0)
 	for i := range all[1:] { // as it was before
 		all[i+1].State = store.Answered
 		putItem(t, w.Store, all[i+1])
