@@ -83,7 +83,6 @@ func (o *Office) Handler(bell *webui.Bell) *http.ServeMux {
 	})
 	o.decisions(mux, bell)
 	o.rulings(mux, bell)
-	o.owners(mux, bell)
 	o.asides(mux, bell)
 	o.files(mux, bell)
 	o.photos(mux)

@@ -160,7 +160,7 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 	case int64:
 		return n.choice(typ, field, strconv.FormatInt(v, 10), func(_, _, s string) string { return n.number(typ, field, float64(v), s) })
 	case bool:
-		return n.choice(typ, field, strconv.FormatBool(v), func(_, _, s string) string { return n.truth(v) })
+		return n.choice(typ, field, strconv.FormatBool(v), func(string, string, string) string { return n.truth(v) })
 	default:
 		return n.choice(typ, field, fmt.Sprint(v), show)
 	}

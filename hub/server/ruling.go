@@ -153,8 +153,9 @@ func (s *Server) decideAgain(tx store.Tx, f ledger.Fact, b decisionFact) error {
 	return s.reconciler.Settle(tx, b.decided(f.By))
 }
 
-// rulings serves what operators decide about items.
+// rulings serves what operators decide about items, and whose they are.
 func (o *Office) rulings(mux *http.ServeMux, bell *webui.Bell) {
+	o.owners(mux, bell)
 	mux.HandleFunc("POST "+officePath+"items/{id}/decide", func(w http.ResponseWriter, r *http.Request) {
 		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 		if err != nil {
