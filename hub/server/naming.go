@@ -146,15 +146,15 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, name := range sortedKeys(v) {
-			parts = append(parts, n.field(typ, name)+": "+n.said(typ, name, v[name], show))
+			parts = append(parts, n.words.T("say.pair", "name", n.field(typ, name), "value", n.said(typ, name, v[name], show)))
 		}
-		return strings.Join(parts, ", ")
+		return strings.Join(parts, n.words.T("say.comma"))
 	case []any:
 		parts := make([]string, 0, len(v))
 		for _, x := range v {
 			parts = append(parts, n.said(typ, field, x, show))
 		}
-		return strings.Join(parts, ", ")
+		return strings.Join(parts, n.words.T("say.comma"))
 	case float64:
 		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), func(_, _, s string) string { return n.number(typ, field, v, s) })
 	case int64:

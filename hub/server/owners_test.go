@@ -23,7 +23,7 @@ func TestOwners(t *testing.T) {
 	far := joined(t, s, "far", "reconciler", "gacha:bb")
 	_, list, _ := send(t, rita, "GET", base+"/queue", "", false)
 	found := regexp.MustCompile(`href="(/queue/\d+)"`).FindStringSubmatch(list)
-	if found == nil || !strings.Contains(list, "最早 ") || strings.Contains(list, "在看") {
+	if found == nil || !strings.Contains(list, "最早：") || strings.Contains(list, "在看") {
 		t.Fatalf("the queue: %.3000s", list)
 	}
 	at := base + found[1]
