@@ -146,7 +146,7 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 	case map[string]any:
 		parts := make([]string, 0, len(v))
 		for _, name := range sortedKeys(v) {
-			parts = append(parts, n.words.T("say.pair", "name", n.field(typ, name), "value", n.said(typ, name, v[name], show)))
+			parts = append(parts, n.words.T("amount.pair", "name", n.field(typ, name), "value", n.said(typ, name, v[name], show)))
 		}
 		return strings.Join(parts, n.words.T("say.comma"))
 	case []any:
