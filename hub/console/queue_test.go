@@ -18,9 +18,11 @@ type longLists struct {
 	console.Rosters
 }
 
-func (longLists) Counts(context.Context) (map[string]uint64, error) { return map[string]uint64{}, nil }
+func (longLists) Counts(context.Context) (map[string]console.Waiting, error) {
+	return map[string]console.Waiting{}, nil
+}
 
-func (longLists) Items(context.Context, string, string, string) (console.ItemPage, error) {
+func (longLists) Items(context.Context, console.ItemQuery) (console.ItemPage, error) {
 	return console.ItemPage{}, nil
 }
 
