@@ -3,15 +3,12 @@ package access_test
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"errors"
-	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pquerna/otp/totp"
 
 	"otor/hub/access"
 	"otor/hub/store/sqlite"
@@ -210,45 +207,6 @@ func TestGuessingIsSlowedDownByNameAndAddress(t *testing.T) {
 		wantCode(t, "wrong", err, "bad_sign_in")
 	}
 	wantCode(t, "an address that tried ten names", try("198.51.100.1:2", "four camels drink slowly"), "throttled")
-}
-
-func TestSecondFactor(t *testing.T) {
-	d := open(t)
-	who, _ := d.admin(t)
-	secret, uri, err := d.NewFactor(who, "Otor")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(uri)
-	if err != nil || u.Scheme != "otpauth" || u.Query().Get("secret") != secret {
-		t.Errorf("uri %q: %v", uri, err)
-	}
-	if _, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret); err != nil {
-		t.Error(err)
-	}
-	code := func() string {
-		c, err := totp.GenerateCode(secret, d.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	wantCode(t, "a wrong code", d.SetFactor(t.Context(), who, secret, "000000"), "bad_sign_in")
-	if err := d.SetFactor(t.Context(), who, secret, code()); err != nil {
-		t.Fatal(err)
-	}
-	in := func(code string) error {
-		_, _, err := d.SignIn(t.Context(), access.Attempt{Name: "admin", Password: "four camels drink slowly", Code: code, From: from})
-		return err
-	}
-	wantCode(t, "no code", in(""), "factor_needed")
-	wantCode(t, "the code that set it", in(code()), "bad_sign_in")
-	d.now = d.now.Add(time.Minute)
-	fresh := code()
-	if err := in(fresh[:3] + " " + fresh[3:]); err != nil {
-		t.Errorf("a fresh code: %v", err)
-	}
-	wantCode(t, "the same code twice", in(fresh), "bad_sign_in")
 }
 
 func TestNobodyGivesMoreThanTheyHave(t *testing.T) {

@@ -2,11 +2,8 @@ package access
 
 import (
 	"context"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
 
 	"otor/hub/store"
 )
@@ -91,7 +88,7 @@ func (d *Desk) Accept(ctx context.Context, link, password, from string) (secret 
 	}
 	var now store.Operator
 	err = d.Store.ChangeOperator(ctx, name, func(o *store.Operator) error {
-		o.Password, o.TOTP, o.TOTPStep = phc, nil, 0
+		o.Password, o.TOTP, o.TOTPStep, o.FactorAt = phc, nil, 0, 0
 		o.Generation++
 		now = *o
 		return nil
@@ -111,23 +108,11 @@ func (d *Desk) newHash(ctx context.Context, password string) (phc string, err er
 // ChangePassword replaces one's own password and ends all sessions of one's own.
 // Refusals: bad_sign_in, weak_password, throttled.
 func (d *Desk) ChangePassword(ctx context.Context, who Who, was, now, from string) error {
-	if err := d.mayTry(who.Name, from); err != nil {
-		return err
-	}
 	if w := weak(now, who.Name); w != "" {
 		return refuse("weak_password", "choose another one", "the password %s", w)
 	}
-	o, err := d.find(ctx, who.Name)
-	if err != nil {
+	if _, err := d.prove(ctx, who, was, from); err != nil {
 		return err
-	}
-	var right bool
-	err = d.turn(ctx, func() (err error) { right, err = matches(was, o.Password); return err })
-	if err != nil {
-		return err
-	}
-	if !right {
-		return d.failed(ctx, who.Name, from, true)
 	}
 	phc, err := d.newHash(ctx, now)
 	if err != nil {
@@ -139,41 +124,6 @@ func (d *Desk) ChangePassword(ctx context.Context, who Who, was, now, from strin
 	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
 		o.Password = phc
 		o.Generation++
-		return nil
-	})
-}
-
-// NewFactor draws the secret of a second factor. Nothing is stored until
-// [Desk.SetFactor] is shown a code of it. uri is what a QR picture holds.
-func (d *Desk) NewFactor(who Who, issuer string) (secret, uri string, err error) {
-	b := make([]byte, factorSize)
-	if _, err := io.ReadFull(d.Random, b); err != nil {
-		return "", "", fmt.Errorf("draw a second factor: %w", err)
-	}
-	secret = base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)
-	q := url.Values{"secret": {secret}, "issuer": {issuer}}
-	return secret, "otpauth://totp/" + url.PathEscape(issuer+":"+who.Name) + "?" + q.Encode(), nil
-}
-
-// SetFactor makes a second factor one's own, once a code of it was typed right.
-func (d *Desk) SetFactor(ctx context.Context, who Who, secret, code string) error {
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
-	if err != nil || len(raw) != factorSize {
-		return refuse("bad_request", "begin again", "this is no secret that the hub drew")
-	}
-	step, ok := stepOf(raw, code, d.Now(), 0)
-	if !ok {
-		return refuse("bad_sign_in", "type the six digits that the app shows now; check that the phone's clock is right", "the code does not fit")
-	}
-	sealed, err := sealFactor(d.box, who.Name, raw, d.Random)
-	if err != nil {
-		return err
-	}
-	if err := d.note(ctx, Note{Who: who.Name, Kind: "factor_set", Subject: who.Name}); err != nil {
-		return err
-	}
-	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
-		o.TOTP, o.TOTPStep = sealed, step
 		return nil
 	})
 }

@@ -116,7 +116,7 @@ func (d *Desk) ShutOut(ctx context.Context, by Who, name string) error {
 func (d *Desk) LetIn(ctx context.Context, by Who, name string) (link string, err error) {
 	name = clean(name)
 	err = d.change(ctx, by, "operator_let_in", name, "", false, func(o *store.Operator) error {
-		o.DisabledAt, o.Password, o.TOTP = 0, "", nil
+		o.DisabledAt, o.Password, o.TOTP, o.FactorAt = 0, "", nil, 0
 		o.Generation++
 		return nil
 	})

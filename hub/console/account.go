@@ -1,19 +1,11 @@
 package console
 
 import (
-	"context"
 	"net/http"
+	"strings"
 
 	"otor/internal/webui"
 )
-
-// Account is what operators change about themselves besides the password.
-type Account interface {
-	// NewFactor draws a second factor; uri is what a QR picture of it holds.
-	// Nothing is stored until SetFactor is shown a code of it.
-	NewFactor(ctx context.Context) (secret, uri string, err error)
-	SetFactor(ctx context.Context, secret, code string) error
-}
 
 var accountPage = webui.NewTemplate(files, "account.html", "nav.html")
 
@@ -22,12 +14,11 @@ type accountView struct {
 	RoleWords string
 	Done      string // what was just done
 	Trouble   string
-	Secret    string // of a second factor that may be set
+	Factor    factorView
 	Token     string // a new one, shown this once
 	Tokens    []tokenLine
-	Roles     []roleLine
-	QRSize    int
-	QRPath    string
+	Roles     []picked
+	Typed     typedToken // into the form for a new one, when it was refused
 }
 
 type tokenLine struct {
@@ -35,7 +26,8 @@ type tokenLine struct {
 	Ends, RoleWords string
 }
 
-type roleLine struct{ Role, Words string }
+// typedToken is what was typed into the form for a token.
+type typedToken struct{ Label, Role, Scopes, Days string }
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) {
 	s.showAccount(w, r, http.StatusOK, accountView{})
@@ -46,18 +38,14 @@ func (s *site) showAccount(w http.ResponseWriter, r *http.Request, status int, v
 	v.Events = ""
 	v.title(v.Words.T("account.title"))
 	v.RoleWords = v.Words.T("role." + v.Who.Role)
-	if v.Who.Own && v.Secret == "" {
-		secret, uri, err := s.Account.NewFactor(r.Context())
-		if err == nil {
-			v.Secret = secret
-			v.QRSize, v.QRPath, err = s.QR(uri)
-		}
-		if err != nil {
-			s.Log.Error("no second factor drawn", "err", err)
-			v.Trouble = v.Words.T("door.broken")
-		}
+	if v.Typed == (typedToken{}) {
+		v.Typed = typedToken{Role: roles[0], Scopes: strings.Join(v.Who.Scopes, " "), Days: "90"}
 	}
 	if v.Who.Own {
+		if err := s.fillFactor(r, &v); err != nil {
+			s.Log.Error("second factor not read", "err", err)
+			v.Trouble = v.Words.T("door.broken")
+		}
 		list, err := s.Tokens.List(r.Context())
 		if err != nil {
 			s.Log.Error("tokens not listed", "err", err)
@@ -66,9 +54,7 @@ func (s *site) showAccount(w http.ResponseWriter, r *http.Request, status int, v
 		for _, t := range list {
 			v.Tokens = append(v.Tokens, tokenLine{t, v.Words.T("account.ends", "at", v.Words.Clock(v.Now, t.EndsAt)), v.Words.T("role." + t.Role)})
 		}
-		for _, role := range []string{"viewer", "reconciler", "dispatcher", "administrator"} {
-			v.Roles = append(v.Roles, roleLine{role, v.Words.T("role." + role)})
-		}
+		v.Roles = roleOptions(v.Words, v.Typed.Role)
 	}
 	webui.Render(w, accountPage, status, v, s.Log)
 }
@@ -86,14 +72,4 @@ func (s *site) password(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, "/signin", http.StatusSeeOther) // all sessions are over
-}
-
-func (s *site) factor(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	if err := s.Account.SetFactor(r.Context(), r.PostFormValue("secret"), r.PostFormValue("code")); err != nil {
-		trouble, status := s.trouble(r, err)
-		s.showAccount(w, r, status, accountView{Trouble: trouble})
-		return
-	}
-	s.showAccount(w, r, http.StatusOK, accountView{Done: s.words(r).T("account.factor_set")})
 }

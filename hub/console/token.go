@@ -31,16 +31,16 @@ const longestToken = 366
 
 func (s *site) makeToken(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	days, err := strconv.Atoi(r.PostFormValue("days"))
+	typed := typedToken{Label: r.PostFormValue("label"), Role: r.PostFormValue("role"), Scopes: r.PostFormValue("scopes"), Days: r.PostFormValue("days")}
+	days, err := strconv.Atoi(typed.Days)
 	if err != nil || days < 1 || days > longestToken {
-		s.showAccount(w, r, http.StatusUnprocessableEntity, accountView{Trouble: s.words(r).T("door.bad_days")})
+		s.showAccount(w, r, http.StatusUnprocessableEntity, accountView{Trouble: s.words(r).T("door.bad_days"), Typed: typed})
 		return
 	}
-	scopes := strings.Fields(r.PostFormValue("scopes"))
-	token, err := s.Tokens.Make(r.Context(), r.PostFormValue("label"), r.PostFormValue("role"), scopes, time.Duration(days)*24*time.Hour)
+	token, err := s.Tokens.Make(r.Context(), typed.Label, typed.Role, strings.Fields(typed.Scopes), time.Duration(days)*24*time.Hour)
 	if err != nil {
 		trouble, status := s.trouble(r, err)
-		s.showAccount(w, r, status, accountView{Trouble: trouble})
+		s.showAccount(w, r, status, accountView{Trouble: trouble, Typed: typed})
 		return
 	}
 	s.showAccount(w, r, http.StatusOK, accountView{Token: token})

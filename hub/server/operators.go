@@ -178,19 +178,6 @@ func (c counter) ChangePassword(ctx context.Context, was, now, from string) erro
 	return refusal(c.desk.ChangePassword(ctx, asker(ctx), was, now, from))
 }
 
-// issuer is how authenticator apps call this hub.
-const issuer = "Otor"
-
-// NewFactor implements console.Account.
-func (c counter) NewFactor(ctx context.Context) (secret, uri string, err error) {
-	return c.desk.NewFactor(asker(ctx), issuer)
-}
-
-// SetFactor implements console.Account.
-func (c counter) SetFactor(ctx context.Context, secret, code string) error {
-	return refusal(c.desk.SetFactor(ctx, asker(ctx), secret, code))
-}
-
 // tokens is the console's way to operators' tokens.
 type tokens struct{ o *Office }
 

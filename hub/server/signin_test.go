@@ -34,6 +34,16 @@ func codeOf(secret []byte, at time.Time) string {
 	return fmt.Sprintf("%06d", n%1_000_000)
 }
 
+// drawn finds the second factor that a page shows: its ticket, and the secret for an app.
+func drawn(t *testing.T, body string) (ticket, secret string) {
+	t.Helper()
+	found := regexp.MustCompile(`(?s)id="factor-secret">([A-Z2-7]+)<.*name="ticket" value="([A-Z2-7]+)"`).FindStringSubmatch(body)
+	if found == nil || !strings.Contains(body, "<path d=\"M") {
+		t.Fatalf("no second factor on the page: %.1500s", body)
+	}
+	return found[2], found[1]
+}
+
 // The first administrator comes in by the link of the start, once; then by
 // password, and by second factor when it is on.
 func TestSigningIn(t *testing.T) {
@@ -73,19 +83,28 @@ func TestSigningIn(t *testing.T) {
 		t.Errorf("a link although there is an administrator: %q, %v", again, err)
 	}
 
-	// A second factor, as the page draws it.
-	_, body, _ = send(t, c, "GET", base+"/account", "", false)
-	found := regexp.MustCompile(`name="secret" value="([A-Z2-7]+)"`).FindStringSubmatch(body)
-	if found == nil || !strings.Contains(body, "<path d=\"M") {
-		t.Fatalf("no second factor on the page: %.400s", body)
+	// A second factor, as the page draws it for who shows the password.
+	if _, body, _ = send(t, c, "GET", base+"/account", "", false); strings.Contains(body, `name="ticket"`) || strings.Contains(body, "off-password") {
+		t.Errorf("a picture before anybody asked for one: %.400s", body)
 	}
-	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(found[1])
+	if status, body, _ := post(t, c, base+"/account/factor/new", url.Values{"password": {"wrong"}}); status != http.StatusForbidden || strings.Contains(body, `name="ticket"`) {
+		t.Errorf("set up with a wrong password: %d", status)
+	}
+	_, body, _ = post(t, c, base+"/account/factor/new", url.Values{"password": {password}})
+	ticket, typed := drawn(t, body)
+	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(typed)
 	check(t, err)
-	if status, _, _ := post(t, c, base+"/account/factor", url.Values{"secret": {found[1]}, "code": {"000000"}}); status == http.StatusOK {
-		t.Errorf("a wrong code turned it on")
+	if status, body, _ := post(t, c, base+"/account/factor", url.Values{"ticket": {ticket}, "code": {"000000"}}); status == http.StatusOK || !strings.Contains(body, ticket) {
+		t.Errorf("a wrong code turned it on, or took the picture away")
 	}
-	if status, body, _ := post(t, c, base+"/account/factor", url.Values{"secret": {found[1]}, "code": {codeOf(secret, time.Now())}}); status != http.StatusOK {
+	if status, _, _ := post(t, c, base+"/account/factor", url.Values{"ticket": {typed}, "code": {codeOf(secret, time.Now())}}); status == http.StatusOK {
+		t.Errorf("a secret that was not drawn for who shows a password was set")
+	}
+	if status, body, _ := post(t, c, base+"/account/factor", url.Values{"ticket": {ticket}, "code": {codeOf(secret, time.Now())}}); status != http.StatusOK || !strings.Contains(body, `id="factor-off"`) {
 		t.Fatalf("turn on: %d %.300s", status, body)
+	}
+	if status, body, _ := post(t, c, base+"/account/factor/off", url.Values{"password": {password}}); status != http.StatusForbidden || !strings.Contains(body, `id="factor-off"`) {
+		t.Errorf("turned off without its code: %d", status)
 	}
 
 	// Out, and in again.
@@ -127,7 +146,7 @@ func TestSigningIn(t *testing.T) {
 			t.Errorf("the ledger says nothing of %s:\n%s", want, seen)
 		}
 	}
-	if strings.Contains(seen, password) || strings.Contains(seen, found[1]) {
+	if strings.Contains(seen, password) || strings.Contains(seen, typed) {
 		t.Error("a secret is in the ledger")
 	}
 }

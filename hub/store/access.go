@@ -11,6 +11,8 @@ type Operator struct {
 	Password string // PHC string of argon2id; empty: cannot sign in by password yet
 	TOTP     []byte // the sealed secret of the second factor; nil: none
 	TOTPStep int64  // the last time step whose code was taken, so that none is taken twice
+	// FactorAt is when it was set, in Unix milliseconds; 0: there is none, or that is not known.
+	FactorAt int64
 	AddedAt  int64
 	// DisabledAt is when the operator was shut out; 0: works here.
 	DisabledAt int64

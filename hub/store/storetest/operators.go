@@ -17,7 +17,7 @@ var operatorChecks = []check{
 
 var sarna = store.Operator{
 	Name: "sarna", Title: "萨日娜", Role: "reconciler", Scopes: []string{"gacha:NB", "route:R1"}, Password: "$argon2id$...",
-	TOTP: []byte{0, 1, 2}, TOTPStep: 7, AddedAt: noon, Generation: 1,
+	TOTP: []byte{0, 1, 2}, TOTPStep: 7, FactorAt: noon, AddedAt: noon, Generation: 1,
 }
 
 func checkOperators(t T, w *world) {
@@ -33,9 +33,9 @@ func checkOperators(t T, w *world) {
 		t.Errorf("a change that fails: %v", err)
 	}
 	want := sarna
-	want.Role, want.Scopes, want.Title, want.TOTP, want.TOTPStep, want.DisabledAt = "dispatcher", []string{"*"}, "S.", nil, 9, noon+5
+	want.Role, want.Scopes, want.Title, want.TOTP, want.TOTPStep, want.FactorAt, want.DisabledAt = "dispatcher", []string{"*"}, "S.", nil, 9, noon+2, noon+5
 	ok(t, "change", w.ChangeOperator(t.Context(), "sarna", func(o *store.Operator) error {
-		o.Role, o.Scopes, o.Title, o.TOTP, o.TOTPStep, o.DisabledAt = want.Role, want.Scopes, want.Title, nil, 9, noon+5
+		o.Role, o.Scopes, o.Title, o.TOTP, o.TOTPStep, o.FactorAt, o.DisabledAt = want.Role, want.Scopes, want.Title, nil, 9, noon+2, noon+5
 		return nil
 	}))
 	w.again(t)

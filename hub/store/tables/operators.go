@@ -9,12 +9,12 @@ import (
 	"otor/hub/store"
 )
 
-const operatorColumns = "name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation FROM operators"
+const operatorColumns = "name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation, factor_at FROM operators"
 
 func scanOperator(r Row) (store.Operator, error) {
 	o := store.Operator{
 		Name: r.Text(0), Title: r.Text(1), Role: r.Text(2), Password: r.Text(4), TOTP: blob(r, 5),
-		TOTPStep: r.Int64(6), AddedAt: r.Int64(7), DisabledAt: r.Int64(8), Generation: r.Int64(9),
+		TOTPStep: r.Int64(6), AddedAt: r.Int64(7), DisabledAt: r.Int64(8), Generation: r.Int64(9), FactorAt: r.Int64(10),
 	}
 	if err := json.Unmarshal(r.Bytes(3), &o.Scopes); err != nil {
 		return o, fmt.Errorf("%w: scopes of %s: %w", ErrDamagedRow, o.Name, err)
@@ -47,8 +47,8 @@ func (s *Store) AddOperator(ctx context.Context, o store.Operator) error {
 		return err
 	}
 	return s.write(ctx, "add operator "+o.Name, func(w *writer) error {
-		err := w.exec("INSERT INTO operators (name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			o.Name, o.Title, o.Role, scopes, o.Password, o.TOTP, o.TOTPStep, o.AddedAt, o.DisabledAt, o.Generation)
+		err := w.exec("INSERT INTO operators (name, title, role, scopes, password, totp, totp_step, added_at, disabled_at, generation, factor_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			o.Name, o.Title, o.Role, scopes, o.Password, o.TOTP, o.TOTPStep, o.AddedAt, o.DisabledAt, o.Generation, o.FactorAt)
 		if errors.Is(err, ErrTaken) {
 			return store.ErrExists
 		}
@@ -71,8 +71,8 @@ func (s *Store) ChangeOperator(ctx context.Context, name string, change func(*st
 		if err != nil {
 			return err
 		}
-		err = w.exec("UPDATE operators SET title = ?, role = ?, scopes = ?, password = ?, totp = ?, totp_step = ?, disabled_at = ?, generation = ? WHERE name = ?",
-			now.Title, now.Role, scopes, now.Password, now.TOTP, now.TOTPStep, now.DisabledAt, now.Generation, name)
+		err = w.exec("UPDATE operators SET title = ?, role = ?, scopes = ?, password = ?, totp = ?, totp_step = ?, disabled_at = ?, generation = ?, factor_at = ? WHERE name = ?",
+			now.Title, now.Role, scopes, now.Password, now.TOTP, now.TOTPStep, now.DisabledAt, now.Generation, now.FactorAt, name)
 		if err != nil || now.Generation == was.Generation {
 			return err
 		}
