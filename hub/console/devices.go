@@ -42,6 +42,12 @@ type devicesView struct {
 	QRSize  int
 	QRPath  string
 	Trouble string
+	Typed   typedDevice // into the form for a new one, when it was refused
+}
+
+type typedDevice struct {
+	Device, Scopes string
+	Again          bool
 }
 
 type deviceView struct {
@@ -66,6 +72,9 @@ func (s *site) showDevices(w http.ResponseWriter, r *http.Request, status int, v
 		if !d.LastSeen.IsZero() {
 			line.Seen = v.Words.Ago(v.Now, d.LastSeen)
 		}
+		if d.InDoubt != "" {
+			line.InDoubt = v.Words.T("device.in_doubt", "device", d.Device)
+		}
 		v.Devices = append(v.Devices, line)
 	}
 	if v.Invited != nil {
@@ -79,10 +88,11 @@ func (s *site) showDevices(w http.ResponseWriter, r *http.Request, status int, v
 
 func (s *site) invite(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	inv, err := s.Devices.Invite(r.Context(), strings.TrimSpace(r.PostFormValue("device")), strings.Fields(r.PostFormValue("scopes")), r.PostFormValue("again") == "yes")
+	in := typedDevice{strings.TrimSpace(r.PostFormValue("device")), r.PostFormValue("scopes"), r.PostFormValue("again") == "yes"}
+	inv, err := s.Devices.Invite(r.Context(), in.Device, strings.Fields(in.Scopes), in.Again)
 	if err != nil {
 		trouble, status := s.trouble(r, err)
-		s.showDevices(w, r, status, devicesView{Trouble: trouble})
+		s.showDevices(w, r, status, devicesView{Trouble: trouble, Typed: in})
 		return
 	}
 	s.showDevices(w, r, http.StatusOK, devicesView{Invited: &inv})

@@ -3,10 +3,10 @@ package console
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"otor/internal/webui"
@@ -39,6 +39,7 @@ type doorView struct {
 	Join, Next, Name string
 	Link             string // the secret of a one-time link
 	Trouble          string
+	Lost             bool // something was posted after the session had ended
 }
 
 // unsafe reports whether a password would go over a network in the clear.
@@ -66,7 +67,11 @@ func (s *site) secured(h http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *site) signInPage(w http.ResponseWriter, r *http.Request) {
-	s.showDoor(w, r, http.StatusOK, doorView{Next: webui.LocalPath(r.FormValue("next"))})
+	v := doorView{Next: webui.LocalPath(r.FormValue("next")), Lost: r.FormValue("lost") == "1"}
+	if v.Lost {
+		v.Trouble = s.words(r).T("door.session_over")
+	}
+	s.showDoor(w, r, http.StatusOK, v)
 }
 
 func (s *site) joinPage(w http.ResponseWriter, r *http.Request) {
@@ -88,7 +93,7 @@ func (s *site) showDoor(w http.ResponseWriter, r *http.Request, status int, v do
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	v := doorView{Next: webui.LocalPath(r.PostFormValue("next")), Name: r.PostFormValue("name")}
+	v := doorView{Next: webui.LocalPath(r.PostFormValue("next")), Name: r.PostFormValue("name"), Lost: r.PostFormValue("lost") == "1"}
 	secret, err := s.Door.SignIn(r.Context(), v.Name, r.PostFormValue("password"), r.PostFormValue("code"), r.RemoteAddr)
 	s.let(w, r, secret, err, v)
 }
@@ -116,32 +121,18 @@ func (s *site) let(w http.ResponseWriter, r *http.Request, secret string, err er
 	http.SetCookie(w, &http.Cookie{
 		Name: SessionCookie(r), Value: secret, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 	})
-	http.Redirect(w, r, v.Next, http.StatusSeeOther)
+	to := v.Next
+	if u, err := url.Parse(to); err == nil && v.Lost {
+		q := u.Query()
+		q.Set(notDone, "1")
+		u.RawQuery = q.Encode()
+		to = u.String()
+	}
+	http.Redirect(w, r, webui.LocalPath(to), http.StatusSeeOther)
 }
 
-// trouble says in words why something was turned down.
-func (s *site) trouble(r *http.Request, err error) (string, int) {
-	words := s.words(r)
-	no, ok := errors.AsType[*webui.Refusal](err)
-	if !ok {
-		s.Log.Error("page: not done", "path", r.URL.Path, "err", err)
-		return words.T("door.broken"), http.StatusInternalServerError
-	}
-	status := http.StatusUnprocessableEntity
-	switch no.Code {
-	case "throttled":
-		status = http.StatusTooManyRequests
-	case "bad_sign_in", "factor_needed", "link_over", "not_allowed":
-		status = http.StatusForbidden
-	}
-	if key := "door." + no.Code; words.Has(key) {
-		return words.T(key, "which", no.Which), status
-	}
-	if key := "code." + no.Code; words.Lang != "en" && words.Has(key) { // what is wrong with an answer
-		return strings.TrimPrefix(no.Which+": ", ": ") + words.T(key), status
-	}
-	return no.Error(), status
-}
+// notDone marks, in a page's address, that what was last sent from it was not done.
+const notDone = "not_done"
 
 func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
 	if c, err := r.Cookie(SessionCookie(r)); err == nil {
@@ -168,8 +159,9 @@ type Visitor struct {
 // Frame is what every page of the console has around its own matter.
 type Frame struct {
 	webui.Frame
-	Who Visitor
-	Nav []navItem
+	Who     Visitor
+	Nav     []navItem
+	NotDone bool // what was last sent from this page was not done: the session had ended
 }
 
 type navItem struct {
@@ -190,6 +182,11 @@ func (s *site) frame(r *http.Request, here string) Frame {
 	f.Script = s.assets.URL("console.js")
 	if r.Method != http.MethodGet { // the answer to a form: its address cannot be asked for anew
 		f.Events, f.Back = "", cmp.Or(here, "/")
+	}
+	if f.NotDone = r.Method == http.MethodGet && r.URL.Query().Has(notDone); f.NotDone {
+		q := r.URL.Query()
+		q.Del(notDone)
+		f.Back = webui.LocalPath(strings.TrimSuffix(r.URL.Path+"?"+q.Encode(), "?"))
 	}
 	for _, m := range menu {
 		if f.Who.May != nil && f.Who.May(m.act) {

@@ -48,6 +48,7 @@ type operatorsView struct {
 	Made      *OneTime
 	Ends      string
 	Typed     OperatorRow // into the form for a new one, when it was refused
+	Changed   OperatorRow // into the form that changes one
 	Trouble   string
 }
 
@@ -57,6 +58,9 @@ type operatorView struct {
 	Roles                 []picked
 	Held                  []heldToken
 	Self                  bool
+	Open                  bool   // its form, since a change was refused
+	TitleTyped            string // into it
+	ScopesTyped           string
 }
 
 type heldToken struct{ Label, Words string }
@@ -86,8 +90,11 @@ func (s *site) showOperators(w http.ResponseWriter, r *http.Request, status int,
 	}
 	for _, o := range list {
 		line := operatorView{
-			OperatorRow: o, RoleWords: v.Words.T("role." + o.Role), StateWords: v.Words.T("operator." + o.State),
-			Roles: roleOptions(v.Words, o.Role), Self: o.Name == v.Who.Name,
+			OperatorRow: o, RoleWords: v.Words.T("role." + o.Role), TitleTyped: o.Title, StateWords: v.Words.T("operator." + o.State),
+			Roles: roleOptions(v.Words, o.Role), Self: o.Name == v.Who.Name, ScopesTyped: strings.Join(o.Scopes, " "),
+		}
+		if v.Changed.Name == o.Name {
+			line.Open, line.TitleTyped, line.ScopesTyped, line.Roles = true, v.Changed.Title, strings.Join(v.Changed.Scopes, " "), roleOptions(v.Words, v.Changed.Role)
 		}
 		for _, t := range o.Tokens {
 			line.Held = append(line.Held, heldToken{t.Label, v.Words.T("role."+t.Role) + " · " + strings.Join(t.Scopes, " ") + " · " + v.Words.T("account.ends", "at", v.Words.Clock(v.Now, t.EndsAt))})
@@ -121,7 +128,13 @@ func (s *site) addOperator(w http.ResponseWriter, r *http.Request) {
 
 func (s *site) changeOperator(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	s.operatorsAfter(w, r, s.Operators.Change(r.Context(), typedOperator(r)))
+	in := typedOperator(r)
+	if err := s.Operators.Change(r.Context(), in); err != nil {
+		trouble, status := s.trouble(r, err)
+		s.showOperators(w, r, status, operatorsView{Trouble: trouble, Changed: in})
+		return
+	}
+	http.Redirect(w, r, "/operators", http.StatusSeeOther)
 }
 
 // operatorAccess shuts out, lets in again, or makes a new link.

@@ -93,8 +93,12 @@ func (s *site) takePack(publish bool) http.HandlerFunc {
 		}
 		if err != nil {
 			trouble, status := s.trouble(r, err)
-			lines := strings.Split(trouble, "\n")
-			v.Trouble, v.Faults = lines[0], lines[1:]
+			v.Trouble = trouble
+			if no, ok := errors.AsType[*webui.Refusal](err); ok && no.Code == "bad_pack" {
+				for line := range strings.SplitSeq(no.What, "\n") {
+					v.Faults = append(v.Faults, faultWords(s.words(r), line))
+				}
+			}
 			s.showPacks(w, r, status, v)
 			return
 		}

@@ -195,9 +195,11 @@ type queueView struct {
 	Mine    bool   // those alone of whoever looks
 	AllURL  string // the same kind, whosoever they are
 	MineURL string
-	Typed   AsideChoice // a ruling that was turned down
-	More    string      // the address of the next page
-	Longer  []picked    // the addresses of lists that go on, with their titles
+	Typed   AsideChoice  // a ruling that was turned down
+	Line    RosterChoice // one about a line of an official list
+	Hole    typedSeal
+	More    string   // the address of the next page
+	Longer  []picked // the addresses of lists that go on, with their titles
 	Alike   []bulkGroup
 }
 
@@ -217,7 +219,12 @@ type gapLine struct {
 	Chain, Run, Ago, Held   string
 	Device, Lane            string
 	Incarnation, First, End string
+	Open                    bool   // its form, with what was typed into it
+	Reason                  string // as typed
 }
+
+// typedSeal is a gap that was not given up, and why it should have been.
+type typedSeal struct{ Chain, First, Reason string }
 
 func (s *site) queue(w http.ResponseWriter, r *http.Request) {
 	s.showQueue(w, r, http.StatusOK, r.FormValue("kind"), "")
@@ -228,8 +235,15 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 		kind = tabs[0]
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
-	if trouble != "" && kind == KindAside {
-		v.Typed = asideChoice(r)
+	if r.Method != http.MethodGet { // what was typed stays
+		switch kind {
+		case KindAside:
+			v.Typed = asideChoice(r)
+		case "gap":
+			v.Hole = typedSeal{r.PostFormValue("chain"), r.PostFormValue("first"), r.PostFormValue("reason")}
+		case "roster":
+			v.Line = rosterChoice(r)
+		}
 	}
 	if r.Method != http.MethodGet {
 		v.Back = "/queue?" + url.Values{"kind": {kind}}.Encode()
@@ -336,11 +350,15 @@ func (s *site) fillQueue(ctx context.Context, v *queueView, after string, before
 		}
 	case "gap":
 		for _, g := range gaps {
-			v.Gaps = append(v.Gaps, gapLine{
+			line := gapLine{
 				Chain: g.Chain.String(), Run: g.Run.String(), Ago: v.Words.Ago(v.Now, g.OpenedAt), Held: v.Words.Num(g.Held),
 				Device: string(g.Chain.Device), Lane: g.Chain.Lane.String(), Incarnation: strconv.FormatUint(uint64(g.Chain.Incarnation), 10),
 				First: strconv.FormatUint(uint64(g.Run.First), 10), End: strconv.FormatUint(uint64(g.Run.Last), 10),
-			})
+			}
+			if v.Hole.Chain == line.Chain && v.Hole.First == line.First {
+				line.Open, line.Reason = true, v.Hole.Reason
+			}
+			v.Gaps = append(v.Gaps, line)
 		}
 	}
 	return counts, nil

@@ -33,7 +33,11 @@ type lineView struct {
 	Differences []RosterDifference
 	Clock       string
 	Options     []optionView
+	Typed       RosterChoice // a decision about it that was turned down
 }
+
+// Picked reports whether a choice was picked when the decision was turned down.
+func (v lineView) Picked(choice string) bool { return v.Typed.Choice == choice }
 
 func (s *site) rosterList(w http.ResponseWriter, r *http.Request) {
 	s.showRoster(w, r, http.StatusOK, "")
@@ -42,8 +46,15 @@ func (s *site) rosterList(w http.ResponseWriter, r *http.Request) {
 func (s *site) showRoster(w http.ResponseWriter, r *http.Request, status int, trouble string) {
 	v := rosterLinesView{Frame: s.frame(r, "/roster"), Trouble: trouble}
 	v.Still = true
-	q := RosterQuery{Kind: r.PathValue("kind"), Standing: r.FormValue("standing"), Open: r.FormValue("open") == "true", AfterLine: -1, AfterKey: r.FormValue("key")}
-	if n, err := strconv.Atoi(r.FormValue("after")); err == nil {
+	args, typed := r.URL.Query(), RosterChoice{}
+	if r.Method != http.MethodGet { // a decision that was turned down: the same part of the list, and what was typed
+		typed = rosterChoice(r)
+		if back, err := url.Parse(webui.LocalPath(r.PostFormValue("back"))); err == nil {
+			args = back.Query()
+		}
+	}
+	q := RosterQuery{Kind: r.PathValue("kind"), Standing: args.Get("standing"), Open: args.Get("open") == "true", AfterLine: -1, AfterKey: args.Get("key")}
+	if n, err := strconv.Atoi(args.Get("after")); err == nil {
 		q.AfterLine = n
 	}
 	v.Query, v.All = q, q.Standing == "" && !q.Open
@@ -68,7 +79,7 @@ func (s *site) showRoster(w http.ResponseWriter, r *http.Request, status int, tr
 	}
 	back := r.URL.Path + "?" + rosterArgs(q).Encode()
 	for _, l := range lines {
-		v.Lines = append(v.Lines, lineOf(v.Frame, l, v.List.RosterList, back))
+		v.Lines = append(v.Lines, lineOf(v.Frame, l, v.List.RosterList, back, typed))
 	}
 	if more {
 		last := lines[len(lines)-1]
@@ -94,9 +105,12 @@ func rosterArgs(q RosterQuery) url.Values {
 }
 
 // lineOf puts a line into words.
-func lineOf(f Frame, l RosterLine, list RosterList, back string) lineView {
+func lineOf(f Frame, l RosterLine, list RosterList, back string, typed RosterChoice) lineView {
 	v := lineView{RosterLine: l, Kind: list.Kind, Title: list.Title, Back: back, W: f.Words, InQueue: strings.HasPrefix(back, "/queue"), Heading: f.Words.T("standing." + l.Standing)}
 	v.Tone, v.Shape = standingTone(l.Standing)
+	if typed.Key == l.Key {
+		v.Typed = typed
+	}
 	for _, p := range l.Problems {
 		p.Row = l.Row
 		v.Found = append(v.Found, problemIn(f.Words, p))
@@ -119,10 +133,15 @@ func lineOf(f Frame, l RosterLine, list RosterList, back string) lineView {
 	return v
 }
 
+// rosterChoice reads the form of a decision about a line.
+func rosterChoice(r *http.Request) RosterChoice {
+	return RosterChoice{Key: r.PostFormValue("key"), Choice: r.PostFormValue("choice"), Person: r.PostFormValue("person"), Seen: r.PostFormValue("seen"), Reason: r.PostFormValue("reason")}
+}
+
 // ruleRoster decides about a line, from the list or from the queue.
 func (s *site) ruleRoster(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
-	c := RosterChoice{Key: r.PostFormValue("key"), Choice: r.PostFormValue("choice"), Person: r.PostFormValue("person"), Seen: r.PostFormValue("seen"), Reason: r.PostFormValue("reason")}
+	c := rosterChoice(r)
 	if confirm, person, ok := strings.Cut(c.Choice, "/"); ok && c.Person == "" { // one of several
 		c.Choice, c.Person = confirm, person
 	}
@@ -160,7 +179,7 @@ func (s *site) fillRosters(ctx context.Context, v *queueView, counts map[string]
 			return err
 		}
 		for _, line := range lines {
-			v.Lists = append(v.Lists, lineOf(v.Frame, line, l, "/queue?kind=roster"))
+			v.Lists = append(v.Lists, lineOf(v.Frame, line, l, "/queue?kind=roster", v.Line))
 		}
 		if more { // the list's own page goes on from here
 			last := lines[len(lines)-1]

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/user"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -154,7 +155,7 @@ func (g *gate) wrap(mux *http.ServeMux, acts map[string]access.Act) http.Handler
 		who, err := g.who(r)
 		switch {
 		case err != nil:
-			g.stranger(w, r, err)
+			g.stranger(w, r, mux, err)
 		case pattern == "", act == actOwn, allowed(who, act), !named && who.By == "machine":
 			mux.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
 		default:
@@ -171,8 +172,25 @@ func allowed(who access.Who, act access.Act) bool {
 	return who.Role.May(act) && (!whole[act] || access.Covers(who.Scopes, access.Everywhere))
 }
 
+// pageOf is the page from which something was posted: the one that the form says, or the
+// nearest one above its address. Browsers are told to send no referrer.
+func pageOf(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) string {
+	r.Body = http.MaxBytesReader(w, r.Body, console.MaxForm)
+	if back := webui.LocalPath(r.PostFormValue("back")); back != "/" {
+		return back
+	}
+	for at := r.URL.Path; at != "/" && at != "."; at = path.Dir(at) {
+		page := r.Clone(r.Context())
+		page.Method, page.URL.Path, page.URL.RawPath = http.MethodGet, at, ""
+		if _, pattern := mux.Handler(page); strings.HasPrefix(pattern, http.MethodGet+" ") {
+			return webui.LocalPath(at)
+		}
+	}
+	return "/"
+}
+
 // stranger answers somebody who is not signed in: a page sends them to the way in.
-func (g *gate) stranger(w http.ResponseWriter, r *http.Request, err error) {
+func (g *gate) stranger(w http.ResponseWriter, r *http.Request, mux *http.ServeMux, err error) {
 	refused, ok := errors.AsType[*access.Refusal](err)
 	if !ok {
 		g.log.Error("it could not be found out who asks", "err", err)
@@ -184,11 +202,14 @@ func (g *gate) stranger(w http.ResponseWriter, r *http.Request, err error) {
 		webui.WriteRefusal(w, http.StatusUnauthorized, &webui.Refusal{Code: refused.Code, What: refused.What, Which: refused.Which, Do: refused.Do})
 		return
 	}
-	to := "/signin"
-	if r.Method == http.MethodGet && r.URL.Path != "/" {
-		to += "?next=" + url.QueryEscape(webui.LocalPath(r.URL.RequestURI()))
+	q := url.Values{}
+	if r.Method != http.MethodGet {
+		q.Set("next", pageOf(w, r, mux))
+		q.Set("lost", "1")
+	} else if r.URL.Path != "/" {
+		q.Set("next", webui.LocalPath(r.URL.RequestURI()))
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, strings.TrimSuffix("/signin?"+q.Encode(), "?"), http.StatusSeeOther)
 }
 
 func (g *gate) refuse(w http.ResponseWriter, r *http.Request, status int, page string, refusal *webui.Refusal) {

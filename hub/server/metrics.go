@@ -75,7 +75,7 @@ func (s *Server) metrics(mux *http.ServeMux, guard *webui.Guard, g *gate) {
 		case r.Header.Get("Authorization") != "":
 			who, err := g.who(r)
 			if err != nil {
-				g.stranger(w, r, err)
+				g.stranger(w, r, nil, err) // as isAPI has it: no page is looked for
 				return
 			}
 			if !allowed(who, access.View) || !access.Covers(who.Scopes, access.Everywhere) {
