@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -98,7 +99,7 @@ func printRestored(app *cli.App, r server.Recovered) error {
 	if at, err := time.Parse(time.RFC3339, r.Made); err == nil {
 		made = app.Clock(&at)
 	}
-	err := app.Printf("%s holds %d entries in %d lanes, as of %s. Start it: hub serve\n", r.Data, r.Entries, r.Lanes, made)
+	err := app.Printf("%s holds %d entries in %d lanes, as of %s. Start it: hub serve --data %s\n", r.Data, r.Entries, r.Lanes, made, shellWord(r.Data))
 	for _, l := range r.Accepted {
 		if err == nil {
 			err = app.Printf("accepted as lost unless a device still has it: %s\n", l)
@@ -133,4 +134,14 @@ func counts(by map[string]int) string {
 		words = append(words, fmt.Sprintf("%d %s", by[k], k))
 	}
 	return strings.Join(words, ", ")
+}
+
+// shellWord is a word as a shell reads it back.
+func shellWord(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !strings.ContainsRune("/._-+,:@%", r) && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

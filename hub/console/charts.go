@@ -200,13 +200,22 @@ func roundUp(n uint64) float64 {
 	return 10 * step
 }
 
+// edgeWords is what the upper edge of a chart stands for; nothing, where the chart shows
+// nothing: an edge of 1 above an empty chart would claim a scale.
+func edgeWords(w *webui.Words, most uint64, top float64) string {
+	if most == 0 {
+		return ""
+	}
+	return w.Decimal(top, 0)
+}
+
 func num(x float64) string { return strings.TrimSuffix(fmt.Sprintf("%.1f", x), ".0") }
 
 // lines draws what waits as an area and what is missing in gaps as one in front of it.
 // Where nothing is known, since the hub did not run, nothing is drawn.
 func lines(w *webui.Words, points []Point, from, until time.Time, most uint64) plot {
 	top := roundUp(most)
-	p := plot{Top: w.Decimal(top, 0)}
+	p := plot{Top: edgeWords(w, most, top)}
 	pause := 3 * median(points)
 	x := func(t time.Time) float64 { return plotWide * float64(t.Sub(from)) / float64(until.Sub(from)) }
 	draw := func(value func(Point) uint64) string {
@@ -248,7 +257,7 @@ func median(points []Point) time.Duration {
 // bars draws what came in each slot.
 func bars(w *webui.Words, slots []Point, most uint64) plot {
 	top := roundUp(most)
-	p := plot{Top: w.Decimal(top, 0)}
+	p := plot{Top: edgeWords(w, most, top)}
 	wide := plotWide / float64(len(slots))
 	for i, x := range slots {
 		if x.Contacts == 0 {
@@ -304,7 +313,11 @@ func checks(w *webui.Words, all []Check) (out []coverView) {
 				covered += b.N
 			}
 		}
-		out = append(out, coverView{c.Label, w.T("chart.check.say", "covered", w.Percent(float64(covered)/float64(total)), "n", total), ps})
+		say := w.T("chart.check.say", "covered", w.Num(covered), "share", w.Percent(float64(covered)/float64(total)), "n", total)
+		if covered == 0 {
+			say = w.T("chart.check.none", "n", total)
+		}
+		out = append(out, coverView{c.Label, say, ps})
 	}
 	return out
 }

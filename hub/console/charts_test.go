@@ -66,7 +66,7 @@ func TestCharts(t *testing.T) {
 		t.Errorf("an area for each time that the hub ran: %v", area)
 	}
 	for _, want := range []string{
-		"Now 7. At most 1,300, at 12:10.", "6 contacts, 18 entries received.", `aria-hidden="true">2,000</span>`, "75% of 4 are not due",
+		"Now 7. At most 1,300, at 12:10.", "6 contacts, 18 entries received.", `aria-hidden="true">2,000</span>`, "3 of 4 (75%) are not due",
 		`width="25"`, `x="25" y="0" width="75"`, "&lt;b&gt;Bat", `width="100" height="1"/></svg></td>`, `width="20" height="1"/></svg></td>`, "50%",
 	} {
 		if !strings.Contains(body, want) {

@@ -3,6 +3,18 @@
 // choose a side, o another value, a asks the field, u takes a decision back.
 // Whoever types into a field, or holds a modifier, means something else.
 (() => {
+  // The menu is one row on narrow screens: where we are is in sight.
+  const here = document.querySelector(".menu [aria-current]");
+  if (here) {
+    const row = here.closest("ul");
+    row.scrollLeft += here.getBoundingClientRect().left - row.getBoundingClientRect().left - 48;
+  }
+  // That something was not done is said once, not whenever the page is loaded anew.
+  const address = new URL(location.href);
+  if (address.searchParams.has("not_done")) {
+    address.searchParams.delete("not_done");
+    history.replaceState(history.state, "", address);
+  }
   const go = (id) => { const el = document.getElementById(id); if (el) el.click(); return Boolean(el); };
   const pick = (id) => {
     const el = document.getElementById(id);

@@ -63,6 +63,7 @@ type RosterLine struct {
 	Row        int // 0: not on the list
 	Listed     *RosterPerson
 	Person     *RosterPerson
+	PersonType string // the type of the entity that a person is
 	Candidates []RosterPerson
 	Standing   string
 	Agree      []string // fields

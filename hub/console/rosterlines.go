@@ -27,6 +27,8 @@ type lineView struct {
 	InQueue     bool // the list is named with it
 	Tone, Shape string
 	Heading     string // of the standing
+	PersonURL   string
+	Unentered   string // what is to be done about somebody who was not entered
 	Back        string // where a decision goes back to
 	Found       []problemView
 	AgreeWords  string
@@ -108,6 +110,13 @@ func rosterArgs(q RosterQuery) url.Values {
 func lineOf(f Frame, l RosterLine, list RosterList, back string, typed RosterChoice) lineView {
 	v := lineView{RosterLine: l, Kind: list.Kind, Title: list.Title, Back: back, W: f.Words, InQueue: strings.HasPrefix(back, "/queue"), Heading: f.Words.T("standing." + l.Standing)}
 	v.Tone, v.Shape = standingTone(l.Standing)
+	if l.Person != nil && l.PersonType != "" {
+		v.PersonURL = thingURL(l.PersonType + "/" + l.Person.Ref)
+	}
+	if l.Standing == "missing" && l.Person != nil { // known, and not as what the list is of
+		v.Heading, v.Tone, v.Shape = f.Words.T("roster.not_entered"), "wait", "people"
+		v.Unentered = f.Words.T("roster.not_entered_words")
+	}
 	if typed.Key == l.Key {
 		v.Typed = typed
 	}

@@ -151,7 +151,7 @@ func (o *Office) CheckRoster(ctx context.Context, u RosterUpload) (RosterPreview
 	if err != nil || p.preview.Trouble != nil {
 		return p.preview, err
 	}
-	known, err := o.knownPersons(ctx, p.kind)
+	known, _, err := o.knownPersons(ctx, p.kind)
 	if err != nil {
 		return p.preview, err
 	}

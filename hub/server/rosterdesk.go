@@ -51,7 +51,11 @@ func (t rosterTable) Lines(ctx context.Context, q console.RosterQuery, most int,
 		if len(out) == most {
 			return out, true, nil
 		}
-		out = append(out, lineOnPage(l))
+		line := lineOnPage(l)
+		if k, err := t.o.rosterKind(q.Kind); err == nil {
+			line.PersonType = k.Type
+		}
+		out = append(out, line)
 	}
 	return out, false, nil
 }

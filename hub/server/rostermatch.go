@@ -29,25 +29,22 @@ func (o *Office) stateOf(e store.Entity) (s *merge.State, fields map[string]any,
 	return s, reconcile.Shown(s, o.domain.Type(e.Ref.Type)), true, nil
 }
 
-// knownPersons reads the persons that a kind of list is compared with.
-func (o *Office) knownPersons(ctx context.Context, k pack.Roster) ([]reconcile.Known, error) {
+// knownPersons reads the persons that a kind of list is compared with, and others, whom
+// nobody entered as what the list is of.
+func (o *Office) knownPersons(ctx context.Context, k pack.Roster) (out, others []reconcile.Known, err error) {
 	expected, err := o.expected(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	read := o.pathsBy(o.stored(ctx))
-	var out []reconcile.Known
 	for e, err := range o.store.EntitiesOf(ctx, k.Type) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		checks, ok := expected[e.Ref.ID]
-		if k.Of != "" && !ok {
-			continue
-		}
 		s, fields, there, err := o.stateOf(e)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if !there {
 			continue
@@ -59,13 +56,17 @@ func (o *Office) knownPersons(ctx context.Context, k pack.Roster) ([]reconcile.K
 		for name, path := range k.Fields {
 			v, err := read.follow(k.Type, fields, path)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			setKnown(&p, reconcile.Field(name), v)
 		}
+		if k.Of != "" && !ok {
+			others = append(others, p)
+			continue
+		}
 		out = append(out, p)
 	}
-	return out, nil
+	return out, others, nil
 }
 
 func setKnown(p *reconcile.Known, f reconcile.Field, v any) {
@@ -225,7 +226,7 @@ func (o *Office) matchRoster(ctx context.Context, k pack.Roster) (map[reconcile.
 		}
 		keys[i] = kept[i].Key
 	}
-	known, err := o.knownPersons(ctx, k)
+	known, others, err := o.knownPersons(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -242,7 +243,9 @@ func (o *Office) matchRoster(ctx context.Context, k pack.Roster) (map[reconcile.
 	}
 	counts := make(map[reconcile.Standing]int)
 	var put []store.RosterMatch
-	for i, m := range reconcile.MatchRoster(rows, known, ruledBy(keys, rulings)) {
+	matches := reconcile.MatchRoster(rows, known, ruledBy(keys, rulings))
+	reconcile.Elsewhere(matches, others, ruledBy(keys, rulings))
+	for i, m := range matches {
 		counts[m.Standing]++
 		key := ""
 		if i < len(keys) {
