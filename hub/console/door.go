@@ -179,6 +179,7 @@ func (s *site) words(r *http.Request) *webui.Words { return texts().Pick(r, s.De
 // frame makes the frame of the page at here, a path of the menu.
 func (s *site) frame(r *http.Request, here string) Frame {
 	f := Frame{Frame: webui.NewFrame(r, texts(), s.assets, "console.css", s.DefaultLang, s.Clock()), Who: s.Visitor(r.Context())}
+	f.Who.Title = whoWords(f.Words, f.Who.Title)
 	f.Script = s.assets.URL("console.js")
 	if r.Method != http.MethodGet { // the answer to a form: its address cannot be asked for anew
 		f.Events, f.Back = "", cmp.Or(here, "/")

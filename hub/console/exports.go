@@ -93,6 +93,7 @@ func (s *site) showExports(w http.ResponseWriter, r *http.Request, status int, v
 		if row.Whole {
 			numbers = v.Words.T("exports.whole", "reason", row.Reason)
 		}
+		row.By = whoWords(v.Words, row.By)
 		v.Rows = append(v.Rows, exportView{row, about(v.Words, row.StatementTerms), period(v.Words, row.StatementTerms), v.Words.Clock(v.Now, row.At), numbers})
 	}
 	v.pages = pagesOf("/exports", before(r), next)

@@ -106,6 +106,7 @@ func (s *site) showItem(w http.ResponseWriter, r *http.Request, status int, v it
 	v.Kind, v.KindWords = v.Item.Kind, words.T("kind."+v.Item.Kind)
 	v.title(v.About + " · " + cmp.Or(v.Field, v.KindWords))
 	v.MayRule = v.Who.May("decide")
+	v.DecidedBy, v.AskedBy = whoWords(words, v.DecidedBy), whoWords(words, v.AskedBy)
 	v.ThingURL = thingURL(v.Entity)
 	v.Opened = words.Clock(v.Now, v.OpenedAt) + " · " + words.Ago(v.Now, v.OpenedAt)
 	if !v.Open {

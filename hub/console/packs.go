@@ -70,7 +70,7 @@ func (s *site) showPacks(w http.ResponseWriter, r *http.Request, status int, v p
 			FormsNum: v.Words.Num(uint64(p.Forms)), DevicesNum: v.Words.Num(uint64(p.Devices)), //nolint:gosec // lengths
 		}
 		if !p.PublishedAt.IsZero() {
-			row.Where = v.Words.T("pack.published", "at", v.Words.Clock(v.Now, p.PublishedAt), "by", p.By)
+			row.Where = v.Words.T("pack.published", "at", v.Words.Clock(v.Now, p.PublishedAt), "by", whoWords(v.Words, p.By))
 		}
 		v.Packs = append(v.Packs, row)
 	}

@@ -121,7 +121,7 @@ func (s *site) fillRecords(r *http.Request, v *recordsView) error {
 	}
 	zone, day := s.Clock().Location(), ""
 	for _, row := range list.Records {
-		row.Title = formTitle(v.Words, row)
+		row.Title, row.Actor = formTitle(v.Words, row), whoWords(v.Words, row.Actor)
 		line := recordLine{RecordRow: row, Clock: row.HubAt.In(zone).Format("15:04"), Tone: verdictTones[row.Verdict], VerdictWords: v.Words.T("verdict." + row.Verdict)}
 		if d := row.HubAt.In(zone).Format(dayForm); d != day {
 			day, line.Day = d, d
@@ -224,7 +224,7 @@ func (s *site) showRecord(w http.ResponseWriter, r *http.Request, status int, d 
 		s.absent(w, r, err)
 		return
 	}
-	v.Record.Title = formTitle(words, v.Record.RecordRow)
+	v.Record.Title, v.Record.Actor = formTitle(words, v.Record.RecordRow), whoWords(words, v.Record.Actor)
 	v.Record.Words = reasonWords(words, v.Record.Code, v.Record.Words)
 	v.title(v.Record.Title + " · " + d.String())
 	v.Heading = v.Record.Title

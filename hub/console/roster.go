@@ -186,6 +186,7 @@ func (s *site) showRosters(w http.ResponseWriter, r *http.Request, status int, t
 
 func rosterListOf(f Frame, l RosterList, here string) rosterListView {
 	out := rosterListView{RosterList: l}
+	out.By = whoWords(f.Words, l.By)
 	if l.Import > 0 {
 		out.Clock = f.Words.Clock(f.Now, l.At)
 	}

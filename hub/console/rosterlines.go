@@ -110,6 +110,7 @@ func rosterArgs(q RosterQuery) url.Values {
 func lineOf(f Frame, l RosterLine, list RosterList, back string, typed RosterChoice) lineView {
 	v := lineView{RosterLine: l, Kind: list.Kind, Title: list.Title, Back: back, W: f.Words, InQueue: strings.HasPrefix(back, "/queue"), Heading: f.Words.T("standing." + l.Standing)}
 	v.Tone, v.Shape = standingTone(l.Standing)
+	v.By = whoWords(f.Words, l.By)
 	if l.Person != nil && l.PersonType != "" {
 		v.PersonURL = thingURL(l.PersonType + "/" + l.Person.Ref)
 	}

@@ -140,6 +140,7 @@ func (s *site) showStatements(w http.ResponseWriter, r *http.Request, status int
 		v.Trouble, status = s.trouble(r, err)
 	}
 	for _, row := range rows {
+		row.By = whoWords(v.Words, row.By)
 		v.Rows = append(v.Rows, statementView{
 			StatementRow: row, About: about(v.Words, row.StatementTerms), Period: period(v.Words, row.StatementTerms), Clock: v.Words.Clock(v.Now, row.At),
 			First: row.From.Format(dayForm), Last: row.Until.Add(-time.Nanosecond).Format(dayForm),
@@ -251,7 +252,7 @@ func (s *site) verifyStatement(w http.ResponseWriter, r *http.Request) {
 	}
 	v := checkView{
 		About: about(words, c.StatementTerms), Period: period(words, c.StatementTerms), Digest: c.Digest, Tone: "ok", Result: words.T("statement.complete"),
-		Made:   words.T("statement.made", "at", c.At.Format("2006-01-02 15:04"), "by", c.By),
+		Made:   words.T("statement.made", "at", c.At.Format("2006-01-02 15:04"), "by", whoWords(words, c.By)),
 		Counts: words.T("statement.counts", "received", c.Received, "applied", c.Applied, "aside", c.SetAside, "held", c.Held),
 	}
 	if len(c.Wrong) > 0 {

@@ -133,13 +133,16 @@ func (s *site) showThing(w http.ResponseWriter, r *http.Request, status int, ref
 	for _, f := range v.Thing.Fields {
 		line := thingFieldView{ThingField: f, RuleWords: words.T("rule." + f.Rule)}
 		for _, x := range f.Values {
-			x.Form = formTitle(words, RecordRow{Title: x.Form})
+			x.Form, x.Actor = formTitle(words, RecordRow{Title: x.Form}), whoWords(words, x.Actor)
+			if x.Value == "true" || x.Value == "false" {
+				x.Value = words.T("value." + x.Value)
+			}
 			line.Values = append(line.Values, thingValueView{x, clock(x.HubAt), s.choiceWords(words, x.Choice)})
 		}
 		v.ThingFields = append(v.ThingFields, line)
 	}
 	for _, e := range v.Thing.History {
-		e.Title = formTitle(words, e.RecordRow)
+		e.Title, e.Actor = formTitle(words, e.RecordRow), whoWords(words, e.Actor)
 		v.Past = append(v.Past, thingEventView{
 			ThingEvent: e, Clock: clock(e.HubAt), Tone: verdictTones[e.Verdict], VerdictWords: words.T("verdict." + e.Verdict),
 			ChoiceWords: s.choiceWords(words, e.Choice), StandsIn: strings.Join(e.Stands, ", "),

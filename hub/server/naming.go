@@ -112,6 +112,14 @@ func (n *naming) field(typ, field string) string {
 		if w := n.says.FieldWords(typ, field, n.lang); w != "" {
 			return w
 		}
+		if of, member, ok := strings.Cut(field, "/"); ok { // one of a set, or a row
+			if w := n.says.FieldWords(typ, of, n.lang); w != "" {
+				if said := n.says.ValueWords(typ, of, member, n.lang); said != "" {
+					member = said
+				}
+				return w + " / " + member
+			}
+		}
 	}
 	return field
 }

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,6 +18,14 @@ import (
 func TestRosterKnownNotEntered(t *testing.T) {
 	root := t.TempDir()
 	s := rosterHub(t, filepath.Join(root, "hub"), filepath.Join(root, "journal"))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		check(t, <-ended)
+		check(t, s.Close())
+	})
 	body := []byte("姓名,身份证号码,联系电话\n那仁," + numbered("1990-01-01", 9) + ",\n乌云," + numbered("1960-06-06", 3) + ",\n")
 	if out := imported(t, s, "名单.csv", body); out.Added != 2 {
 		t.Fatalf("%+v", out)

@@ -272,13 +272,14 @@ func (b *Browser) Trouble() []string {
 	return out
 }
 
-// Elsewhere returns the requests that did not go to base.
+// Elsewhere returns the requests that did not go to base. Pictures that the browser itself
+// draws beside a field, as that of a calendar, go nowhere.
 func (b *Browser) Elsewhere(base string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []string
 	for _, u := range b.requests {
-		if !strings.HasPrefix(u, base+"/") && !strings.HasPrefix(u, "about:") {
+		if !strings.HasPrefix(u, base+"/") && !strings.HasPrefix(u, "about:") && !strings.HasPrefix(u, "data:") {
 			out = append(out, u)
 		}
 	}
