@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -172,15 +173,42 @@ func away(w *webui.Words, metres float64) string {
 const (
 	mostMarks = 24
 	nameRoom  = 18
+	lineLong  = 1200 // units of the picture, see route.html
 )
 
+// roomFor is how many letters a name at the end of the line has before it touches the one
+// beside it, of which it has half the length and which is far away, both in units of the line.
+func roomFor(name, beside string, far float64) int {
+	const gap = 18
+	left, n := far-gap-lengthOf(beside)/2, 0
+	for _, r := range name {
+		if left -= lengthOf(string(r)); left < 0 {
+			break
+		}
+		n++
+	}
+	return max(n, 4)
+}
+
+// lengthOf is about how long a name is on the line, whose letters are 17 units high.
+func lengthOf(name string) (units float64) {
+	for _, r := range name {
+		if r >= 0x2e80 { // ideographs are square
+			units += 17
+			continue
+		}
+		units += 11
+	}
+	return units
+}
+
 // clipped is a name as far as there is room for it; the list below has the whole of it.
-func clipped(name string) string {
+func clipped(name string, room int) string {
 	r := []rune(name)
-	if len(r) <= nameRoom {
+	if len(r) <= room {
 		return name
 	}
-	return strings.TrimSpace(string(r[:nameRoom-1])) + "…"
+	return strings.TrimSpace(string(r[:room-1])) + "…"
 }
 
 // strip draws the stops at their kilometres.
@@ -189,12 +217,13 @@ func strip(w *webui.Words, stops []RouteStop) (v stripView) {
 		return v
 	}
 	first, last := stops[0].Km, stops[len(stops)-1].Km
+	var ats []float64
 	for i, st := range stops {
 		at := float64(i) / float64(len(stops)-1)
 		if st.KmKnown && last > first {
 			at = min(max((st.Km-first)/(last-first), 0), 1)
 		}
-		m := markView{X: num(4 + 92*at), Name: clipped(st.Name), Danger: len(st.Hazards) > 0, Station: len(st.Stations) > 0, Teams: len(st.Teams) > 0, Upper: i%2 == 1, Anchor: "middle"}
+		m := markView{X: num(4 + 92*at), Name: clipped(st.Name, nameRoom), Danger: len(st.Hazards) > 0, Station: len(st.Stations) > 0, Teams: len(st.Teams) > 0, Upper: i%2 == 1, Anchor: "middle"}
 		switch { // a name at the end of the line goes inwards
 		case at < 0.05:
 			m.Anchor = "start"
@@ -204,7 +233,14 @@ func strip(w *webui.Words, stops []RouteStop) (v stripView) {
 		if st.KmKnown {
 			m.Km = w.Decimal(st.Km, 0)
 		}
+		ats = append(ats, at)
 		v.Marks = append(v.Marks, m)
+	}
+	if n := len(stops); n > 2 { // names stand on the same side of the line as those after the next
+		for _, end := range [][2]int{{0, 2}, {n - 1, n - 3}} {
+			m, far := &v.Marks[end[0]], lineLong*0.92*math.Abs(ats[end[0]]-ats[end[1]])
+			m.Name = clipped(stops[end[0]].Name, min(nameRoom, roomFor(stops[end[0]].Name, v.Marks[end[1]].Name, far)))
+		}
 	}
 	return v
 }

@@ -2,10 +2,15 @@ package server_test
 
 import "maps"
 
-// The routes of records and entities, as [who] has them.
+// The routes of records, entities and second factors, as [who] has them.
 func init() {
 	maps.Copy(who, map[string]string{
-		"GET /records": "vrda",
+		"POST /account/factor/new":                         "s",
+		"POST /account/factor/off":                         "s",
+		"GET /account/factor":                              "s",
+		"GET /account/factor/new":                          "s",
+		"GET /account/factor/off":                          "s",
+		"GET /records":                                     "vrda",
 		"GET /records/{device}/{incarnation}/{lane}/{seq}": "vrda",
 		"POST /records/reveal":                             "ra",
 		"GET /entities":                                    "vrda",
