@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	"otor/hub/access"
 	"otor/hub/store/sqlite"
 )
