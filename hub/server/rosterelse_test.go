@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"context"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -42,6 +44,14 @@ func TestRosterKnownNotEntered(t *testing.T) {
 	_, page, _ := send(t, rita, "GET", "http://"+s.HTTPAddr()+"/roster/list/pension_list", "", false)
 	if !strings.Contains(page, `href="/entities/person/P100"`) || !strings.Contains(page, "未登记在册") {
 		t.Errorf("the page does not lead to the person: %.4000s", page)
+	}
+	for _, back := range []string{"/roster/list/pension_list?standing=missing", "/queue?kind=roster"} { // turned down: what was typed stays
+		status, page, _ := post(t, rita, "http://"+s.HTTPAddr()+"/roster/list/pension_list", url.Values{
+			"key": {known.Key}, "seen": {known.Seen}, "choice": {"note"}, "reason": {strings.Repeat("written ", 60)}, "back": {back},
+		})
+		if status != http.StatusUnprocessableEntity || !strings.Contains(page, `id="rule-`+known.Key+`" open`) || !strings.Contains(page, `value="note" required checked`) || !strings.Contains(page, `value="written written`) {
+			t.Errorf("from %s: %d, and what was typed is lost", back, status)
+		}
 	}
 	if _, err := s.Office().RuleRoster(t.Context(), "pension_list", server.RosterChoice{Key: known.Key, Choice: "note", Seen: known.Seen, Reason: "is being entered"}); err != nil {
 		t.Fatal(err)

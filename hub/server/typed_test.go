@@ -25,6 +25,7 @@ func TestRefusalsKeepWhatWasTyped(t *testing.T) {
 		{"/operators", url.Values{"name": {"N"}, "role": {"viewer"}, "scopes": {"gacha:NB"}}, []string{"n：不能用作用户名"}},
 		{"/operators/change", url.Values{"name": {"boss"}, "title": {"The boss"}, "role": {"administrator"}, "scopes": {"gacha:NB"}}, []string{"请把可见范围填为 *", `id="operator-boss" open`, `value="The boss"`, `value="gacha:NB"`}},
 		{"/devices/invite", url.Values{"device": {"d 1"}, "scopes": {"gacha:x team:y"}, "again": {"yes"}}, []string{`value="d 1"`, `value="gacha:x team:y"`, `value="yes" checked`}},
+		{"/queue/gaps/seal", url.Values{"chain": {"D-AA/1/record"}, "first": {"2"}, "last": {"2"}, "reason": {"  "}}, []string{`id="seal-D-AA-1-record-2" open`, "请写理由"}},
 		{"/account/tokens", url.Values{"label": {"sheet"}, "role": {"reconciler"}, "scopes": {"gacha:NB"}, "days": {"999"}}, []string{`value="sheet"`, `value="reconciler" selected`, `value="gacha:NB"`, `value="999"`}},
 	} {
 		status, body, _ := post(t, boss, base+test.path, test.form)
