@@ -39,8 +39,8 @@ func TestWhoAndFactWords(t *testing.T) {
 			t.Errorf("%s: %q", by, got)
 		}
 	}
-	for _, k := range factKinds {
-		if factWords(zh, k) == k {
+	for _, k := range FactKinds {
+		if !zh.Has("fact." + k) {
 			t.Errorf("%s has no words", k)
 		}
 	}

@@ -73,7 +73,7 @@ func (p FactPart) key() string {
 // FactKinds are the kinds of facts that have words: what operators do first.
 var FactKinds = []string{
 	"decision", "aside", "authored", "sealed", "revealed", "export", "statement", "roster", "roster_ruling", "roster_piece", "access",
-	"invited", "enrolled", "granted", "revoked", "confirmed", "twin_confirmed", "pack", "pack_piece",
+	"owner", "invited", "enrolled", "granted", "revoked", "confirmed", "twin_confirmed", "planned", "unplanned", "pack", "pack_piece",
 	"opened", "backed_up", "restored", "replayed", "succeeded",
 }
 
@@ -154,7 +154,7 @@ func ledgerURL(q LedgerQuery, before uint64) string {
 
 // factIn puts a fact into words.
 func factIn(w *webui.Words, now time.Time, f FactRow) factView {
-	v := factView{FactRow: f, Clock: w.Clock(now, f.At), KindWords: f.Kind, ByWords: doer(w, f.By), ByURL: ledgerURL(LedgerQuery{By: f.By}, 0)}
+	v := factView{FactRow: f, Clock: w.Clock(now, f.At), KindWords: f.Kind, ByWords: whoWords(w, f.By), ByURL: ledgerURL(LedgerQuery{By: f.By}, 0)}
 	if key := "fact." + f.Kind; w.Has(key) {
 		v.KindWords = w.T(key)
 	}
@@ -176,18 +176,4 @@ func factIn(w *webui.Words, now time.Time, f FactRow) factView {
 		v.Said = append(v.Said, said)
 	}
 	return v
-}
-
-// doer is who did something, in words.
-func doer(w *webui.Words, by string) string {
-	if by == "hub" {
-		return w.T("ledger.by_hub")
-	}
-	if by == "owner of this machine" {
-		return w.T("ledger.by_owner")
-	}
-	if name, ok := strings.CutPrefix(by, "command line ("); ok {
-		return w.T("ledger.by_command", "name", strings.TrimSuffix(name, ")"))
-	}
-	return by
 }

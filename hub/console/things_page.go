@@ -133,7 +133,7 @@ func (s *site) showThing(w http.ResponseWriter, r *http.Request, status int, ref
 	for _, f := range v.Thing.Fields {
 		line := thingFieldView{ThingField: f, RuleWords: words.T("rule." + f.Rule)}
 		for _, x := range f.Values {
-			x.Form, x.Actor = formTitle(words, RecordRow{Title: x.Form}), whoWords(words, x.Actor)
+			x.Form, x.Who = formTitle(words, RecordRow{Title: x.Form}), whoWords(words, x.Who)
 			if x.Value == "true" || x.Value == "false" {
 				x.Value = words.T("value." + x.Value)
 			}
@@ -142,7 +142,7 @@ func (s *site) showThing(w http.ResponseWriter, r *http.Request, status int, ref
 		v.ThingFields = append(v.ThingFields, line)
 	}
 	for _, e := range v.Thing.History {
-		e.Title, e.Actor = formTitle(words, e.RecordRow), whoWords(words, e.Actor)
+		e.Title, e.Who = formTitle(words, e.RecordRow), whoWords(words, e.Who)
 		v.Past = append(v.Past, thingEventView{
 			ThingEvent: e, Clock: clock(e.HubAt), Tone: verdictTones[e.Verdict], VerdictWords: words.T("verdict." + e.Verdict),
 			ChoiceWords: s.choiceWords(words, e.Choice), StandsIn: strings.Join(e.Stands, ", "),

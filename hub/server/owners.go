@@ -121,8 +121,8 @@ func (t table) Release(ctx context.Context, id int64) error {
 
 // owners serves who looks at items.
 func (o *Office) owners(mux *http.ServeMux, bell *webui.Bell) {
-	post := func(name string, own func(ctx context.Context, id int64, in OwnerChange) (ItemLine, error)) {
-		mux.HandleFunc("POST "+officePath+"items/{id}/"+name, func(w http.ResponseWriter, r *http.Request) {
+	change := func(own func(ctx context.Context, id int64, in OwnerChange) (ItemLine, error)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
 			id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 			if err != nil {
 				answer(w, nil, &webui.Refusal{Code: "bad_request", What: "an item goes by its number", Which: r.PathValue("id"), Do: "see hub items"})
@@ -139,10 +139,10 @@ func (o *Office) owners(mux *http.ServeMux, bell *webui.Bell) {
 			}
 			bell.Ring()
 			answer(w, line, err)
-		})
+		}
 	}
-	post("take", func(ctx context.Context, id int64, in OwnerChange) (ItemLine, error) { return o.Take(ctx, id, in.From) })
-	post("release", func(ctx context.Context, id int64, _ OwnerChange) (ItemLine, error) { return o.Release(ctx, id) })
+	mux.HandleFunc("POST "+officePath+"items/{id}/take", change(func(ctx context.Context, id int64, in OwnerChange) (ItemLine, error) { return o.Take(ctx, id, in.From) }))
+	mux.HandleFunc("POST "+officePath+"items/{id}/release", change(func(ctx context.Context, id int64, _ OwnerChange) (ItemLine, error) { return o.Release(ctx, id) }))
 }
 
 // Take does what [Office.Take] does.
