@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/webui"
 )
 
 // ItemLine is a line of the list of what a person must look at.
@@ -53,6 +55,20 @@ func (o *Office) Items(ctx context.Context, all bool) ([]ItemLine, error) {
 		out = append(out, line)
 	}
 	return out, nil
+}
+
+// itemSeen reads an item that whoever asks sees. Refusal: not_found.
+func (o *Office) itemSeen(ctx context.Context, id int64) (store.Item, error) {
+	it, err := o.store.Item(ctx, id)
+	if err == nil {
+		if seen, _, look := o.sight(ctx).entity(ctx, it.Entity); look != nil || !seen {
+			err = errors.Join(look, store.ErrNotFound)
+		}
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = &webui.Refusal{Code: "not_found", What: "there is no such item", Which: strconv.FormatInt(id, 10), Do: "see hub items --all"}
+	}
+	return it, err
 }
 
 func (o *Office) itemLine(it store.Item) ItemLine {

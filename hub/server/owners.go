@@ -55,15 +55,7 @@ func (o *Office) Release(ctx context.Context, id int64) (ItemLine, error) {
 
 // own gives an open item to somebody.
 func (o *Office) own(ctx context.Context, id int64, to string, may func(store.Item) error) (ItemLine, error) {
-	it, err := o.store.Item(ctx, id)
-	if err == nil {
-		if seen, _, look := o.sight(ctx).entity(ctx, it.Entity); look != nil || !seen {
-			err = errors.Join(look, store.ErrNotFound)
-		}
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		err = &webui.Refusal{Code: "not_found", What: "there is no such item", Which: strconv.FormatInt(id, 10), Do: "see hub items --all"}
-	}
+	it, err := o.itemSeen(ctx, id)
 	if err != nil {
 		return ItemLine{}, err
 	}

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -177,15 +176,7 @@ func readItemPlace(s string) (p store.ItemPlace, err error) {
 
 // Item implements console.Queue.
 func (t table) Item(ctx context.Context, id int64, lang string) (console.Item, error) {
-	row, err := t.o.store.Item(ctx, id)
-	if err == nil {
-		if seen, _, look := t.o.sight(ctx).entity(ctx, row.Entity); look != nil || !seen {
-			err = errors.Join(look, store.ErrNotFound)
-		}
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return console.Item{}, &webui.Refusal{Code: "not_found", What: "there is no such item", Which: strconv.FormatInt(id, 10)}
-	}
+	row, err := t.o.itemSeen(ctx, id)
 	if err != nil {
 		return console.Item{}, err
 	}

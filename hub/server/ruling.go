@@ -63,15 +63,7 @@ func (o *Office) Decide(ctx context.Context, id int64, ru Ruling) (ItemLine, err
 	if o.reconciler == nil {
 		return ItemLine{}, &webui.Refusal{Code: "not_decidable", What: "this hub keeps no entities", Do: "start it with a pack"}
 	}
-	it, err := o.store.Item(ctx, id)
-	if err == nil {
-		if seen, _, look := o.sight(ctx).entity(ctx, it.Entity); look != nil || !seen {
-			err = errors.Join(look, store.ErrNotFound)
-		}
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		err = &webui.Refusal{Code: "not_found", What: "there is no such item", Which: strconv.FormatInt(id, 10), Do: "see hub items --all"}
-	}
+	it, err := o.itemSeen(ctx, id)
 	if err != nil {
 		return ItemLine{}, err
 	}
