@@ -11,6 +11,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -205,8 +206,10 @@ func TestLongGapsAreCut(t *testing.T) {
 		d.Lanes[0].Missing = append(d.Lanes[0].Missing, lane.Run(i, i))
 	}
 	url, _ := serve(t, &hub{fleet: console.Fleet{AsOf: now, Devices: []console.DeviceRow{d}}}, "en")
-	if _, body := visit(t, url); !strings.Contains(body, "24, …}") || strings.Contains(body, "26") {
-		t.Error("a torn lane fills the page")
+	_, body := visit(t, url)
+	// What is read, without the addresses of style sheets, which hold hashes.
+	if text := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(body, ""); !strings.Contains(text, "24, …}") || strings.Contains(text, "26") {
+		t.Errorf("a torn lane fills the page: %s", text)
 	}
 }
 
