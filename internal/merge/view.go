@@ -287,7 +287,7 @@ func (s *State) Beside(c Change) []dot.Dot {
 }
 
 // compare orders values of unlike kinds by kind: nothing, then yes or no, then
-// numbers, then text, then the rest by their bytes.
+// numbers, then text, then the rest, which are equal.
 func compare(a, b any) int {
 	if k := cmp.Compare(kindOf(a), kindOf(b)); k != 0 {
 		return k

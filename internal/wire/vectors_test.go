@@ -46,7 +46,7 @@ func hellos() []wire.Hello {
 
 func welcomes() []wire.Welcome {
 	return []wire.Welcome{
-		{Time: 1758157200000, Epoch: []byte{0x82, 0x40, 0x40}, Receipts: [][]byte{{0x82, 0x41, 0xa0, 0x40}}, Scopes: []string{"gacha/NB", "team/1"}},
+		{Time: 1758157200000, Epoch: []byte{0x82, 0x40, 0x40}, Receipts: [][]byte{{0x82, 0x41, 0xa0, 0x40}}, Scopes: []string{"gacha:NB", "team:1"}},
 		{Time: 1758157200000, Epoch: []byte{}, Receipts: [][]byte{}, Refused: &wire.Refusal{
 			Code: "revoked", What: "this device was revoked", Which: "D-301", Do: "bring it to the office",
 		}},

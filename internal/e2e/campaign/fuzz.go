@@ -30,8 +30,17 @@ type fuzzed struct {
 	Bad   map[string]string        `json:"bad"`
 }
 
-// slot is how long a target is fuzzed before the next has its turn.
-const slot = time.Minute
+// slot is how long a target is fuzzed before the next has its turn: long enough that
+// building and linking it anew for each slot does not matter.
+const slot = 5 * time.Minute
+
+// slotFor is the time by the wall after which workers have spent what is left of a
+// processor's time. They never get all of it, so it is a little more.
+func slotFor(left time.Duration, workers int) time.Duration {
+	by := (left + left/50) / time.Duration(workers)
+	// Not below a second, or a rest would never end.
+	return max(min(by, slot), time.Second).Round(time.Second)
+}
 
 // fuzz fuzzes every target for p.each in all, a slot each in turns, so that a
 // campaign that is stopped has fuzzed all of them alike. What the log has of p.since
@@ -62,8 +71,7 @@ func fuzz(ctx context.Context, p plan, out io.Writer) error {
 				continue
 			}
 			todo = true
-			// A slot is not shortened below a second, or a rest would never end.
-			if err := f.one(ctx, target, max(min(left, slot), time.Second), p.workers, out); err != nil {
+			if err := f.one(ctx, target, slotFor(left, p.workers), p.workers, out); err != nil {
 				return err
 			}
 			if text, err = json.MarshalIndent(f, "", "  "); err == nil {
