@@ -146,6 +146,8 @@ type Answer struct {
 	Value  string `json:"value"`            // personal numbers are masked
 	Masked bool   `json:"masked,omitempty"` // there is more than Value shows
 	Open   bool   `json:"-"`                // it can be corrected on the page
+	// Choices are what a correction may choose from; none: it is typed.
+	Choices []Named `json:"-"`
 }
 
 // AsideChoice is what an operator rules on an entry that was set aside.

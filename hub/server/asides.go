@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -184,8 +185,32 @@ func typedAs(x *form.Field, v string) any {
 			return json.Number(v)
 		}
 		return v
-	case x.Kind == form.Acknowledge || x.Kind == form.SelectOne && x.Stored == form.AsBoolean:
-		return v == "true"
+	case yesOrNo(x):
+		if yes, known := saidYes(x, v); known {
+			return yes
+		}
 	}
-	return v
+	return v // what the question does not take is refused by its name
+}
+
+func yesOrNo(x *form.Field) bool {
+	return x.Kind == form.Acknowledge || x.Kind == form.SelectOne && x.Stored == form.AsBoolean
+}
+
+// saidYes reads yes or no by the choice's name, or by its label in any language. Whatever
+// else somebody typed is neither.
+func saidYes(x *form.Field, v string) (yes, known bool) {
+	for _, c := range x.Choices {
+		if slices.ContainsFunc(slices.Collect(maps.Values(c.Label)), func(label string) bool { return strings.EqualFold(label, v) }) {
+			v = c.Name
+			break
+		}
+	}
+	switch v {
+	case "true":
+		return true, true
+	case "false":
+		return false, true
+	}
+	return false, false
 }

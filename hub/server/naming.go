@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -298,7 +299,7 @@ func (n *naming) answersIn(f *form.Form, asked []form.Field, prefix string, fiel
 			}
 			continue
 		case form.Text, form.Integer, form.Decimal, form.Range, form.SelectOne, form.DateOnly, form.Time, form.DateTime, form.Barcode, form.Acknowledge:
-			a.Open = true
+			a.Open, a.Choices = true, n.choices(x)
 		case form.Hidden, form.Calculate, form.Note:
 			continue
 		default: // lists, places and files are corrected by their author
@@ -310,6 +311,21 @@ func (n *naming) answersIn(f *form.Form, asked []form.Field, prefix string, fiel
 		a.Value = n.answer(f, x, v, mask, true)
 		a.Masked = a.Value != n.answer(f, x, v, mask, false)
 		out = append(out, a)
+	}
+	return out
+}
+
+// choices are the answers that a question takes, where these are few; nil: it is typed.
+func (n *naming) choices(x *form.Field) (out []console.Named) {
+	switch {
+	case x.Kind == form.SelectOne && !x.Open:
+		for _, c := range x.Choices {
+			out = append(out, console.Named{ID: c.Name, Words: cmp.Or(c.Label.In(n.lang), c.Name)})
+		}
+	case x.Kind == form.Acknowledge:
+		for _, yes := range []string{"true", "false"} {
+			out = append(out, console.Named{ID: yes, Words: n.words.T("value." + yes)})
+		}
 	}
 	return out
 }

@@ -23,27 +23,48 @@
     bar.hidden = !on;
   }
 
+  // Whether somebody changed it and has not sent it.
+  function changed(e) {
+    if (e.matches("[type=radio], [type=checkbox]")) return e.checked !== e.defaultChecked;
+    if (!e.matches("select")) return e.value !== e.defaultValue;
+    const options = [...e.options];
+    const first = e.multiple || options.some((o) => o.defaultSelected) ? -1 : 0; // a browser chooses it by itself
+    return options.some((o, i) => o.selected !== (o.defaultSelected || i === first));
+  }
+
+  // Whether there is something in a form that would be lost.
+  function typed(within) {
+    return [...within.querySelectorAll("input:not([type=hidden]), textarea, select")].some(changed);
+  }
+
+  // Whoever types, or has chosen something, is not disturbed; a later change catches up.
+  function inUse(region) {
+    const at = document.activeElement;
+    return typed(region) || region.contains(at) && at.matches("textarea, select, input:not([type=radio], [type=checkbox])");
+  }
+
+  // Whether a region differs from how it was in more than the time of its data, which
+  // it takes over either way: what is read aloud is read again only when it is another.
+  function differs(now, then) {
+    const at = then.dataset.asof;
+    if (at === undefined || now.dataset.asof === undefined) return now.outerHTML !== then.outerHTML;
+    now.dataset.asof = at;
+    return now.outerHTML !== then.outerHTML;
+  }
+
   function swap(next) {
     const focused = document.activeElement && document.activeElement.id;
     for (const now of document.querySelectorAll("[data-live]")) {
       const then = next.getElementById(now.id);
-      if (!then) continue;
-      const typing = document.activeElement; // whoever types is not disturbed; the next change catches up
-      if (now.contains(typing) && typing.matches("textarea, select, input:not([type=radio], [type=checkbox])")) continue;
-      for (const d of now.querySelectorAll("details[open][id]")) {
+      if (!then || inUse(now)) continue;
+      for (const d of now.querySelectorAll("details[id]")) {
         const same = then.querySelector("#" + CSS.escape(d.id));
-        if (same) same.open = true;
+        if (same) same.open = d.open;
       }
-      if (now.outerHTML !== then.outerHTML) now.replaceWith(document.adoptNode(then));
+      if (differs(now, then)) now.replaceWith(document.adoptNode(then));
     }
     const again = focused && document.getElementById(focused);
     if (again && again !== document.activeElement) again.focus({ preventScroll: true });
-  }
-
-  // Whether there is something in a form that leaving would lose.
-  function typed() {
-    return [...document.querySelectorAll("input:not([type=hidden]), textarea")].some((e) =>
-      e.value !== e.defaultValue || e.checked !== e.defaultChecked);
   }
 
   async function refresh() {
@@ -54,7 +75,7 @@
         more = false;
         const answer = await fetch(location.href, { credentials: "same-origin", cache: "no-store" });
         if (answer.redirected) { // this page is not for whoever looks any more
-          if (!typed()) return location.reload();
+          if (!typed(document)) return location.reload();
           throw new Error("moved");
         }
         if (!answer.ok) throw new Error(String(answer.status));
