@@ -4,10 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/pquerna/otp/totp"
 
 	"otor/hub/access"
 	"otor/hub/store/sqlite"
@@ -19,6 +24,7 @@ const from = "192.0.2.7:4711"
 type desk struct {
 	*access.Desk
 	now   time.Time
+	mu    sync.Mutex // guards notes
 	notes []access.Note
 	deny  error // what the audit answers
 }
@@ -35,6 +41,8 @@ func open(t *testing.T) *desk {
 		Store: st, SealKey: [32]byte{1}, Random: rand.Reader, Now: func() time.Time { return d.now },
 		Cost: access.Cost{Passes: 1, MiB: 1, Threads: 1},
 		Note: func(_ context.Context, n access.Note) error {
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			if d.deny == nil {
 				d.notes = append(d.notes, n)
 			}
@@ -206,6 +214,57 @@ func TestGuessingIsSlowedDownByNameAndAddress(t *testing.T) {
 		wantCode(t, "wrong", err, "bad_sign_in")
 	}
 	wantCode(t, "an address that tried ten names", try("198.51.100.1:2", "four camels drink slowly"), "throttled")
+}
+
+// Many tries at once are no more tries than one after the other, with a wrong password as
+// with a wrong code.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	const atOnce, free = 60, 6 // the sixth wrong try is the last that is looked at
+	d := open(t)
+	admin, _ := d.admin(t)
+	for _, test := range []struct {
+		name, password string
+		most           int
+	}{
+		{"a password", "wrong password", free + 1}, // two are hashed at a time
+		{"a code", "four camels drink slowly", free},
+	} {
+		if test.name == "a code" {
+			d.now = d.now.Add(time.Hour)
+			draft, err := d.NewFactor(t.Context(), admin, access.Proof{Password: test.password, From: from}, "Otor")
+			if err != nil {
+				t.Fatal(err)
+			}
+			code, err := totp.GenerateCode(draft.Secret, d.now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.SetFactor(t.Context(), admin, draft.Ticket, code); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var looked, throttled atomic.Int64
+		var tries sync.WaitGroup
+		for i := range atOnce {
+			tries.Go(func() {
+				_, _, err := d.SignIn(t.Context(), access.Attempt{
+					Name: "admin", Password: test.password, Code: "000000", From: fmt.Sprintf("198.51.%d.%d:1", len(test.name), i),
+				})
+				switch r, _ := errors.AsType[*access.Refusal](err); {
+				case r == nil:
+					t.Errorf("%s: %v", test.name, err)
+				case r.Code == "throttled":
+					throttled.Add(1)
+				default:
+					looked.Add(1)
+				}
+			})
+		}
+		tries.Wait()
+		if n := looked.Load(); n < free || n > int64(test.most) || n+throttled.Load() != atOnce {
+			t.Errorf("%s: of %d tries at once %d were looked at, %d are", test.name, atOnce, n, free)
+		}
+	}
 }
 
 func TestNobodyGivesMoreThanTheyHave(t *testing.T) {

@@ -54,6 +54,7 @@ type Desk struct {
 	turns  chan struct{} // a place for each password that is being hashed
 	dummy  string        // a hash that no password has, for names that do not exist
 	people sync.Mutex    // held while an administrator changes an operator: of two who shut each other out one stays
+	codes  sync.Mutex    // held while a code of a second factor is checked and counted
 	mu     sync.Mutex    // guards byName
 	byName map[string]*failures
 }

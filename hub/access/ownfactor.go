@@ -46,12 +46,9 @@ func (d *Desk) prove(ctx context.Context, who Who, password, from string) (store
 	if err != nil {
 		return o, err
 	}
-	right := false
-	if len(password) <= 4*MaxPassword { // no password here is as long
-		err = d.turn(ctx, func() (err error) { right, err = matches(password, o.Password); return err })
-	}
+	right, err := d.fits(ctx, who.Name, from, password, o.Password, true)
 	if err == nil && !right {
-		err = d.failed(ctx, who.Name, from, true)
+		err = d.refused(ctx, who.Name, from, true)
 	}
 	return o, err
 }

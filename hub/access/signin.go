@@ -31,25 +31,37 @@ func (d *Desk) SignIn(ctx context.Context, a Attempt) (secret string, who Who, e
 	if known {
 		phc = o.Password
 	}
-	var right bool
-	err = d.turn(ctx, func() (err error) {
-		if len(a.Password) > 4*MaxPassword {
-			return nil // no password here is as long
-		}
-		right, err = matches(a.Password, phc)
-		return err
-	})
+	right, err := d.fits(ctx, name, a.From, a.Password, phc, known)
 	if err != nil {
 		return "", Who{}, err
 	}
-	if !known || !right {
-		return "", Who{}, d.failed(ctx, name, a.From, known)
+	if !right {
+		return "", Who{}, d.refused(ctx, name, a.From, known)
 	}
 	if err := d.secondFactor(ctx, o, a); err != nil {
 		return "", Who{}, err
 	}
 	d.forgive(name)
 	return d.begin(ctx, o, a.From)
+}
+
+// fits compares a password with a hash, when its turn comes, and counts it if it is wrong. Of many
+// tries at once those whose turn comes after too many failures are not looked at:
+// whether they may was asked when they were few. Refusal: throttled.
+func (d *Desk) fits(ctx context.Context, name, from, password, phc string, known bool) (right bool, err error) {
+	err = d.turn(ctx, func() (err error) {
+		if err := d.mayTry(name, from); err != nil {
+			return err
+		}
+		if len(password) <= 4*MaxPassword { // no password here is longer
+			right, err = matches(password, phc)
+		}
+		if right = right && known; err == nil && !right {
+			d.wrong(name, from)
+		}
+		return err
+	})
+	return right, err
 }
 
 // secondFactor checks the code, when the operator has a second factor, and
@@ -60,6 +72,11 @@ func (d *Desk) secondFactor(ctx context.Context, o store.Operator, a Attempt) er
 	}
 	if strings.TrimSpace(a.Code) == "" {
 		return refuse("factor_needed", "type the six digits that your authenticator shows", "this account has a second factor")
+	}
+	d.codes.Lock() // one after the other: of many codes tried at once each is counted before the next
+	defer d.codes.Unlock()
+	if err := d.mayTry(o.Name, a.From); err != nil {
+		return err
 	}
 	var good bool
 	err := d.Store.ChangeOperator(ctx, o.Name, func(now *store.Operator) error {
@@ -74,7 +91,8 @@ func (d *Desk) secondFactor(ctx context.Context, o store.Operator, a Attempt) er
 		return nil
 	})
 	if err == nil && !good {
-		err = d.failed(ctx, o.Name, a.From, true)
+		d.wrong(o.Name, a.From)
+		err = d.refused(ctx, o.Name, a.From, true)
 	}
 	return err
 }
@@ -161,8 +179,8 @@ func (d *Desk) mayTry(name, from string) error {
 	return r
 }
 
-// failed counts a wrong try. All of them get the same words.
-func (d *Desk) failed(ctx context.Context, name, from string, known bool) error {
+// wrong counts a wrong try.
+func (d *Desk) wrong(name, from string) {
 	now := d.Now()
 	d.byFrom.Wrong(from, now)
 	d.mu.Lock()
@@ -174,6 +192,10 @@ func (d *Desk) failed(ctx context.Context, name, from string, known bool) error 
 	}
 	f.n, f.last = f.n+1, now
 	d.mu.Unlock()
+}
+
+// refused answers a wrong try: all of them get the same words.
+func (d *Desk) refused(ctx context.Context, name, from string, known bool) error {
 	if known { // names that people mistype, passwords among them, belong into no audit
 		if err := d.note(ctx, Note{Who: name, Kind: "refused", Subject: name, Words: "wrong password or code, from " + host(from)}); err != nil {
 			return err
