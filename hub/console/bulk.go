@@ -67,6 +67,7 @@ type bulkGroup struct {
 	Count             int
 	Offers            []optionView
 	Members           []string // an item's number and what was displayed of it, or an entry
+	Choice, Reason    string   // as typed, when it was turned down
 }
 
 // codeWords says why something was set aside, by its code where there are no words.
@@ -118,6 +119,11 @@ func groups(w *webui.Words, v *queueView) (out []bulkGroup) {
 		offers := slices.DeleteFunc(slices.Clone(a.May), func(c string) bool { return c == "accept" || c == "reopen" })
 		add(a.Code, codeWords(w, a.Code), a.Dot, offers)
 	}
+	for i := range out {
+		if out[i].Code == v.Alikes.Code {
+			out[i].Choice, out[i].Reason = v.Alikes.Choice, v.Alikes.Reason
+		}
+	}
 	return slices.DeleteFunc(out, func(g bulkGroup) bool { return g.Count < 2 })
 }
 
@@ -145,8 +151,7 @@ func (s *site) decideAlike(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(done.Left) > 0 {
-		words := s.words(r)
-		s.showQueue(w, r, http.StatusConflict, b.Kind, words.T("bulk.left", "done", done.Decided, "left", len(done.Left), "which", leftNames(done.Left)))
+		s.showQueue(w, r, http.StatusConflict, b.Kind, leftWords(s.words(r), done))
 		return
 	}
 	http.Redirect(w, r, "/queue?"+url.Values{"kind": {b.Kind}}.Encode(), http.StatusSeeOther)
@@ -169,6 +174,19 @@ func readMember(s string) (it BulkItem, ok bool) {
 		it.Seen = append(it.Seen, d)
 	}
 	return it, true
+}
+
+// leftWords says how far a decision about several came.
+func leftWords(w *webui.Words, done BulkDone) string {
+	left := func(key string, more ...any) string {
+		return w.T(key, append([]any{"done", done.Decided, "left", len(done.Left), "which", leftNames(done.Left)}, more...)...)
+	}
+	for _, l := range done.Left {
+		if l.Code != "item_changed" && l.Code != "changed" {
+			return left("bulk.turned_down", "why", refusalWords(w, &webui.Refusal{Code: l.Code, What: l.What}))
+		}
+	}
+	return left("bulk.left")
 }
 
 // leftNames names some of those that were left.

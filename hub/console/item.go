@@ -178,6 +178,12 @@ func (s *site) decide(w http.ResponseWriter, r *http.Request) {
 		}
 		c.Seen = append(c.Seen, d)
 	}
+	if text := r.PostFormValue("decision"); text != "" {
+		if c.Decision, err = dot.Parse(text); err != nil {
+			s.pages.Refuse(w, r, http.StatusBadRequest, "broken")
+			return
+		}
+	}
 	if err := s.Queue.Decide(r.Context(), id, c); err != nil {
 		trouble, status := s.trouble(r, err)
 		s.showItem(w, r, status, itemView{Trouble: trouble, Choice: c.Choice, Typed: c.Other, Reason: c.Reason})

@@ -96,6 +96,7 @@ type Item struct {
 	DecidedBy string
 	Reason    string
 	Undo      bool // may be taken back now
+	Decision  dot.Dot
 	Base      string
 	BaseKnown bool
 	Sides     []Side
@@ -113,6 +114,7 @@ type Choice struct {
 	Choice, Reason string
 	Other          map[string]string // another value as it was typed, by OtherPart.Name
 	Seen           []dot.Dot
+	Decision       dot.Dot // of undo: the decision that is to be taken back
 }
 
 // AsideQuery chooses entries that were set aside: at most so many of those before an
@@ -203,6 +205,7 @@ type queueView struct {
 	More    string   // the address of the next page
 	Longer  []picked // the addresses of lists that go on, with their titles
 	Alike   []bulkGroup
+	Alikes  Bulk // what was typed of a decision about several, when it was turned down
 }
 
 type itemLine struct {
@@ -238,6 +241,7 @@ func (s *site) showQueue(w http.ResponseWriter, r *http.Request, status int, kin
 	}
 	v := queueView{Frame: s.frame(r, "/queue"), Kind: kind, Trouble: trouble}
 	if r.Method != http.MethodGet { // what was typed stays
+		v.Alikes = Bulk{Code: r.PostFormValue("code"), Choice: r.PostFormValue("choice"), Reason: r.PostFormValue("reason")}
 		switch kind {
 		case KindAside:
 			v.Typed = asideChoice(r)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -27,7 +28,7 @@ const (
 // UndoWithin is how long a decision can be taken back, by the hub's clock.
 const UndoWithin = 24 * time.Hour
 
-// MaxReason bounds a reason in bytes: it reaches the devices of those who are asked.
+// MaxReason bounds a reason in characters: it reaches the devices of those who are asked.
 const MaxReason = 500
 
 // Ruling is what an operator decides about an item.
@@ -93,7 +94,7 @@ type Draft struct {
 // Rule works out what a ruling on an item writes. On a conflict it is a compare-and-set
 // (law L13): what is in conflict now must be what the operator had in view.
 func (r *Reconciler) Rule(tx store.Tx, it store.Item, ru Ruling) (Draft, error) {
-	if err := checkReason(ru.Reason); err != nil {
+	if err := CheckReason(ru.Reason); err != nil {
 		return Draft{}, err
 	}
 	if choices[it.Kind] != nil {
@@ -139,12 +140,13 @@ func (r *Reconciler) Rule(tx store.Tx, it store.Item, ru Ruling) (Draft, error) 
 	return d, nil
 }
 
-func checkReason(reason string) error {
+// CheckReason refuses a reason that says nothing, or too much.
+func CheckReason(reason string) error {
 	switch {
 	case strings.TrimSpace(reason) == "":
 		return refuse("reason_missing", "say why, in words that others understand in a year", "a decision needs a reason, which stays in the ledger")
-	case len(reason) > MaxReason:
-		return refuse("reason_missing", "say it shorter", "the reason has %d bytes, at most %d are taken", len(reason), MaxReason)
+	case utf8.RuneCountInString(reason) > MaxReason:
+		return refuse("reason_missing", "say it shorter", "the reason has %d characters, at most %d are taken", utf8.RuneCountInString(reason), MaxReason)
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"otor/hub/broker"
 	"otor/hub/console"
 	"otor/hub/ingest"
+	"otor/hub/reconcile"
 	"otor/hub/server"
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -77,6 +78,18 @@ func TestSeveralAreDecidedAlike(t *testing.T) {
 	}
 	if n := facts(); n != 0 {
 		t.Fatalf("%d rows of what was refused", n)
+	}
+	// A reason that is too long is refused once, and stays in its field with the choice; one of
+	// as many characters as the field takes is not, whatever its bytes.
+	long := url.Values{"kind": {"flag"}, "code": {"far_away"}, "count": {"2"}, "choice": {"clear"}, "reason": {strings.Repeat("远", reconcile.MaxReason+1)}}
+	for _, m := range members {
+		long.Add("member", m[1])
+	}
+	if status, page, _ := post(t, rita, base+"/queue/alike", long); status != http.StatusUnprocessableEntity || !strings.Contains(page, long.Get("reason")) || !strings.Contains(page, `value="clear" required checked`) {
+		t.Errorf("too long a reason: %d, and what was typed is lost", status)
+	}
+	if err := reconcile.CheckReason(long.Get("reason")[:len("远")*reconcile.MaxReason]); err != nil {
+		t.Error(err)
 	}
 	// Of those named one is another gacha's: it is as if it were not there, and stays.
 	var done console.BulkDone

@@ -26,6 +26,9 @@ func (o *Office) DecideAlike(ctx context.Context, b console.Bulk) (out console.B
 	if err := o.mayAlike(b); err != nil {
 		return out, err
 	}
+	if err := reconcile.CheckReason(b.Reason); err != nil { // of each it would be the same
+		return out, asPageRefusal(err)
+	}
 	if b.Kind == console.KindAside {
 		return o.ruleAlike(ctx, b)
 	}

@@ -203,6 +203,9 @@ func (t table) item(ctx context.Context, l ItemLine, say *naming) (console.Item,
 	if l.ClosedAt != nil {
 		it.ClosedAt = *l.ClosedAt
 	}
+	if l.Decision != nil {
+		it.Decision = *l.Decision
+	}
 	it.Reason = find.Hide(it.Reason)
 	for _, d := range l.Entries {
 		it.Entries = append(it.Entries, d.String())
@@ -264,7 +267,7 @@ func (t table) time(ms int64) time.Time {
 
 // Decide implements console.Queue.
 func (t table) Decide(ctx context.Context, id int64, c console.Choice) error {
-	ru := Ruling{Choice: c.Choice, Reason: c.Reason, Seen: c.Seen}
+	ru := Ruling{Choice: c.Choice, Reason: c.Reason, Seen: c.Seen, Decision: c.Decision}
 	if c.Choice == reconcile.ChooseOther {
 		var err error
 		if ru.Value, err = otherValue(c.Other); err != nil {

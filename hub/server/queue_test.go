@@ -62,14 +62,27 @@ func TestTheQueueDecides(t *testing.T) {
 	if status, body, _ := post(t, rita, at+"/decide", ru); status != http.StatusUnprocessableEntity || !strings.Contains(body, "the daughter said so") || !strings.Contains(body, "sam") {
 		t.Errorf("the slower one: %d", status)
 	}
-	if status, _, _ := post(t, rita, at+"/decide", url.Values{"choice": {"undo"}, "reason": {"the wrong household"}}); status != http.StatusSeeOther {
-		t.Errorf("taken back: %d", status)
+	_, page, _ = send(t, rita, "GET", at, "", false)
+	stands := regexp.MustCompile(`name="decision" value="([^"]+)"`).FindStringSubmatch(page)
+	if stands == nil {
+		t.Fatal("the page does not say which decision it takes back")
+	}
+	back := url.Values{"choice": {"undo"}, "decision": {stands[1]}, "reason": {"the wrong household"}}
+	// By the API, whose answer shows no more than the page does.
+	undo := `{"choice":"undo","decision":"` + stands[1] + `","reason":"the wrong household"}`
+	status, answer, _ := send(t, rita, "POST", base+"/api/v1/office/items/"+found[0][1]+"/decide", undo, false)
+	if status != http.StatusOK || !strings.Contains(answer, "•••1000") || strings.Contains(answer, "13904831000") {
+		t.Errorf("taken back: %d %s", status, answer)
 	}
 	_, page, _ = send(t, rita, "GET", at, "", false)
 	ru = form(page)
 	ru["choice"], ru["value"] = []string{"other"}, []string{"13904839999"}
 	if status, body, _ := post(t, rita, at+"/decide", ru); status != http.StatusSeeOther {
 		t.Errorf("another value: %d %.300s", status, body)
+	}
+	// Somebody who still looks at the first decision takes back that one, which stands no more, or none.
+	if status, body, _ := post(t, sam, at+"/decide", back); status != http.StatusUnprocessableEntity || !strings.Contains(body, "the wrong household") {
+		t.Errorf("another decision than was seen: %d", status)
 	}
 	_, page, _ = send(t, rita, "GET", at, "", false)
 	if !strings.Contains(page, "rita") || strings.Contains(page, `id="ruling"`) {

@@ -34,8 +34,8 @@ func (o *Office) Reveal(ctx context.Context, r console.Reveal) (console.Revealed
 	if !asker(ctx).Role.May(access.Reveal) {
 		return out, &webui.Refusal{Code: "not_allowed", What: "your role does not reveal masked fields", Which: r.Field, Do: "ask a reconciler"}
 	}
-	if strings.TrimSpace(r.Reason) == "" || len(r.Reason) > reconcile.MaxReason {
-		return out, &webui.Refusal{Code: "reason_missing", What: "a masked field is revealed for a reason, which stays in the ledger", Which: r.Field, Do: fmt.Sprintf("say why, in at most %d bytes", reconcile.MaxReason)}
+	if err := reconcile.CheckReason(r.Reason); err != nil {
+		return out, asPageRefusal(err)
 	}
 	subject, label, values, err := o.masked(ctx, r)
 	if err != nil {

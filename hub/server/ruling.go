@@ -54,6 +54,8 @@ type Ruling struct {
 	Reason string          `json:"reason"`
 	// Seen are the dots that the item's evidence listed as displayed.
 	Seen []dot.Dot `json:"seen"`
+	// Decision is the one that undo is to take back, as the item named it; left out: whichever stands.
+	Decision dot.Dot `json:"decision,omitzero"`
 }
 
 // Decide follows an operator's ruling on an item, if that is still what the
@@ -77,8 +79,11 @@ func (o *Office) Decide(ctx context.Context, id int64, ru Ruling) (ItemLine, err
 	if err != nil {
 		return ItemLine{}, fmt.Errorf("decide item %d: %w", id, err)
 	}
-	it, err = o.store.Item(ctx, id)
-	return o.itemLine(it), err
+	if it, err = o.store.Item(ctx, id); err != nil {
+		return ItemLine{}, err
+	}
+	l := o.itemLine(it)
+	return l, o.veil(ctx, &l)
 }
 
 // rule follows a ruling in its transaction.
@@ -89,6 +94,9 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, by string, at int64
 	}
 	if ru.Choice == reconcile.ChooseUndo && it.State == store.Decided && at-it.ClosedAt > reconcile.UndoWithin.Milliseconds() {
 		return body, &reconcile.Refused{Code: "undo_over", What: "a decision is taken back within 24 hours", Do: "decide otherwise by a new record"}
+	}
+	if ru.Choice == reconcile.ChooseUndo && !ru.Decision.IsZero() && ru.Decision != it.Decision {
+		return body, &reconcile.Refused{Code: "item_changed", What: "it is not that decision any more which stands", Which: it.Decision.String(), Do: "look at it once more"}
 	}
 	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{
 		Choice: ru.Choice, Value: ru.Value, Reason: ru.Reason, By: by, Seen: ru.Seen, Fits: func(v any) error { return o.fits(it.Entity.Type, it.Field, v) },
