@@ -13,6 +13,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/cli"
 	"otor/internal/dot"
+	"otor/internal/lane"
 )
 
 func newEntries(app *cli.App) *cobra.Command {
@@ -96,7 +97,7 @@ func newGaps(app *cli.App) *cobra.Command {
 				rows := [][]string{{"DEVICE", "LIFE", "LANE", "MISSING", "OPENED", "CLOSED"}}
 				for _, g := range gaps {
 					rows = append(rows, []string{
-						string(g.Device), fmt.Sprint(g.Incarnation), g.Lane.String(), span(g.Missing), app.Clock(&g.OpenedAt), app.Clock(g.ClosedAt),
+						string(g.Device), fmt.Sprint(g.Incarnation), g.Lane.String(), lane.Run(g.First, g.Last).String(), app.Clock(&g.OpenedAt), app.Clock(g.ClosedAt),
 					})
 				}
 				return app.Table(rows)
@@ -226,14 +227,3 @@ func printRegained(cmd *cobra.Command, app *cli.App, o office) error {
 }
 
 func num(n uint64) string { return strconv.FormatUint(n, 10) }
-
-// span writes consecutive seqs.
-func span(seqs []dot.Seq) string {
-	switch len(seqs) {
-	case 0:
-		return "-"
-	case 1:
-		return fmt.Sprint(seqs[0])
-	}
-	return fmt.Sprintf("%d-%d", seqs[0], seqs[len(seqs)-1])
-}

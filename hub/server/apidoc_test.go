@@ -59,7 +59,7 @@ var calls = []call{
 	{pattern: "POST " + office + "devices/{device}/plan/clear", tag: "devices", words: "Take back all that is planned for a device.", answer: done{}, codes: with("unknown_device")},
 	{pattern: "POST " + office + "devices/life", tag: "devices", words: "Let a second live copy of a device's folder have everything.", body: server.Order{}, answer: done{}, codes: with("bad_request", "not_found")},
 	{pattern: "POST " + office + "confirm", tag: "devices", words: "After a restore without a journal: devices may be told things again.", body: server.Confirmation{}, answer: []dot.Device{}, codes: with("bad_request", "not_in_doubt")},
-	{pattern: "GET " + office + "gaps", tag: "fleet", words: "Seqs that are missing below the highest received ones.", query: []param{all}, answer: []server.GapLine{}},
+	{pattern: "GET " + office + "gaps", tag: "fleet", words: "Seqs that are missing below the highest received ones: first, last and count of each gap; missing names them one by one, at most 1,000 of a gap and 100,000 of all.", query: []param{all}, answer: []server.GapLine{}},
 	{pattern: "POST " + office + "gaps/seal", tag: "reconcile", words: "Give up waiting for seqs of a lane.", body: server.Order{}, answer: done{}, codes: with("bad_request", "no_gap", "reason_missing", "not_found")},
 	{pattern: "GET " + office + "findings", tag: "fleet", words: "What the hub noticed about devices.", query: []param{all}, answer: []server.FindingLine{}},
 	{pattern: "GET " + office + "unattributed", tag: "fleet", words: "Frames that nobody known vouches for.", answer: []server.UnattributedLine{}},

@@ -143,15 +143,26 @@ func (o *Office) Entries(ctx context.Context, q store.EntryQuery) iter.Seq2[Entr
 	}
 }
 
-// GapLine is a line of the list of gaps.
+// GapLine is a line of the list of gaps. First, Last and Count say all of it. Missing
+// names its seqs one by one, from First on: at most [MaxMissing] of a gap, and 100,000
+// of all gaps of a list, since how long a gap is, its device chose.
 type GapLine struct {
 	Device      dot.Device      `json:"device"`
 	Incarnation dot.Incarnation `json:"incarnation"`
 	Lane        dot.Lane        `json:"lane"`
+	First       dot.Seq         `json:"first"`
+	Last        dot.Seq         `json:"last"`
+	Count       uint64          `json:"count"`
 	Missing     []dot.Seq       `json:"missing"`
 	OpenedAt    time.Time       `json:"opened_at"`
 	ClosedAt    *time.Time      `json:"closed_at"`
 }
+
+// How many seqs a list of gaps names one by one: of a gap, and of all of them.
+const (
+	MaxMissing    = 1000
+	maxMissingAll = 100 * MaxMissing
+)
 
 // Gaps lists gaps by opening time; closed ones only when asked for.
 func (o *Office) Gaps(ctx context.Context, closed bool) ([]GapLine, error) {
@@ -163,10 +174,13 @@ func (o *Office) Gaps(ctx context.Context, closed bool) ([]GapLine, error) {
 		return nil, err
 	}
 	out := make([]GapLine, 0, len(gaps))
+	left := uint64(maxMissingAll)
 	for _, g := range gaps {
+		listed := seqs(g.Run, min(left, MaxMissing))
+		left -= uint64(len(listed))
 		out = append(out, GapLine{
 			Device: g.Chain.Device, Incarnation: g.Chain.Incarnation, Lane: g.Chain.Lane,
-			Missing: seqs(g.Run), OpenedAt: o.at(g.OpenedAt), ClosedAt: o.maybe(g.ClosedAt),
+			First: g.Run.First, Last: g.Run.Last, Count: g.Run.Len(), Missing: listed, OpenedAt: o.at(g.OpenedAt), ClosedAt: o.maybe(g.ClosedAt),
 		})
 	}
 	return out, nil
@@ -177,10 +191,11 @@ func (o *Office) gapsSeen(ctx context.Context, gaps []store.Gap) ([]store.Gap, e
 	return sees(gaps, func(g store.Gap) (bool, error) { return sight.device(ctx, g.Chain.Device) })
 }
 
-func seqs(r lane.Range) []dot.Seq {
-	out := make([]dot.Seq, 0, r.Len())
-	for s := r.First; s <= r.Last; s++ {
-		out = append(out, s)
+// seqs lists the seqs of a run, from its first one on, at most so many.
+func seqs(r lane.Range, most uint64) []dot.Seq {
+	out := make([]dot.Seq, min(r.Len(), most))
+	for i := range out {
+		out[i] = r.First + dot.Seq(i) //nolint:gosec // an index
 	}
 	return out
 }
