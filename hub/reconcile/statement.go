@@ -12,6 +12,7 @@ import (
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/find"
 	"otor/internal/lane"
 )
 
@@ -105,7 +106,8 @@ func (c *Counts) add(v store.Verdict) {
 	}
 }
 
-// Aside is an entry that was set aside, and why.
+// Aside is an entry that was set aside, and why. A statement is passed on, so what
+// people wrote stands in it without numbers of persons.
 type Aside struct {
 	Dot   string `json:"dot"`
 	Form  string `json:"form"`
@@ -197,7 +199,7 @@ func Draw(t Terms, b Books) (Statement, error) {
 	}
 	for _, f := range b.Findings {
 		if t.Of(f.Device) && f.ClosedAt == 0 {
-			s.Findings = append(s.Findings, string(f.Device)+": "+f.Words)
+			s.Findings = append(s.Findings, string(f.Device)+": "+find.Hide(f.Words))
 		}
 	}
 	return s, nil
@@ -214,7 +216,7 @@ func (s *Statement) count(e store.ListedEntry) {
 	form.add(v)
 	s.ByForm[e.Form] = form
 	if v == store.Quarantined || v == store.Refused {
-		s.SetAside = cut(s.SetAside, Aside{Dot: e.Dot.String(), Form: e.Form, Code: e.Judgement.Code, Words: e.Judgement.Words}, &s.CutOff)
+		s.SetAside = cut(s.SetAside, Aside{Dot: e.Dot.String(), Form: e.Form, Code: e.Judgement.Code, Words: find.Hide(e.Judgement.Words)}, &s.CutOff)
 	}
 }
 

@@ -111,6 +111,37 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	}
 }
 
+// A statement is passed on: what people wrote stands in it without numbers of persons,
+// in every form that it has.
+func TestAStatementHidesNumbers(t *testing.T) {
+	const number = "999922196001010018"
+	b := books()
+	wrong := at("D-101", 5, "visit", store.Refused, day(7))
+	wrong.Judgement.Words = "not his: it is " + number
+	b.Entries = entries(wrong)
+	b.Findings = []store.Finding{{Device: "D-101", Words: "sends " + number}}
+	st, err := reconcile.Draw(terms(reconcile.OfForm, "visit"), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := reconcile.Sign(st, key(t, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var x, c bytes.Buffer
+	if err := errors.Join(reconcile.WriteXLSX(&x, st, s, "en", nil), reconcile.WriteCSV(&c, st, s, "en", nil)); err != nil {
+		t.Fatal(err)
+	}
+	for what, text := range map[string]string{"signed": string(s.Statement), "xlsx": partsOf(t, x.Bytes()), "csv": c.String()} {
+		if !strings.Contains(text, "0018") || strings.Contains(text, number) {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+	if len(st.SetAside) != 1 || len(st.Findings) != 1 || !strings.HasSuffix(st.SetAside[0].Words, "0018") || !strings.HasSuffix(st.Findings[0], "0018") {
+		t.Errorf("%+v", st)
+	}
+}
+
 func TestTermsThatSayNothing(t *testing.T) {
 	for name, bad := range map[string]reconcile.Terms{
 		"no subject":   {From: day(0), Until: day(1)},
