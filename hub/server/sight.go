@@ -58,6 +58,12 @@ func (s *sight) device(ctx context.Context, d dot.Device) (bool, error) {
 	return s.devices[d], nil
 }
 
+// wholly reports whether all that a device carries is seen: each of its scopes is
+// covered. One without any is seen by those alone who see everything.
+func (s *sight) wholly(d store.Device) bool {
+	return s.all || len(d.Scopes) > 0 && !slices.ContainsFunc(d.Scopes, func(x string) bool { return !s.covers([]string{x}) })
+}
+
 // entity reports whether an entity is seen; known that the hub has it.
 func (s *sight) entity(ctx context.Context, ref entry.Ref) (seen, known bool, err error) {
 	if s.all {

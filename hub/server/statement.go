@@ -96,7 +96,8 @@ func (o *Office) knowsForm(ctx context.Context, id string) error {
 }
 
 // mayState refuses a statement on what whoever asks does not see all of: on a
-// device that has other scopes as well, or on devices named one by one.
+// device, or a device of a team, that has other scopes as well or none at all, or on
+// devices named one by one.
 func (o *Office) mayState(ctx context.Context, t reconcile.Terms) error {
 	sight := o.sight(ctx)
 	seen := sight.all
@@ -104,13 +105,17 @@ func (o *Office) mayState(ctx context.Context, t reconcile.Terms) error {
 	case seen:
 		return nil
 	case t.Subject == reconcile.OfTeam && len(t.Devices) == 0:
-		seen = sight.covers([]string{"team:" + t.Name})
+		devices, err := o.devicesOf(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		seen = sight.covers([]string{teamScope + t.Name}) && !slices.ContainsFunc(devices, func(d store.Device) bool { return !sight.wholly(d) })
 	case t.Subject == reconcile.OfDevice:
 		d, err := o.store.Device(ctx, dot.Device(t.Name))
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		seen = err == nil && !slices.ContainsFunc(d.Scopes, func(x string) bool { return !sight.covers([]string{x}) })
+		seen = err == nil && sight.wholly(d)
 	}
 	if !seen {
 		return &webui.Refusal{Code: "not_allowed", What: "your scopes do not cover all that this statement is about", Which: string(t.Subject) + " " + t.Name, Do: "ask an operator with wider scopes"}
@@ -118,19 +123,20 @@ func (o *Office) mayState(ctx context.Context, t reconcile.Terms) error {
 	return nil
 }
 
-// teamOf lists the devices of a team.
-func (o *Office) teamOf(ctx context.Context, team string) ([]dot.Device, error) {
+// devicesOf lists the devices of a team.
+func (o *Office) devicesOf(ctx context.Context, team string) ([]store.Device, error) {
 	all, err := o.store.Devices(ctx)
-	if err != nil {
-		return nil, err
-	}
+	return slices.DeleteFunc(all, func(d store.Device) bool { return !slices.Contains(d.Scopes, teamScope+team) }), err
+}
+
+// teamOf names the devices of a team.
+func (o *Office) teamOf(ctx context.Context, team string) ([]dot.Device, error) {
+	ds, err := o.devicesOf(ctx, team)
 	var out []dot.Device
-	for _, d := range all {
-		if slices.Contains(d.Scopes, "team:"+team) {
-			out = append(out, d.ID)
-		}
+	for _, d := range ds {
+		out = append(out, d.ID)
 	}
-	return out, nil
+	return out, err
 }
 
 // books are what the statement is drawn from.

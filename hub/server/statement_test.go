@@ -5,9 +5,11 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"otor/hub/access"
 	"otor/hub/ingest"
 	"otor/hub/reconcile"
 	"otor/hub/server"
@@ -112,6 +114,44 @@ func TestDecisionsOfAStatement(t *testing.T) {
 			if !slices.Equal(kinds, want) && len(kinds)+len(want) > 0 {
 				t.Errorf("%s %s, past %t: %v, want %v", c.subject, c.name, past, kinds, want)
 			}
+		}
+	}
+}
+
+// A statement lists all of its devices' entries, so whoever asks for it sees each scope
+// that they have: of a device, and of every device of a team.
+func TestStatementsWithinScopes(t *testing.T) {
+	s, _ := open(t)
+	for d, scopes := range map[dot.Device][]string{
+		"D-1": {"team:T1"}, "D-2": {"team:T1", "gacha:aa"}, "D-3": {"team:T2"}, "D-4": {}, "D-5": {"team:T2", "gacha:bb"},
+	} {
+		_, err := s.Office().Invite(t.Context(), d, scopes, time.Hour, false)
+		check(t, err)
+	}
+	for _, c := range []struct {
+		scopes  string
+		subject reconcile.Subject
+		name    string
+		may     bool
+	}{
+		{"team:T1", reconcile.OfDevice, "D-1", true},
+		{"team:T1", reconcile.OfDevice, "D-2", false},
+		{"team:T1 gacha:aa", reconcile.OfDevice, "D-2", true},
+		{"team:T1", reconcile.OfDevice, "D-3", false},
+		{"team:T1", reconcile.OfDevice, "D-4", false}, // whose all scopes were taken
+		{"*", reconcile.OfDevice, "D-4", true},
+		{"team:T1", reconcile.OfTeam, "T1", false}, // D-2 has gacha:aa as well
+		{"team:T1 gacha:*", reconcile.OfTeam, "T1", true},
+		{"team:*", reconcile.OfTeam, "T2", false},
+		{"team:* gacha:bb", reconcile.OfTeam, "T2", true},
+		{"*", reconcile.OfTeam, "T1", true},
+		{"team:T1 gacha:*", reconcile.OfAll, "", false},
+	} {
+		ctx := access.With(t.Context(), access.Who{By: "rita", Role: access.Reconciler, Scopes: strings.Fields(c.scopes)})
+		_, err := s.Office().Statement(ctx, reconcile.Terms{Subject: c.subject, Name: c.name, From: time.Now().Add(-time.Hour), Until: time.Now().Add(time.Hour)})
+		r, refused := errors.AsType[*webui.Refusal](err)
+		if c.may && err != nil || !c.may && (!refused || r.Code != "not_allowed") {
+			t.Errorf("%s asks for %s %s: %v", c.scopes, c.subject, c.name, err)
 		}
 	}
 }
