@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -107,9 +108,9 @@ func spanOf(r *http.Request) (long bool) { return r.URL.Query().Get("span") == "
 // charts draws them; what cannot be read is left out, and the log says why.
 func (s *site) charts(r *http.Request, w *webui.Words, now time.Time) (v chartsView) {
 	long := spanOf(r)
-	span, each := shortSpan, time.Hour
+	span := shortSpan
 	if long {
-		span, each = longSpan, 24*time.Hour
+		span = longSpan
 	}
 	from := now.Add(-span)
 	points, ok, err := s.Outlook.Trend(r.Context(), from, !long)
@@ -122,7 +123,7 @@ func (s *site) charts(r *http.Request, w *webui.Words, now time.Time) (v chartsV
 	case len(points) == 0:
 		v.Closed = w.T("chart.none")
 	default:
-		v.Trend = trend(w, points, from, now, each, long)
+		v.Trend = trend(w, points, from, now, long)
 	}
 	a, err := s.Outlook.Amounts(r.Context(), w.Lang)
 	switch {
@@ -138,20 +139,47 @@ func (s *site) charts(r *http.Request, w *webui.Words, now time.Time) (v chartsV
 	return v
 }
 
+// slotsOf are when the hours of a span begin or, of a long one, the days: by the clock of
+// the zone that until is in. A day of it may have 23 or 25 hours.
+func slotsOf(from, until time.Time, long bool) (begin []time.Time) {
+	at := from.In(until.Location())
+	if !long {
+		past := time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())
+		for at = at.Add(-past); !at.After(until); at = at.Add(time.Hour) {
+			begin = append(begin, at)
+		}
+		return begin
+	}
+	y, m, d := at.Date()
+	for at = dayBegins(y, m, d, at.Location()); !at.After(until); at = dayBegins(y, m, d, at.Location()) {
+		begin, d = append(begin, at), d+1
+	}
+	return begin
+}
+
+// dayBegins is midnight, or the hour behind it where the clocks leave that one out.
+func dayBegins(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	if t.Hour() >= 12 { // of the day before
+		t = t.Add(time.Duration(24-t.Hour()) * time.Hour)
+	}
+	return t
+}
+
 // trend draws backlog and contacts.
-func trend(w *webui.Words, points []Point, from, until time.Time, each time.Duration, long bool) *trendView {
+func trend(w *webui.Words, points []Point, from, until time.Time, long bool) *trendView {
 	t := &trendView{Long: long, ShortURL: "/", LongURL: "/?span=long"}
 	var waits, most, contacts, received uint64
 	var worst Point
-	slots := make([]Point, int(until.Sub(from)/each)+1)
-	first := from.Truncate(each)
+	begin := slotsOf(from, until, long)
+	slots := make([]Point, len(begin))
 	for _, p := range points {
 		if p.Waiting >= waits {
 			waits, worst = p.Waiting, p
 		}
 		contacts, received = contacts+p.Contacts, received+p.Received
-		i := min(max(int(p.At.Sub(first)/each), 0), len(slots)-1)
-		x := &slots[i]
+		after := sort.Search(len(begin), func(i int) bool { return begin[i].After(p.At) })
+		x := &slots[max(after-1, 0)]
 		x.At, x.Waiting, x.Missing = p.At, max(x.Waiting, p.Waiting), max(x.Missing, p.Missing)
 		x.Contacts, x.Received = x.Contacts+p.Contacts, x.Received+p.Received
 	}
@@ -171,7 +199,7 @@ func trend(w *webui.Words, points []Point, from, until time.Time, each time.Dura
 			continue
 		}
 		t.Rows = append(t.Rows, trendRow{
-			tickWords(until, first.Add(time.Duration(i)*each), long), w.Num(x.Waiting), w.Num(x.Missing), w.Num(x.Contacts), w.Num(x.Received),
+			tickWords(until, begin[i], long), w.Num(x.Waiting), w.Num(x.Missing), w.Num(x.Contacts), w.Num(x.Received),
 		})
 	}
 	return t

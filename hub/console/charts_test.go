@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,11 @@ func (p past) Amounts(context.Context, string) (*console.Amounts, error) { retur
 
 func fleetWith(t *testing.T, o console.Outlook) string {
 	t.Helper()
+	return homeWith(t, o, now, "/")
+}
+
+func homeWith(t *testing.T, o console.Outlook, now time.Time, path string) string {
+	t.Helper()
 	site := console.New(console.Config{
 		Fleet: day(), Outlook: o, Clock: func() time.Time { return now }, DefaultLang: "en", Log: slog.New(slog.DiscardHandler),
 		Visitor: func(context.Context) console.Visitor {
@@ -38,7 +44,7 @@ func fleetWith(t *testing.T, o console.Outlook) string {
 	})
 	srv := httptest.NewServer((&webui.Guard{Behind: true, Pages: site.Pages}).Wrap(site.Mux))
 	defer srv.Close()
-	status, body := get(t, srv.Client(), srv.URL+"/", "Accept-Language", "en")
+	status, body := get(t, srv.Client(), srv.URL+path, "Accept-Language", "en")
 	if status != 200 {
 		t.Fatalf("status %d: %s", status, body)
 	}
@@ -92,6 +98,62 @@ func TestCharts(t *testing.T) {
 		}
 		if !strings.Contains(body, "D-101") {
 			t.Errorf("%s: the fleet is not there", name)
+		}
+	}
+}
+
+// The days of the long span, and the hours of the short one, are those of the clock that
+// the page goes by, also where it is put forward or back.
+func TestDaysOfCharts(t *testing.T) {
+	saoPaulo, err := time.LoadLocation("America/Sao_Paulo") // forward at midnight: 2018-11-04 has no hour 0
+	if err != nil {
+		t.Fatal(err)
+	}
+	newYork, err := time.LoadLocation("America/New_York") // back at 2018-11-04 02:00: it has 25 hours
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile(`<tr><th scope="row" class="num">([^<]+)</th><td class="r num">([0-9]+)</td>`)
+	for name, c := range map[string]struct {
+		at   time.Time
+		path string
+		of   []time.Duration // when something waited, before then: 1 at the first, 2 ...
+		want []string
+	}{
+		"days, +08:00": {
+			time.Date(2025, 9, 18, 13, 5, 0, 0, time.FixedZone("", 8*3600)), "/?span=long",
+			// 17 at 23:00, 18 at 00:00, 07:00 and 12:00; a day before at 00:00 and at 23:30
+			[]time.Duration{37*time.Hour + 5*time.Minute, 14*time.Hour + 5*time.Minute, 13*time.Hour + 5*time.Minute, 6*time.Hour + 5*time.Minute, time.Hour},
+			[]string{"09-18 5", "09-17 2"},
+		},
+		"a day without midnight": {
+			time.Date(2018, 11, 5, 0, 30, 0, 0, saoPaulo), "/?span=long",
+			// 3 at 23:30, 4 at 01:00 and 23:30, 5 at 00:00
+			[]time.Duration{24 * time.Hour, 23*time.Hour + 30*time.Minute, time.Hour, 30 * time.Minute},
+			[]string{"11-05 4", "11-04 3", "11-03 1"},
+		},
+		"a day of 25 hours": {
+			time.Date(2018, 11, 5, 0, 30, 0, 0, newYork), "/?span=long",
+			// 3 at 23:30, 4 at 00:00 and 23:30
+			[]time.Duration{26 * time.Hour, 25*time.Hour + 30*time.Minute, time.Hour},
+			[]string{"11-04 3", "11-03 1"},
+		},
+		"hours, +05:30": {
+			time.Date(2025, 9, 18, 13, 5, 0, 0, time.FixedZone("", 5*3600+1800)), "/",
+			[]time.Duration{70 * time.Minute, 60 * time.Minute, 6 * time.Minute, 5 * time.Minute}, // 11:55 12:05 12:59 13:00
+			[]string{"13:00 4", "12:00 3", "11:00 1"},
+		},
+	} {
+		var points []console.Point
+		for i, d := range c.of {
+			points = append(points, console.Point{At: c.at.Add(-d).UTC(), Waiting: uint64(i + 1)})
+		}
+		var got []string
+		for _, m := range row.FindAllStringSubmatch(homeWith(t, past{points: points}, c.at, c.path), -1) {
+			got = append(got, m[1]+" "+m[2])
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: rows %q, want %q", name, got, c.want)
 		}
 	}
 }
