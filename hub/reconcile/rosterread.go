@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -75,6 +76,19 @@ func (m Mapping) Good() bool {
 	return n >= 2 && (name || id)
 }
 
+// check refuses a column before the first one. Error: a [*sheet.Fault], bad_column.
+func (m Mapping) check() error {
+	for _, f := range slices.Sorted(maps.Keys(m)) {
+		if m[f] < 0 {
+			return &sheet.Fault{
+				Code: "bad_column", Words: fmt.Sprintf("there is no column %d for the %s of a person", m[f], f),
+				Do: "give the number of a column, from 0 on, or leave the field out",
+			}
+		}
+	}
+	return nil
+}
+
 // headerWithin is how many rows may stand above the header: titles, who made it, notes.
 const headerWithin = 20
 
@@ -145,9 +159,12 @@ func (g Reading) columns(r sheet.Row) (Mapping, bool) {
 	return m, m.Good()
 }
 
-// ReadRoster reads a list. Errors: a [*sheet.Fault]; with no_header the Roster has the
+// ReadRoster reads a list. Errors: a [*sheet.Fault]; bad_column before anything was read; with no_header the Roster has the
 // row that looks most like a header, and a sample, so that somebody can choose.
 func ReadRoster(rows iter.Seq2[sheet.Row, error], g Reading) (Roster, error) {
+	if err := g.Chosen.check(); err != nil {
+		return Roster{}, err
+	}
 	var out Roster
 	var above []sheet.Row
 	for r, err := range rows {

@@ -120,7 +120,7 @@ var calls = []call{
 	{
 		pattern: "POST " + office + "rosters/{kind}", tag: "rosters", words: "Check or import a list: CSV or XLSX as the body. The answer is one JSON object for each step, and one with the result.",
 		query: []param{{"file", "string", "the file's name"}, {"sheet", "string", "of the workbook"}, {"columns", "string", "JSON: which column is which"}, {"check", "boolean", "look and import nothing"}},
-		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "no_header", "few_columns", "empty"),
+		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "no_header", "bad_column", "few_columns", "empty"),
 	},
 	{pattern: "POST " + office + "rosters/{kind}/decide", tag: "rosters", words: "Decide about a line of a list, if it still is what the decider had in view; or take a decision back.", body: server.RosterChoice{}, answer: server.RosterLine{}, codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "undo_over", "no_roster", "roster_fixed", "roster_value", "roster_disputed")},
 	{pattern: "GET " + office + "photos", tag: "photos", words: "Photos and files that entries name; missing ones, or all.", query: []param{{"all", "boolean", "those that are here as well"}}, answer: []server.PhotoLine{}},

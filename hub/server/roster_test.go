@@ -359,6 +359,12 @@ func TestRosterRefuses(t *testing.T) {
 	columns := &server.RosterColumns{HeaderRow: 2, Fields: reconcile.Mapping{reconcile.FieldName: 0}}
 	_, err = s.Office().ImportRoster(t.Context(), server.RosterUpload{Kind: "pension_list", Body: odd, Columns: columns})
 	refused(t, "a name alone", "roster_few_columns", err)
+	columns.Fields[reconcile.FieldID] = -1
+	_, err = s.Office().ImportRoster(t.Context(), server.RosterUpload{Kind: "pension_list", Body: odd, Columns: columns})
+	refused(t, "a column before the first", "roster_bad_column", err)
+	columns.Fields[reconcile.FieldID] = 99
+	_, err = s.Office().CheckRoster(t.Context(), server.RosterUpload{Kind: "pension_list", Body: odd, Columns: columns})
+	check(t, err)
 	columns.Fields[reconcile.FieldID] = 1
 	_, err = s.Office().ImportRoster(t.Context(), server.RosterUpload{Kind: "pension_list", Body: odd, Columns: columns})
 	check(t, err)
