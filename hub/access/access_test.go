@@ -283,6 +283,10 @@ func TestNobodyGivesMoreThanTheyHave(t *testing.T) {
 		_, err := d.Add(t.Context(), admin, p)
 		wantCode(t, "a broken operator", err, "bad_request")
 	}
+	for _, name := range []string{"hub", "Office", "machine"} { // else the ledger could not be told from theirs
+		_, err := d.Add(t.Context(), admin, access.Person{Name: name, Role: access.Viewer, Scopes: []string{"*"}})
+		wantCode(t, "an operator called "+name, err, "bad_request")
+	}
 	_, err = d.Add(t.Context(), admin, access.Person{Name: "SARNA", Role: access.Viewer, Scopes: []string{"*"}})
 	wantCode(t, "a taken name", err, "name_taken")
 	_, err = d.NewToken(t.Context(), rec, "gis", access.Dispatcher, []string{"gacha:NB"}, time.Hour)
@@ -314,9 +318,18 @@ func TestChangesEndSessionsAtOnce(t *testing.T) {
 	if _, err := d.BySession(t.Context(), adminSecret); err != nil {
 		t.Errorf("another's session: %v", err)
 	}
+	reads, err := d.NewToken(t.Context(), rec, "reads", access.Viewer, []string{"gacha:NB"}, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.ByToken(t.Context(), reads); err != nil {
+		t.Fatal(err)
+	}
 	if err := d.ShutOut(t.Context(), admin, "sarna"); err != nil {
 		t.Fatal(err)
 	}
+	_, err = d.ByToken(t.Context(), reads)
+	wantCode(t, "a token of who was shut out", err, "not_signed_in")
 	_, _, err = d.SignIn(t.Context(), access.Attempt{Name: "sarna", Password: "blue horses run at night", From: from})
 	wantCode(t, "shut out", err, "bad_sign_in")
 	link, err := d.LetIn(t.Context(), admin, "sarna")
@@ -325,6 +338,11 @@ func TestChangesEndSessionsAtOnce(t *testing.T) {
 	}
 	if _, _, err := d.Accept(t.Context(), link, "red goats climb rocks", from); err != nil {
 		t.Errorf("let in again: %v", err)
+	}
+	_, err = d.ByToken(t.Context(), reads)
+	wantCode(t, "a token from before", err, "not_signed_in")
+	if _, err := d.NewToken(t.Context(), rec, "reads", access.Viewer, []string{"gacha:NB"}, time.Hour); err != nil {
+		t.Errorf("its label is free again: %v", err)
 	}
 	wantCode(t, "the last administrator", d.ShutOut(t.Context(), admin, "admin"), "last_administrator")
 	wantCode(t, "the last one's role", d.Change(t.Context(), admin, access.Person{Name: "admin", Role: access.Viewer, Scopes: []string{"*"}}), "last_administrator")

@@ -27,6 +27,9 @@ type Person struct {
 
 var nameShape = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,31}$`)
 
+// hubNames are what the ledger calls the hub itself, and who reads its folder.
+var hubNames = []string{"hub", "office", "machine"}
+
 func clean(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
 
 func host(from string) string {
@@ -43,6 +46,11 @@ func (d *Desk) Add(ctx context.Context, by Who, p Person) (link string, err erro
 	p.Name = clean(p.Name)
 	if err := mayGive(by, p); err != nil {
 		return "", err
+	}
+	if slices.Contains(hubNames, p.Name) {
+		r := refuse("bad_request", "choose another name", "the ledger calls the hub itself by this name")
+		r.Which = p.Name
+		return "", r
 	}
 	if err := d.note(ctx, Note{Who: by.Name, Kind: "operator_added", Subject: p.Name, Words: describe(p)}); err != nil {
 		return "", err
@@ -101,7 +109,8 @@ func (d *Desk) Change(ctx context.Context, by Who, p Person) error {
 	})
 }
 
-// ShutOut ends an operator's access; LetIn gives it back, with a new link.
+// ShutOut ends an operator's access, and their tokens; LetIn gives it back, with a new
+// link.
 func (d *Desk) ShutOut(ctx context.Context, by Who, name string) error {
 	return d.change(ctx, by, "operator_shut_out", clean(name), "", true, func(o *store.Operator) error {
 		if o.DisabledAt == 0 {
@@ -112,7 +121,7 @@ func (d *Desk) ShutOut(ctx context.Context, by Who, name string) error {
 	})
 }
 
-// LetIn undoes ShutOut. The old password and second factor are gone.
+// LetIn undoes ShutOut. The old password, second factor and tokens are gone.
 func (d *Desk) LetIn(ctx context.Context, by Who, name string) (link string, err error) {
 	name = clean(name)
 	err = d.change(ctx, by, "operator_let_in", name, "", false, func(o *store.Operator) error {

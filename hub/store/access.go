@@ -61,7 +61,8 @@ type Operators interface {
 	// ChangeOperator gives change the operator as it is and stores what it made of
 	// it, in one transaction; its error leaves everything as it was. Name and
 	// AddedAt do not change. When Generation rose, all sessions and links of the
-	// operator end.
+	// operator end. When DisabledAt changed, so do their tokens, as of when they were
+	// shut out: who is let in again makes new ones.
 	ChangeOperator(ctx context.Context, name string, change func(*Operator) error) error
 	Operator(ctx context.Context, name string) (Operator, error)
 	// ListOperators lists all by name, also those who were shut out.

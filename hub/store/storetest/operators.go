@@ -165,4 +165,20 @@ func checkTokens(t T, w *world) {
 	if _, err := w.Token(t.Context(), codeOf("unknown")); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown token: %v", err)
 	}
+	// Who is shut out loses them, and does not get them back: not by a hub either that did
+	// not end them at once.
+	access := func(at int64) {
+		t.Helper()
+		ok(t, "change", w.ChangeOperator(t.Context(), "sarna", func(o *store.Operator) error { o.DisabledAt = at; return nil }))
+	}
+	access(noon + 11)
+	late := tok
+	late.Hash, late.Label, late.RevokedAt = codeOf("t3"), "late", 0
+	ok(t, "a token while shut out", w.AddToken(t.Context(), late))
+	access(0)
+	for hash, want := range map[[32]byte]int64{tok.Hash: noon + 5, twice.Hash: noon + 11, late.Hash: noon + 11} {
+		got, err := w.Token(t.Context(), hash)
+		ok(t, "token", err)
+		same(t, "revoked at", got.RevokedAt, want)
+	}
 }

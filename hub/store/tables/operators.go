@@ -73,6 +73,9 @@ func (s *Store) ChangeOperator(ctx context.Context, name string, change func(*st
 		}
 		err = w.exec("UPDATE operators SET title = ?, role = ?, scopes = ?, password = ?, totp = ?, totp_step = ?, disabled_at = ?, generation = ?, factor_at = ? WHERE name = ?",
 			now.Title, now.Role, scopes, now.Password, now.TOTP, now.TOTPStep, now.DisabledAt, now.Generation, now.FactorAt, name)
+		if err == nil && now.DisabledAt != was.DisabledAt {
+			err = w.exec("UPDATE api_tokens SET revoked_at = ? WHERE operator = ? AND revoked_at = 0", max(was.DisabledAt, now.DisabledAt), name)
+		}
 		if err != nil || now.Generation == was.Generation {
 			return err
 		}
