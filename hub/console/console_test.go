@@ -158,7 +158,7 @@ func TestFleetAPI(t *testing.T) {
 	if code, body := get(t, http.DefaultClient, url+"/api/v1/fleet", "Authorization", "Bearer token"); code != 500 || !strings.Contains(body, "database locked") {
 		t.Errorf("%d %s", code, body)
 	}
-	if code, body := visit(t, url); code != 500 || !strings.Contains(body, "cannot read its account") || strings.Contains(body, "Complete") {
+	if code, body := visit(t, url); code != 500 || !strings.Contains(body, "cannot read its account") || !strings.Contains(body, "log says why") || strings.Contains(body, "Complete") || strings.Contains(body, "database locked") {
 		t.Errorf("the page of a broken hub: %d\n%s", code, body)
 	}
 }

@@ -67,7 +67,7 @@ func (s *site) fleet(w http.ResponseWriter, r *http.Request) {
 		}
 		s.Log.Error("fleet page: fleet not readable", "err", err)
 		v.Strip = chip{"danger", "danger", words.T("fleet.broken")}
-		v.Broken = err.Error()
+		v.Broken = words.T("chart.broken")
 		webui.Render(w, fleetPage, http.StatusInternalServerError, v, s.Log)
 		return
 	}
