@@ -92,7 +92,7 @@ func planned(w *webui.Words, now time.Time, plan []Absence) (out []string) {
 		if a.Words != "" {
 			line += " · " + a.Words
 		}
-		out = append(out, line+" · "+a.By)
+		out = append(out, line+" · "+whoWords(w, a.By))
 	}
 	return out
 }

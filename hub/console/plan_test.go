@@ -65,10 +65,17 @@ func TestFleetPageByThePlan(t *testing.T) {
 		_, body := visit(t, url)
 		return body
 	}
+	byMachine := absence(5, -2, 6)
+	byMachine.By = "owner of this machine"
+	d := row("D-1", "", 3, 3, 5*time.Hour, 0)
+	d.Plan = []console.Absence{byMachine}
+	zh, _ := serve(t, &hub{fleet: console.Fleet{AsOf: now, Devices: []console.DeviceRow{d}}}, "zh")
+	_, inChinese := visit(t, zh)
 	for name, c := range map[string]struct {
 		body     string
 		has, not []string
 	}{
+		"whose":   {inChinese, []string{"over the pass · 本机主人"}, []string{"owner of this machine"}},
 		"away":    {fleet(absence(5, -2, 6)), []string{"expected back at 15:05", "1 device out of reach as planned", "over the pass"}, []string{"Complete:", "device silent", "overdue"}},
 		"overdue": {fleet(absence(5, 2, 6)), []string{"overdue since 11:05", "1 device overdue"}, []string{"Complete:", "device silent", "as planned"}},
 		"silent":  {fleet(), []string{"1 device silent"}, []string{"Complete:", "overdue", "as planned"}},
