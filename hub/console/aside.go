@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"otor/internal/dot"
 	"otor/internal/webui"
 )
 
@@ -39,17 +40,24 @@ func asideChoice(r *http.Request) AsideChoice {
 	return c
 }
 
-// ruleAside rules on an entry that was set aside.
+// ruleAside rules on an entry that was set aside. It goes back to the page that the form
+// was on, also when it is turned down: the queue may not list the entry.
 func (s *site) ruleAside(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	c := asideChoice(r)
+	back := r.PostFormValue("back")
+	ofRecord := strings.HasPrefix(back, "/records/")
 	if err := s.Holes.RuleAside(r.Context(), c); err != nil {
 		trouble, status := s.trouble(r, err)
+		if d, bad := dot.Parse(c.Dot); bad == nil && ofRecord {
+			s.showRecord(w, r, status, d, recordView{Trouble: trouble, Ruled: c})
+			return
+		}
 		s.showQueue(w, r, status, KindAside, trouble)
 		return
 	}
 	to := asideURL(asideBefore(r))
-	if back := r.PostFormValue("back"); strings.HasPrefix(back, "/records/") {
+	if ofRecord {
 		to = webui.LocalPath(back)
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)

@@ -168,6 +168,8 @@ type recordView struct {
 	DeviceAt, HubAt    string
 	ReceivedAt, Off    string
 	Shown              *Revealed
+	Typed              Reveal      // what was not revealed, as it was asked for
+	Ruled              AsideChoice // a ruling that was turned down, as it was typed
 	StatementURL       string
 	PlaceWords         string
 	MayReveal          bool
@@ -253,7 +255,7 @@ func (s *site) showRecord(w http.ResponseWriter, r *http.Request, status int, d 
 		v.PlaceWords = words.T("position." + p.Source)
 	}
 	v.MayReveal = v.Who.May("reveal")
-	v.Aside = asideForms{Words: words, Dot: d.String(), Seen: v.Record.Code, Return: recordURL(d), Answers: v.Record.Answers, May: v.Record.May}
+	v.Aside = asideForms{Words: words, Dot: d.String(), Seen: v.Record.Code, Return: recordURL(d), Answers: v.Record.Answers, May: v.Record.May, Typed: v.Ruled}
 	if v.Shown != nil {
 		w.Header().Set("Cache-Control", "no-store")
 	}
@@ -277,10 +279,11 @@ func (s *site) revealRecord(w http.ResponseWriter, r *http.Request) {
 		s.pages.Refuse(w, r, http.StatusNotFound, "notfound")
 		return
 	}
-	shown, err := s.Records.Reveal(r.Context(), Reveal{Record: d, Field: r.PostFormValue("field"), Reason: r.PostFormValue("reason"), Lang: s.words(r).Lang})
+	ask := Reveal{Record: d, Field: r.PostFormValue("field"), Reason: r.PostFormValue("reason"), Lang: s.words(r).Lang}
+	shown, err := s.Records.Reveal(r.Context(), ask)
 	if err != nil {
 		trouble, status := s.trouble(r, err)
-		s.showRecord(w, r, status, d, recordView{Trouble: trouble})
+		s.showRecord(w, r, status, d, recordView{Trouble: trouble, Typed: ask})
 		return
 	}
 	s.showRecord(w, r, http.StatusOK, d, recordView{Shown: &shown})

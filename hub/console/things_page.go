@@ -82,6 +82,7 @@ type thingView struct {
 	Newest      string
 	RecordsURL  string
 	Shown       *Revealed
+	Typed       Reveal // what was not revealed, as it was asked for
 	MayReveal   bool
 	Trouble     string
 }
@@ -174,10 +175,11 @@ func (s *site) choiceWords(w *webui.Words, choice string) string {
 func (s *site) revealThing(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, MaxForm)
 	ref := r.PostFormValue("entity")
-	shown, err := s.Records.Reveal(r.Context(), Reveal{Entity: ref, Field: r.PostFormValue("field"), Reason: r.PostFormValue("reason"), Lang: s.words(r).Lang})
+	ask := Reveal{Entity: ref, Field: r.PostFormValue("field"), Reason: r.PostFormValue("reason"), Lang: s.words(r).Lang}
+	shown, err := s.Records.Reveal(r.Context(), ask)
 	if err != nil {
 		trouble, status := s.trouble(r, err)
-		s.showThing(w, r, status, ref, thingView{Trouble: trouble})
+		s.showThing(w, r, status, ref, thingView{Trouble: trouble, Typed: ask})
 		return
 	}
 	s.showThing(w, r, http.StatusOK, ref, thingView{Shown: &shown})

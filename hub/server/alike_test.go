@@ -269,6 +269,11 @@ func TestJudgedAgainAndReopened(t *testing.T) {
 	if got := verdict(1); got != "refused rejected" {
 		t.Errorf("rejected: %s", got)
 	}
+	// The queue lists it no more: a ruling that is turned down shows the record again.
+	f := url.Values{"dot": {"D-CC/1/record/1"}, "seen": {"phone_shape"}, "choice": {"reopen"}, "reason": {"he called back"}, "back": {at}}
+	if status, page, _ := post(t, rita, base+"/queue/aside", f); status != http.StatusUnprocessableEntity || !strings.Contains(page, `id="reopen-D-CC/1/record/1" open`) || !strings.Contains(page, `value="he called back"`) || !strings.Contains(page, `name="back" value="`+at+`"`) {
+		t.Errorf("a ruling turned down on the record's page: %d, what was typed is lost", status)
+	}
 	rule("reopen", "rejected")
 	if got := verdict(1); got != "quarantined phone_shape" {
 		t.Errorf("reopened: %s", got)

@@ -203,6 +203,17 @@ func TestReveal(t *testing.T) {
 			t.Errorf("%s: %s", body, got)
 		}
 	}
+	// A page that refuses keeps what was typed.
+	long := strings.Repeat("救护车来问。", 100)
+	for path, of := range map[string]url.Values{
+		"/records/reveal":  {"record": {a.Dot.String()}, "field": {"needs"}, "reason": {long}},
+		"/entities/reveal": {"entity": {"household/H-AA"}, "field": {"phone"}, "reason": {long}},
+	} {
+		status, page, _ := post(t, rita, base+path, of)
+		if status != http.StatusUnprocessableEntity || !strings.Contains(page, `id="reveal-`+of.Get("field")+`" open`) || strings.Count(page, `value="`+long+`"`) != 1 {
+			t.Errorf("%s: %d, what was typed is lost", path, status)
+		}
+	}
 	if n := revealed(t, s); len(n) != 0 {
 		t.Errorf("what was refused is in the ledger: %+v", n)
 	}
