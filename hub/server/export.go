@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -244,27 +245,50 @@ func answered(asked []form.Field, prefix string, fields map[string]any, lang str
 // wholeMask is the mask of an export with everything whole.
 const wholeMask = "whole"
 
-// maskedAnswer masks an answer; of a text without a mask the numbers of persons that may
+// maskedAnswer masks an answer; of one without a mask the numbers of persons that may
 // be in it.
 func maskedAnswer(v any, mask string) any {
-	if list, ok := v.([]any); ok && mask != wholeMask {
-		out := make([]any, len(list))
-		for i, x := range list {
+	if mask == wholeMask {
+		return v
+	}
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
 			out[i] = maskedAnswer(x, mask)
 		}
 		return out
+	case map[string]any:
+		if mask != "" {
+			break
+		}
+		out := make(map[string]any, len(v))
+		for name, x := range v {
+			out[name] = maskedAnswer(x, mask)
+		}
+		return out
 	}
-	text, isText := v.(string)
-	switch {
-	case mask == wholeMask, mask == "" && !isText:
+	text := textOf(v)
+	if mask != "" {
+		return masked(text, mask)
+	}
+	switch x := v.(type) {
+	case string, int64, uint64:
+	case float64:
+		if x != math.Trunc(x) { // a measure
+			return v
+		}
+	default:
 		return v
-	case mask == "":
-		return find.Hide(text)
 	}
-	return masked(textOf(v), mask)
+	if hidden := find.Hide(text); hidden != text {
+		return hidden
+	}
+	return v
 }
 
-// maskedRows masks within the rows of a repeat.
+// maskedRows masks within the rows of a repeat. What a row has that nobody asked for is
+// masked as an answer to any question.
 func maskedRows(x *form.Field, rows []any, mask func(*form.Field) string) []any {
 	out := make([]any, 0, len(rows))
 	for _, row := range rows {
@@ -273,21 +297,23 @@ func maskedRows(x *form.Field, rows []any, mask func(*form.Field) string) []any 
 			continue
 		}
 		m = maps.Clone(m)
-		for i := range x.Fields {
-			inner := &x.Fields[i]
-			v, there := m[inner.Name]
-			if !there || v == nil {
+		for name, v := range m {
+			if v == nil {
 				continue
+			}
+			inner := &form.Field{Name: name}
+			if i := slices.IndexFunc(x.Fields, func(f form.Field) bool { return f.Name == name }); i >= 0 {
+				inner = &x.Fields[i]
 			}
 			nested, isRows := v.([]any)
 			group, isGroup := v.(map[string]any)
 			switch {
 			case isRows && inner.Kind == form.Repeat:
-				m[inner.Name] = maskedRows(inner, nested, mask)
+				m[name] = maskedRows(inner, nested, mask)
 			case isGroup && inner.Kind == form.Group:
-				m[inner.Name] = maskedRows(inner, []any{group}, mask)[0]
+				m[name] = maskedRows(inner, []any{group}, mask)[0]
 			default:
-				m[inner.Name] = maskedAnswer(v, mask(inner))
+				m[name] = maskedAnswer(v, mask(inner))
 			}
 		}
 		out = append(out, m)

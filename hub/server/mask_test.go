@@ -25,7 +25,11 @@ func TestMaskedHoweverDeep(t *testing.T) {
 			"of":    map[string]any{"phone": phone, "told": "his number is " + number},
 			"heard": []any{number},
 			"kin":   []any{map[string]any{"phone": phone}},
+			"extra": []any{number}, // nobody asked for it
 		}},
+		"typed":   int64(13904831234),
+		"scanned": float64(13904831234),
+		"parts":   map[string]any{"said": []any{"it is " + number}},
 	}
 	mask := func(x *form.Field) string {
 		if x.Name == "phone" {
@@ -44,15 +48,26 @@ func TestMaskedHoweverDeep(t *testing.T) {
 		t.Fatal("nothing is to be masked")
 	}
 	for what, got := range map[string]any{
-		"a list":  maskedAnswer(answers["spoken"], ""),
-		"a table": maskedRows(&f.Fields[1], answers["people"].([]any), mask),
+		"a list":   maskedAnswer(answers["spoken"], ""),
+		"a number": maskedAnswer(answers["typed"], ""),
+		"another":  maskedAnswer(answers["scanned"], ""),
+		"a map":    maskedAnswer(answers["parts"], ""),
+		"a table":  maskedRows(&f.Fields[1], answers["people"].([]any), mask),
 	} {
 		if shows(got) {
 			t.Errorf("%s shows: %v", what, got)
 		}
 	}
-	if got := maskedAnswer(answers["spoken"], wholeMask); !shows(got) {
-		t.Errorf("a whole export hides: %v", got)
+	whole := func(*form.Field) string { return wholeMask }
+	for _, got := range []any{maskedAnswer(answers["spoken"], wholeMask), maskedAnswer(answers["typed"], wholeMask), maskedAnswer(answers["parts"], wholeMask), maskedRows(&f.Fields[1], answers["people"].([]any), whole)} {
+		if !shows(got) {
+			t.Errorf("a whole export hides: %v", got)
+		}
+	}
+	for _, plain := range []any{int64(120), 1.5, 13904831.234, true, nil} {
+		if got := maskedAnswer(plain, ""); got != plain {
+			t.Errorf("%v becomes %v", plain, got)
+		}
 	}
 	fact, err := json.Marshal(leaveOut("", map[string]any{"former": number, "reason": "asked by " + phone, "list": []any{map[string]any{"former": phone}}}))
 	if err != nil || shows(string(fact)) {
