@@ -16,6 +16,7 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/store"
 	"otor/internal/dot"
+	"otor/internal/find"
 	"otor/internal/webui"
 )
 
@@ -139,7 +140,7 @@ func (o *Office) plans(ctx context.Context) (map[dot.Device][]console.Absence, e
 	}
 	out := make(map[dot.Device][]console.Absence)
 	for _, a := range all {
-		out[a.Device] = append(out[a.Device], console.Absence{From: o.at(a.From), Until: o.at(a.Until), Words: a.Words, By: a.PlannedBy, PlannedAt: o.at(a.PlannedAt)})
+		out[a.Device] = append(out[a.Device], console.Absence{From: o.at(a.From), Until: o.at(a.Until), Words: find.Hide(a.Words), By: a.PlannedBy, PlannedAt: o.at(a.PlannedAt)})
 	}
 	return out, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"otor/hub/reconcile"
 	"otor/hub/store"
+	"otor/internal/find"
 )
 
 // masked shows of a text what a mask lets be seen: "" all of it, "all" nothing,
@@ -24,13 +25,20 @@ func masked(v, mask string) string {
 	return strings.Repeat("•", max(len(r)-shown, 4)) + string(r[len(r)-shown:])
 }
 
-// veil masks the values in an item's evidence. Who reads the hub's folder could read
-// them there.
-func (o *Office) veil(ctx context.Context, l *ItemLine) error {
+// veil masks the values in an item's evidence, and hides numbers of persons in what people
+// wrote of it. Who reads the hub's folder could read them there.
+func (o *Office) veil(ctx context.Context, l *ItemLine) (err error) {
+	if asker(ctx).By == "machine" {
+		return nil
+	}
+	l.Reason = find.Hide(l.Reason)
 	typ, _, _ := strings.Cut(l.Entity, "/")
 	w, ok := o.domain.(worded)
-	if !ok || l.Kind != store.Conflicts || asker(ctx).By == "machine" {
-		return nil
+	if !ok || l.Kind != store.Conflicts {
+		if l.Evidence, err = withoutPrivate(l.Evidence); err != nil {
+			err = fmt.Errorf("evidence of item %d: %w", l.ID, err)
+		}
+		return err
 	}
 	mask := func(v any) any { return maskedValue(w, typ, l.Field, v) }
 	var e reconcile.Dispute
@@ -41,7 +49,9 @@ func (o *Office) veil(ctx context.Context, l *ItemLine) error {
 	for i := range e.Sides {
 		e.Sides[i].Value, e.Sides[i].Prior = mask(e.Sides[i].Value), mask(e.Sides[i].Prior)
 	}
-	var err error
+	if e.Asked != nil {
+		e.Asked.Words = find.Hide(e.Asked.Words)
+	}
 	l.Evidence, err = json.Marshal(e)
 	return err
 }
