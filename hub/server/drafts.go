@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -47,6 +48,7 @@ type drafts struct {
 	o    *Office
 	dir  string
 	ring func()
+	log  *slog.Logger
 
 	ctx    context.Context //nolint:containedctx // ends what is being read when the hub closes
 	cancel context.CancelFunc
@@ -60,11 +62,11 @@ type drafts struct {
 
 // openDrafts empties the folder of drafts, and that of exports: what an earlier run was
 // asked to check or to write is asked for again.
-func openDrafts(dir string, o *Office, ring func()) (*drafts, error) {
+func openDrafts(dir string, o *Office, ring func(), log *slog.Logger) (*drafts, error) {
 	if err := errors.Join(os.RemoveAll(dir), os.RemoveAll(filepath.Join(o.dir, exportsFolder))); err != nil {
 		return nil, fmt.Errorf("empty the folders of files on their way: %w", err)
 	}
-	d := &drafts{o: o, dir: dir, ring: ring, all: make(map[string]*draft), turn: make(chan struct{}, 1)}
+	d := &drafts{o: o, dir: dir, ring: ring, log: log, all: make(map[string]*draft), turn: make(chan struct{}, 1)}
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.turn <- struct{}{}
 	return d, nil
@@ -197,7 +199,8 @@ func (d *drafts) start(ctx context.Context, id, stage string, ready func(*draft)
 			return
 		}
 		no, ok := asRefusal(err)
-		if !ok {
+		if !ok { // the page says that the log says why
+			d.log.Error("an uploaded list: not done", "stage", stage, "err", err)
 			no = &webui.Refusal{Code: "broken", What: err.Error()}
 		}
 		x.trouble = no

@@ -3,15 +3,18 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"otor/hub/server"
 	"otor/hub/store"
 )
 
@@ -162,5 +165,63 @@ func TestRosterPages(t *testing.T) {
 	stop()
 	if kept() != 0 {
 		t.Errorf("%d files stay", kept())
+	}
+}
+
+// lines of a log that several write.
+type logged struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// What a list stopped at stands in the log, where it is the hub's own trouble: the page
+// sends people there, and does not show it.
+func TestTroubleWithAnUploadedListIsLogged(t *testing.T) {
+	root := t.TempDir()
+	cfg := packed(t, filepath.Join(root, "hub"), filepath.Join(root, "journal"))
+	log := &logged{}
+	cfg.Log = slog.New(slog.NewTextHandler(log, nil))
+	s, err := server.Open(t.Context(), cfg)
+	check(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	defer func() {
+		cancel()
+		check(t, <-ended)
+		check(t, s.Close())
+	}()
+	base := "http://" + s.HTTPAddr()
+	rita := joined(t, s, "rita", "reconciler", "*")
+	_, to, _ := uploads(t, rita, base, "pension_list", "名单.csv", []byte("甲,乙\n吉雅,x\n"))
+	settled(t, rita, base+to)
+	drafts := filepath.Join(cfg.Dir, "drafts")
+	files, err := os.ReadDir(drafts)
+	check(t, err)
+	for _, f := range files {
+		check(t, os.Remove(filepath.Join(drafts, f.Name())))
+	}
+	if len(files) != 1 || strings.Contains(log.String(), "an uploaded list") {
+		t.Fatalf("%d files, log %s", len(files), log)
+	}
+	choice := url.Values{"header_row": {"1"}, "column.name": {"0"}, "column.resident_id": {"1"}}
+	if status, page, _ := post(t, rita, base+to, choice); status != http.StatusSeeOther {
+		t.Fatalf("choose: %d %.300s", status, page)
+	}
+	page := settled(t, rita, base+to)
+	if !strings.Contains(log.String(), "an uploaded list: not done") || !strings.Contains(log.String(), "read an uploaded list") || strings.Contains(page, "read an uploaded list") || !strings.Contains(page, `id="trouble-of"`) {
+		t.Errorf("log %s, page %.3000s", log, page)
 	}
 }

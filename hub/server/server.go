@@ -290,7 +290,7 @@ func (s *Server) wire() error {
 		address: s.PublicURL, console: s.ConsoleURL, operators: s.operators, domain: s.cfg.Domain, reconciler: s.reconciler, decider: decider, author: s.author, forms: s.cfg.Forms, packs: s.cfg.Packs, replay: s.ingest.Replay,
 		rosters: &rosterDesk{stale: make(chan struct{}, 1), uploads: make(chan struct{}, rosterUploads)}, demo: s.cfg.Demo,
 	}
-	if s.drafts, err = openDrafts(filepath.Join(s.cfg.Dir, "drafts"), s.office, s.bell.Ring); err != nil {
+	if s.drafts, err = openDrafts(filepath.Join(s.cfg.Dir, "drafts"), s.office, s.bell.Ring, s.cfg.Log); err != nil {
 		return err
 	}
 	s.closers = append(s.closers, s.drafts.Close)
