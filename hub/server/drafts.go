@@ -199,8 +199,10 @@ func (d *drafts) start(ctx context.Context, id, stage string, ready func(*draft)
 			return
 		}
 		no, ok := asRefusal(err)
-		if !ok { // the page says that the log says why
-			d.log.Error("an uploaded list: not done", "stage", stage, "err", err)
+		if !ok {
+			if d.ctx.Err() == nil { // the page says that the log says why
+				d.log.Error("an uploaded list: not done", "stage", stage, "err", err)
+			}
 			no = &webui.Refusal{Code: "broken", What: err.Error()}
 		}
 		x.trouble = no

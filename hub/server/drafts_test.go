@@ -168,7 +168,7 @@ func TestRosterPages(t *testing.T) {
 	}
 }
 
-// lines of a log that several write.
+// logged is a log that several write to.
 type logged struct {
 	mu   sync.Mutex // guards text
 	text strings.Builder
