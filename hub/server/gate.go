@@ -194,7 +194,7 @@ func (g *gate) stranger(w http.ResponseWriter, r *http.Request, mux *http.ServeM
 	refused, ok := errors.AsType[*access.Refusal](err)
 	if !ok {
 		g.log.Error("it could not be found out who asks", "err", err)
-		g.refuse(w, r, http.StatusInternalServerError, "broken", &webui.Refusal{Code: "internal", What: err.Error(), Do: "look into the hub's log"})
+		g.refuse(w, r, http.StatusInternalServerError, "broken", &webui.Refusal{Code: "internal", What: "it could not be found out who asks", Do: "try again; why stands in the hub's log"})
 		return
 	}
 	if isAPI(r) {

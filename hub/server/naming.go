@@ -165,13 +165,23 @@ func (n *naming) said(typ, field string, v any, show func(typ, field, s string) 
 		}
 		return strings.Join(parts, n.words.T("say.comma"))
 	case float64:
-		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), func(_, _, s string) string { return n.number(typ, field, v, s) })
+		return n.choice(typ, field, strconv.FormatFloat(v, 'f', -1, 64), n.numeral(v, show))
 	case int64:
-		return n.choice(typ, field, strconv.FormatInt(v, 10), func(_, _, s string) string { return n.number(typ, field, float64(v), s) })
+		return n.choice(typ, field, strconv.FormatInt(v, 10), n.numeral(float64(v), show))
 	case bool:
 		return n.choice(typ, field, strconv.FormatBool(v), func(string, string, string) string { return n.truth(v) })
 	default:
 		return n.choice(typ, field, fmt.Sprint(v), show)
+	}
+}
+
+// numeral shows a number as one is written; where its field is masked, as show does.
+func (n *naming) numeral(v float64, show func(typ, field, s string) string) func(typ, field, s string) string {
+	return func(typ, field, s string) string {
+		if n.mask(typ, field) != "" {
+			return show(typ, field, s)
+		}
+		return n.number(typ, field, v, s)
 	}
 }
 
@@ -348,8 +358,8 @@ func (n *naming) answer(f *form.Form, x *form.Field, v any, mask string, hide bo
 		return ""
 	case string:
 		return text(v)
-	case bool, int64:
-		return text(fmt.Sprint(v))
+	case bool, int64, float64:
+		return text(textOf(v))
 	case []any:
 		parts := make([]string, 0, len(v))
 		for _, row := range v {
@@ -366,10 +376,13 @@ func (n *naming) answer(f *form.Form, x *form.Field, v any, mask string, hide bo
 		if err != nil {
 			return ""
 		}
-		if mask != "" && hide {
+		switch {
+		case !hide:
+			return string(b)
+		case mask != "":
 			return masked(string(b), "all")
 		}
-		return string(b)
+		return find.Hide(string(b))
 	}
 	return fmt.Sprint(v)
 }

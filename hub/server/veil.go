@@ -61,6 +61,10 @@ func maskedValue(w worded, typ, field string, v any) any {
 	switch v := v.(type) {
 	case string:
 		return shown(v, w.Mask(typ, field))
+	case int64, float64:
+		if w.Mask(typ, field) != "" {
+			return shown(textOf(v), w.Mask(typ, field))
+		}
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, x := range v {
