@@ -44,14 +44,17 @@ type SenderConfig struct {
 
 // Sender takes files to the hub: what is asked for, previews first, then piece by
 // piece from where the hub is. It holds no entry back: before each piece it looks
-// whether one waits.
+// whether one waits, and a piece is no larger than what the link moves soon.
 type Sender struct {
 	cfg  SenderConfig
 	wake chan struct{}
+	pace pace // owner: the goroutine that drains
 }
 
 // NewSender returns a Sender.
-func NewSender(cfg SenderConfig) *Sender { return &Sender{cfg, make(chan struct{}, 1)} }
+func NewSender(cfg SenderConfig) *Sender {
+	return &Sender{cfg: cfg, wake: make(chan struct{}, 1), pace: newPace()}
+}
 
 // Wake makes the session look again whether something may go.
 func (s *Sender) Wake() {
@@ -68,7 +71,7 @@ var (
 )
 
 const (
-	askTimeout = 3 * time.Minute // a piece at 8 kbit/s takes one
+	askTimeout = 3 * time.Minute // the first piece at less than 1 kbit/s takes one
 	again      = 10 * time.Minute
 	// overhead is about what a piece costs beyond its bytes, both ways.
 	overhead = 1 << 10
@@ -76,6 +79,7 @@ const (
 
 // Session sends files over one connection until ctx ends.
 func (s *Sender) Session(ctx context.Context) {
+	s.pace = newPace() // another connection may go over another network
 	for {
 		left, err := s.Drain(ctx)
 		if ctx.Err() != nil {
@@ -240,7 +244,7 @@ func (s *Sender) file(ctx context.Context, f entry.Blob, at uint64) (whole bool,
 		return false, nil
 	}
 	for at < f.Size {
-		piece := content[at:min(at+wire.MaxPiece, f.Size)]
+		piece := content[at:min(at+uint64(s.pace.piece), f.Size)] //nolint:gosec // a size
 		if err := s.may(len(piece) + overhead); err != nil {
 			return false, err
 		}
@@ -263,19 +267,25 @@ func (s *Sender) file(ctx context.Context, f entry.Blob, at uint64) (whole bool,
 	return false, nil
 }
 
-// ask asks the hub and counts the bytes.
+// ask asks the hub, counts the bytes, and learns how fast they went.
 func (s *Sender) ask(ctx context.Context, ask wire.BlobAsk) ([]wire.BlobAt, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	began := time.Now()
 	answer, err := s.cfg.Port.Blob(ctx, ask)
-	if s.cfg.Spent != nil {
-		for _, p := range []*wire.BlobPiece{ask.Piece, ask.Preview} {
-			if p != nil {
-				s.cfg.Spent(len(p.Bytes))
-			}
+	for _, p := range []*wire.BlobPiece{ask.Piece, ask.Preview} {
+		if p == nil {
+			continue
+		}
+		if s.cfg.Spent != nil {
+			s.cfg.Spent(len(p.Bytes))
+		}
+		if err == nil {
+			s.pace.took(len(p.Bytes), time.Since(began))
 		}
 	}
 	if err != nil {
+		s.pace.failed()
 		return nil, err
 	}
 	if answer.Refused != nil {

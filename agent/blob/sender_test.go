@@ -2,11 +2,15 @@ package blob_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -25,6 +29,9 @@ type office struct {
 
 	got, lost int // bytes of pieces that were taken, and that a break took
 	order     []string
+	rate      int           // bytes a second that its line moves, 0: any number at once
+	delay     time.Duration // of a round trip
+	pieces    []int         // bytes of each that came
 }
 
 var errCut = errors.New("the line was cut")
@@ -42,7 +49,11 @@ func (o *office) at(h entry.Hash) wire.BlobAt {
 
 func (o *office) Blob(_ context.Context, ask wire.BlobAsk) (a wire.BlobAnswer, err error) {
 	cut, before := o.breaks(), o.breaks()
+	if p := cmp.Or(ask.Piece, ask.Preview); p != nil && o.rate > 0 {
+		time.Sleep(o.delay + time.Duration(len(p.Bytes))*time.Second/time.Duration(o.rate))
+	}
 	if p := ask.Piece; p != nil {
+		o.pieces = append(o.pieces, len(p.Bytes))
 		if cut && before {
 			o.lost += len(p.Bytes)
 			return a, errCut
@@ -100,7 +111,10 @@ func scene(t interface {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &office{map[entry.Hash]bool{}, map[entry.Hash]bool{}, map[entry.Hash][]byte{}, map[entry.Hash]uint64{}, func() bool { return false }, 0, 0, nil}
+	o := &office{
+		named: map[entry.Hash]bool{}, previews: map[entry.Hash]bool{}, have: map[entry.Hash][]byte{}, size: map[entry.Hash]uint64{},
+		breaks: func() bool { return false },
+	}
 	q := &album{at: map[entry.Hash]bool{}}
 	for _, p := range photos {
 		name, err := r.Keep("image/jpeg", p)
@@ -152,6 +166,83 @@ func TestSenderOverABadLine(t *testing.T) {
 		}
 		if o.lost > cuts*wire.MaxPiece {
 			rt.Fatalf("%d bytes went in vain over %d cuts", o.lost, cuts)
+		}
+	})
+}
+
+// An alert that is saved while a piece is under way stands behind it: over any line a
+// piece takes a few seconds at most, and over a quick one pieces are as large as may be.
+func TestPiecesGoByTheLine(t *testing.T) {
+	for _, line := range []struct {
+		name        string
+		rate        int // bytes a second
+		delay       time.Duration
+		first, most int // bytes of the first piece, and of those after the third
+		least       int // bytes of the largest
+	}{
+		{"8 kbit/s", 1000, 600 * time.Millisecond, 8 << 10, 4 << 10, 4 << 10},
+		{"64 kbit/s", 8000, 600 * time.Millisecond, 8 << 10, 16 << 10, 9 << 10},
+		{"8 Mbit/s", 1_000_000, 50 * time.Millisecond, 8 << 10, wire.MaxPiece, wire.MaxPiece},
+	} {
+		t.Run(line.name, func(t *testing.T) {
+			o, q, r := scene(t, t.TempDir(), bytes.Repeat([]byte{1, 2, 3, 4}, 75_000))
+			synctest.Test(t, func(t *testing.T) {
+				o.rate, o.delay = line.rate, line.delay
+				s := blob.NewSender(blob.SenderConfig{Queue: q, Room: r, Port: o, Log: slog.New(slog.DiscardHandler)})
+				if left, err := s.Drain(t.Context()); left || err != nil {
+					t.Fatal(left, err)
+				}
+			})
+			if o.pieces[0] > line.first || slices.Max(o.pieces[3:]) > line.most || slices.Max(o.pieces) < line.least {
+				t.Errorf("pieces of %v bytes", o.pieces)
+			}
+		})
+	}
+}
+
+// A line that becomes slow makes pieces small at once, and a new connection begins
+// with small ones.
+func TestPiecesFollowTheLine(t *testing.T) {
+	o, q, r := scene(t, t.TempDir(), bytes.Repeat([]byte{1, 2, 3, 4}, 100_000), bytes.Repeat([]byte{1, 2, 3}, 20_000))
+	o.named[q.all[1].Hash] = false // not yet
+	synctest.Test(t, func(t *testing.T) {
+		o.rate = 1_000_000
+		cfg := blob.SenderConfig{Queue: q, Room: r, Port: o, Log: slog.New(slog.DiscardHandler)}
+		slows := true
+		cfg.Spent = func(int) {
+			if slows && o.got >= 200_000 {
+				o.rate = 1000
+			}
+		}
+		s := blob.NewSender(cfg)
+		if _, err := s.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slow := slices.Index(o.pieces, wire.MaxPiece)
+		for slow < len(o.pieces) && o.pieces[slow] == wire.MaxPiece {
+			slow++
+		}
+		if rest := o.pieces[slow:]; len(rest) == 0 || slices.Max(rest) > 8<<10 {
+			t.Errorf("pieces of %v bytes", o.pieces)
+		}
+		slows, o.rate, o.pieces = false, 1_000_000, nil
+		delete(o.have, q.all[0].Hash) // once more
+		delete(q.at, q.all[0].Hash)
+		if _, err := s.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(o.pieces, wire.MaxPiece) {
+			t.Errorf("over a line that is quick again, pieces of %v bytes", o.pieces)
+		}
+		o.named[q.all[1].Hash], o.pieces = true, nil
+		ctx, cancel := context.WithCancel(t.Context())
+		go s.Session(ctx)
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		cancel()
+		synctest.Wait()
+		if len(o.pieces) == 0 || o.pieces[0] > 8<<10 {
+			t.Errorf("a new connection began with pieces of %v bytes", o.pieces)
 		}
 	})
 }
