@@ -103,7 +103,7 @@ func post(ctx context.Context, client *http.Client, base string, body []byte) (r
 
 func noAnswer(base string, err error) *Error {
 	if errors.Is(err, trust.ErrNotTheHub) {
-		return fail(ErrCredential, "not_the_hub", "what answers at this address is not the hub that gave the code", base, "compare address and code with the hub's screen; if they are right, this network is not to be trusted", err)
+		return fail(ErrCredential, "not_the_hub", "what answers at this address is not the hub that gave the code", base, "compare address and code with the hub's screen; if they are right, this network is not to be trusted: run the same command again over another one", err)
 	}
 	e := fail(ErrUnreachable, "unreachable", "the hub does not answer: "+err.Error(), base, "check the address and that this device has a network that reaches the hub; the code is not spent", err)
 	e.again = true

@@ -127,7 +127,10 @@ func (h *hub) host() string { return strings.TrimPrefix(h.URL, "https://") }
 // the code is spent, the keys for another attempt.
 func empty(t *testing.T, dir string, err error) {
 	t.Helper()
-	if open := err != nil && !errors.Is(err, enrol.ErrCredential) && !errors.Is(err, enrol.ErrUsage); open {
+	e, _ := errors.AsType[*enrol.Error](err)
+	switch {
+	case e == nil, strings.HasPrefix(e.Code, "code_"), e.Code == "bad_address":
+	default:
 		if err := os.Remove(filepath.Join(dir, "enrolling.json")); err != nil {
 			t.Errorf("the keys for another attempt: %v", err)
 		}
@@ -373,6 +376,38 @@ func TestTheSameCommandRepeatsTheSameRequest(t *testing.T) {
 			t.Fatal(err)
 		}
 		nothing(t, folder)
+	}
+}
+
+// The hub enrols the device and its answer is lost; the next attempts go over a network
+// with a login page, and with a mistyped address. The keys that the hub knows stay.
+func TestALoginPageDoesNotTakeTheKeys(t *testing.T) {
+	h, login := goodHub(t), goodHub(t)
+	keys := map[identity.PublicKey]bool{}
+	ctx, cancel := context.WithCancel(t.Context())
+	h.answer = func(_ http.ResponseWriter, r *http.Request, req wire.EnrolRequest) {
+		keys[req.SignKey] = true
+		cancel()
+		<-r.Context().Done()
+	}
+	cfg := enrol.Config{Dir: t.TempDir(), Hub: h.URL, Code: h.code(t).String()}
+	if _, err := enrol.Enrol(ctx, cfg); !errors.Is(err, enrol.ErrUnreachable) {
+		t.Fatal(err)
+	}
+	for at, word := range map[string]string{login.URL: "not_the_hub", "ftp://" + h.host(): "bad_address"} {
+		wrong := cfg
+		wrong.Hub = at
+		_, err := enrol.Enrol(t.Context(), wrong)
+		if e, ok := errors.AsType[*enrol.Error](err); !ok || e.Code != word {
+			t.Fatalf("%s: %v", at, err)
+		}
+	}
+	h.answer = func(w http.ResponseWriter, _ *http.Request, req wire.EnrolRequest) {
+		keys[req.SignKey] = true
+		h.write(w, h.reply())
+	}
+	if _, err := enrol.Enrol(t.Context(), cfg); err != nil || len(keys) != 1 {
+		t.Fatalf("the hub saw %d keys: %v", len(keys), err)
 	}
 }
 

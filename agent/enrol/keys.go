@@ -58,16 +58,30 @@ func keysFor(dir string, code identity.Secret) (keys, error) {
 	return k, durable.WriteFile(path, append(b, '\n'), 0o600)
 }
 
-// forget removes what was kept for another attempt, unless err leaves open
-// whether the hub has taken the device.
+// forget removes what was kept for another attempt, once the device is enrolled or
+// the hub itself says that the code is none. Whatever else went wrong, an earlier
+// attempt with these keys may have succeeded, and its answer be on its way.
 func forget(dir string, err error) error {
-	if err != nil && !errors.Is(err, ErrCredential) && !errors.Is(err, ErrUsage) {
+	if err != nil && !over(err) {
 		return nil
 	}
 	if err := os.Remove(filepath.Join(dir, pendingName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return durable.SyncDir(dir)
+}
+
+// over reports whether no further attempt with this code can succeed.
+func over(err error) bool {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || !errors.Is(e.Kind, ErrCredential) {
+		return false
+	}
+	switch e.Code {
+	case "code_unknown", "code_used", "code_expired":
+		return true
+	}
+	return false
 }
 
 func makeKeys() (keys, error) {
