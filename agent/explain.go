@@ -44,10 +44,11 @@ var kinds = []struct {
 	do   string
 }{
 	{enrol.ErrNotEnrolled, cli.Credential, "not_enrolled", "ask the hub's operator for a code and run: agent enrol CODE --hub URL"},
+	{enrol.ErrDamaged, cli.Integrity, "identity_damaged", "keep this folder: records that the hub does not have open with this file alone, so put a good copy of it back; " +
+		"to go on at once, enrol with a new code in another folder, named with --data"},
 	{enrol.ErrEnrolled, cli.Refused, "enrolled_already", "choose another folder with --data"},
 	{enrol.ErrNewer, cli.Integrity, "newer_folder", "start the newer agent, or name another --data folder"},
 	{store.ErrNewer, cli.Integrity, "newer_folder", "start the newer agent, or name another --data folder"},
-	{enrol.ErrDamaged, cli.Integrity, "identity_damaged", "enrol the device again with a new code"},
 	{store.ErrLocked, cli.Storage, "locked", "stop it first, or use another --data folder"},
 	{store.ErrFull, cli.Storage, "disk_full", "delete photos or files; nothing that was saved is lost"},
 	{store.ErrReadOnly, cli.Storage, "read_only", "make the folder writable for this user, or use another --data folder"},

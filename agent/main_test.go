@@ -14,8 +14,13 @@ import (
 // try follows a command line with --json in a folder of its own.
 func try(t *testing.T, stdin string, args ...string) (cli.Exit, string, cli.Error) {
 	t.Helper()
+	return tryIn(t, filepath.Join(t.TempDir(), "agent"), stdin, args...)
+}
+
+func tryIn(t *testing.T, dir, stdin string, args ...string) (cli.Exit, string, cli.Error) {
+	t.Helper()
 	var out, errOut bytes.Buffer
-	args = append(args, "--json", "--data", filepath.Join(t.TempDir(), "agent"))
+	args = append(args, "--json", "--data", dir)
 	exit := cli.Exit(run(t.Context(), args, strings.NewReader(stdin), &out, &errOut))
 	var e struct{ Error cli.Error }
 	if errOut.Len() > 0 {
@@ -74,6 +79,21 @@ func TestWithoutEnrolment(t *testing.T) {
 	for code, want := range map[string]cli.Exit{"hello": cli.Credential, "otor:enrol?code=x": cli.Credential} {
 		if exit, _, e := try(t, "", "enrol", code, "--hub", "127.0.0.1:1"); exit != want || e.Code != "code_mistyped" {
 			t.Errorf("enrol %s: exit %d, %+v", code, exit, e)
+		}
+	}
+}
+
+// The key of unsent records is in the identity's file: whoever finds it damaged is not
+// led to replace it, nor to throw the folder away.
+func TestADamagedIdentityIsKept(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "identity.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"log"}, {"put"}, {"enrol", "CODE", "--hub", "127.0.0.1:1"}} {
+		exit, _, e := tryIn(t, dir, "{}\n", args...)
+		if exit != cli.Integrity || e.Code != "identity_damaged" || !strings.HasPrefix(e.Do, "keep this folder") || strings.Contains(e.What, "choose another folder") {
+			t.Errorf("%s: exit %d, %+v", args[0], exit, e)
 		}
 	}
 }

@@ -104,7 +104,7 @@ type Result struct {
 const DefaultPort = "8480"
 
 // Enrol trades the code for an identity and stores it in cfg.Dir. It wraps
-// [ErrEnrolled] when the folder has one; all other errors are [*Error]. After an
+// [ErrEnrolled] when the folder has one, and [ErrDamaged] too when that is damaged; all other errors are [*Error]. After an
 // error the folder has no identity; where the code may be spent it has the keys
 // with which the same code is tried again.
 func Enrol(ctx context.Context, cfg Config) (Result, error) {
@@ -158,6 +158,10 @@ func vacant(dir string) error {
 	}
 	if err != nil {
 		return fail(ErrStorage, "not_readable", "the device's folder cannot be read: "+err.Error(), dir, "check the folder's rights or choose another with --data", err)
+	}
+	// The key of what was saved here is in that file, so a damaged one is not replaced either.
+	if _, err := Load(dir); errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrEnrolled, err)
 	}
 	return fmt.Errorf("%s: %w; choose another folder with --data", dir, ErrEnrolled)
 }

@@ -32,7 +32,7 @@ var (
 	ErrNotEnrolled = errors.New("this device is not enrolled yet; ask the hub's operator for a code and run: agent enrol CODE --hub URL")
 	ErrEnrolled    = errors.New("this folder belongs to an enrolled device already")
 	ErrNewer       = errors.New("it was made by a newer agent")
-	ErrDamaged     = errors.New("the device's identity file is damaged; enrol the device again with a new code")
+	ErrDamaged     = errors.New("the device's identity file is damaged")
 )
 
 // Identity is all that a device is and knows itself by. It never leaves the
