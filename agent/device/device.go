@@ -13,6 +13,7 @@
 package device
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -123,9 +124,8 @@ func Open(cfg Config) (_ *Device, err error) {
 	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
 		return nil, err
 	}
-	if kept := d.store.Preferences(); cfg.Limits == (link.Limits{}) {
-		cfg.Limits = link.Limits{Contact: kept.Contact, Day: kept.Day}
-	}
+	kept := d.store.Preferences() // what was given at the start counts before it
+	cfg.Limits.Contact, cfg.Limits.Day = cmp.Or(cfg.Limits.Contact, kept.Contact), cmp.Or(cfg.Limits.Day, kept.Day)
 	d.wallet = &wallet{dir: cfg.Dir, id: id}
 	d.link, err = link.New(link.Config{
 		URLs: id.NatsURLs, JWT: id.JWT, Door: id.Door, Knock: d.wallet.knock, NkeySeed: []byte(id.Secrets.NatsSeed), CA: []byte(id.CA), Device: id.Device,

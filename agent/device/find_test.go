@@ -30,8 +30,8 @@ import (
 	"otor/internal/runfile"
 )
 
-// openDevice opens an enrolled device whose hub is nowhere.
-func openDevice(t *testing.T, ready func(string)) (*device.Device, string) {
+// enrolled makes the folder of a device whose hub is nowhere.
+func enrolled(t *testing.T) string {
 	t.Helper()
 	user, err := nkeys.CreateUser()
 	if err != nil {
@@ -52,14 +52,29 @@ func openDevice(t *testing.T, ready func(string)) (*device.Device, string) {
 	if err := os.WriteFile(filepath.Join(dir, enrol.FileName), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return dir
+}
+
+// settings are those of the device in a folder, whose clock stands still.
+func settings(t *testing.T, dir string) device.Config {
+	t.Helper()
 	p, err := pack.Transhumance()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := device.Open(device.Config{
-		Dir: dir, HTTP: "127.0.0.1:0", Forms: p.Forms, Types: p.Domain().Type, Mask: p.Domain().Mask, Demo: true, Ready: ready, Log: slog.New(slog.DiscardHandler),
+	return device.Config{
+		Dir: dir, HTTP: "127.0.0.1:0", Forms: p.Forms, Types: p.Domain().Type, Mask: p.Domain().Mask, Demo: true, Log: slog.New(slog.DiscardHandler),
 		Now: func() time.Time { return asOf }, Zone: time.UTC,
-	})
+	}
+}
+
+// openDevice opens an enrolled device whose hub is nowhere.
+func openDevice(t *testing.T, ready func(string)) (*device.Device, string) {
+	t.Helper()
+	dir := enrolled(t)
+	cfg := settings(t, dir)
+	cfg.Ready = ready
+	d, err := device.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

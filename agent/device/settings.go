@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"otor/agent/link"
-	"otor/agent/store"
 	"otor/agent/web"
 )
 
@@ -16,12 +15,21 @@ func (d *Device) Preferences() web.Preferences {
 	return web.Preferences{User: p.User, Day: l.Day, Contact: l.Contact}
 }
 
-// SetPreferences implements web.Prefs. Bounds hold at once and outlive the program.
+// SetPreferences implements web.Prefs. Bounds hold at once and outlive the program;
+// those that stay as they are now may be of the command line, which is not kept.
 func (d *Device) SetPreferences(ctx context.Context, p web.Preferences) error {
-	if err := d.SetLimits(link.Limits{Day: p.Day, Contact: p.Contact}); err != nil {
+	now, kept := d.link.Budget().Limits(), d.store.Preferences()
+	if err := d.SetLimits(link.Limits{Day: p.Day, Contact: p.Contact, Photos: now.Photos}); err != nil {
 		return err
 	}
-	if err := d.store.SetPreferences(ctx, store.Preferences{User: p.User, Day: p.Day, Contact: p.Contact}); err != nil {
+	kept.User = p.User
+	if p.Day != now.Day {
+		kept.Day = p.Day
+	}
+	if p.Contact != now.Contact {
+		kept.Contact = p.Contact
+	}
+	if err := d.store.SetPreferences(ctx, kept); err != nil {
 		return refuse(err)
 	}
 	d.bell.Ring()
