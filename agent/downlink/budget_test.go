@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"otor/agent/downlink"
 	"otor/internal/dot"
@@ -60,4 +62,48 @@ func TestBudget(t *testing.T) {
 			t.Errorf("%s: asked for %v bytes, want %v", name, hub.bytes, c.want)
 		}
 	}
+}
+
+// A day's budget is used up while a scope is due, and the link stands: the scope is
+// pulled soon after midnight. While nothing is due, nothing wakes for it.
+func TestANewDaysBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		midnight, looks := time.Now().Add(3*time.Hour), 0
+		hub := &asked{}
+		d := downlink.New(downlink.Config{
+			Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: bare{}, Port: hub,
+			Left: func() (uint64, bool) {
+				looks++
+				if time.Now().Before(midnight) {
+					return 0, true
+				}
+				return 700, true
+			},
+			Again: func() {}, Log: slog.New(slog.DiscardHandler),
+		})
+		if err := d.Welcomed(t.Context(), wire.Welcome{Heads: []wire.ScopeAt{{Scope: feed.ScopeOf("D-101"), N: 3}}}, receipt.Epoch{1}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			_, _ = d.Session(ctx, nil) // ends with ctx
+			close(ended)
+		}()
+		time.Sleep(time.Until(midnight) - time.Second)
+		if len(hub.bytes) != 0 {
+			t.Errorf("pulled %v before midnight", hub.bytes)
+		}
+		time.Sleep(11 * time.Minute)
+		if len(hub.bytes) != 1 {
+			t.Errorf("pulled %v after midnight", hub.bytes)
+		}
+		before := looks
+		time.Sleep(24 * time.Hour)
+		if looks != before {
+			t.Errorf("looked %d times with nothing due", looks-before)
+		}
+		cancel()
+		<-ended
+	})
 }

@@ -114,11 +114,12 @@ func New(cfg Config) *Downlink {
 	return &Downlink{cfg: cfg, wake: make(chan struct{}, 1), due: make(map[string]bool), told: make(map[string]feed.Position)}
 }
 
-// Times between pulls that fail, and how long one may take.
+// Times between pulls that fail, how long one may take, and when a budget is looked at again.
 const (
 	pullTimeout  = 60 * time.Second
 	firstPause   = time.Second
 	longestPause = 2 * time.Minute
+	lookAgain    = 10 * time.Minute
 )
 
 // Welcomed takes what a welcome says: the scopes granted, and how far they go.
@@ -214,8 +215,17 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 			return ctx.Err()
 		case <-finish: // looked at above from now on
 		case <-d.wake:
+		case <-later(due && !may):
 		}
 	}
+}
+
+// later looks again at a budget that was used up: a new day tells nobody that it began.
+func later(held bool) <-chan time.Time {
+	if !held {
+		return nil
+	}
+	return time.After(lookAgain)
 }
 
 // room is how many bytes a pull may ask for, 0: as many as the hub gives, and
