@@ -33,7 +33,7 @@ func newPhotoAdd(app *cli.App) *cobra.Command {
 	var c choices
 	return &cobra.Command{
 		Use: "add FILE…", Short: "Keep files and print the names by which answers call them",
-		Long: "Keeps photos and other files, sealed. A photo is made small, and what the camera wrote beside the picture is left out. Give the printed name as the answer to a photo's question; the file goes to the hub after the record that names it.",
+		Long: "Keeps photos and other files, sealed. A photo is made small, and what the camera wrote beside the picture is left out. Give the printed name as the answer to a photo's question; the file goes to the hub after the record that names it. One that nothing names for a week is removed.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, file := range args {

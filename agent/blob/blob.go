@@ -153,6 +153,21 @@ func (r *Room) KeptAt(h entry.Hash) (time.Time, bool) {
 	return st.ModTime(), true
 }
 
+// All lists the files that are here.
+func (r *Room) All() ([]entry.Hash, error) {
+	names, err := os.ReadDir(r.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list files: %w", err)
+	}
+	var out []entry.Hash
+	for _, n := range names {
+		if hash, err := hex.DecodeString(n.Name()); err == nil && len(hash) == len(entry.Hash{}) {
+			out = append(out, entry.Hash(hash))
+		}
+	}
+	return out, nil
+}
+
 // Remove removes a file; one that is not here is no error.
 func (r *Room) Remove(h entry.Hash) error {
 	if err := os.Remove(filepath.Join(r.dir, hex.EncodeToString(h[:]))); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -67,6 +67,7 @@ type Device struct {
 	sender   *blob.Sender
 	// photosAsked are photos that the hub was asked about, and when. Owner: the one that prunes.
 	photosAsked map[entry.Hash]time.Time
+	unnamed     unnamed
 	xforms      xforms
 
 	renewing sync.Mutex             // held by Renew
@@ -119,7 +120,7 @@ func Open(cfg Config) (_ *Device, err error) {
 	}
 	d.capture = capture.New(capture.Config{
 		Store: d.store, Forms: cfg.Forms, Now: cfg.Now, Zone: cfg.Zone, Random: rand.Reader, Offset: d.offset, Demo: cfg.Demo,
-		Types: cfg.Types, Displayed: d.displayed, File: func(name string) (entry.Blob, bool) { return d.blobs.Find(name) },
+		Types: cfg.Types, Displayed: d.displayed, File: d.findFile,
 	})
 	if d.blobs, err = blob.New(cfg.Dir, id.StoreKey()); err != nil {
 		return nil, err

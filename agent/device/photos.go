@@ -29,7 +29,7 @@ func (d *Device) KeepFile(_ context.Context, mime string, content []byte) (strin
 	if err != nil {
 		return "", err
 	}
-	name, err := d.blobs.Keep(mime, content)
+	name, err := d.keepFile(mime, content)
 	if errors.Is(err, blob.ErrTooLarge) {
 		return "", &web.Refusal{Code: "too_large", What: err.Error(), Do: "take a smaller one"}
 	}

@@ -206,6 +206,8 @@ func (d *Device) completed(id string) (web.PutResult, bool) {
 
 // SaveDraft implements web.Drafts.
 func (d *Device) SaveDraft(ctx context.Context, id string, content json.RawMessage) error {
+	d.unnamed.mu.RLock() // what it names is not removed from under it
+	defer d.unnamed.mu.RUnlock()
 	return refuseDraft(d.store.SaveFormDraft(ctx, id, content))
 }
 
