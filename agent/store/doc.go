@@ -24,7 +24,7 @@
 //	DIR/tails-N    last seq, head and logical time of the lanes of incarnation N, see tails.go
 //	DIR/lock, pid  who has the store open
 //	DIR/ballast    space that is given up on a full disk so that the store can open
-//	DIR/apart/     damaged files and copies made before a repair; nothing reads them
+//	DIR/apart/     damaged files and copies made before a repair; nothing but why.json is read
 //
 // # The keys, version 1
 //

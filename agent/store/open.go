@@ -53,7 +53,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	rescue, unlisted, err := s.openFiles()
+	apart, err := s.openFiles()
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if _, err := s.Verify(context.Background(), Unsent, nil); err != nil {
 		return nil, err
 	}
-	s.settleRescue(rescue, unlisted)
+	s.settleRescue(apart)
 	if err := s.resumeMoves(); err != nil {
 		return nil, err
 	}
