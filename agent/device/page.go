@@ -204,7 +204,7 @@ func (d *Device) Begin(ctx context.Context, p web.PutRequest) func() (web.PutRes
 	if err != nil {
 		return failed(err)
 	}
-	req := capture.Request{Form: f.ID, EntityType: f.Entity, Entity: p.Entity, Actor: p.User, Fields: fields}
+	req := capture.Request{Form: f.ID, EntityType: f.Entity, Entity: p.Entity, Actor: p.User, Fields: fields, FormDraft: p.Once}
 	if !p.At.IsZero() {
 		req.At = &p.At
 	}

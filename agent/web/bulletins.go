@@ -31,7 +31,8 @@ type bulletinView struct {
 	Heard string
 	Stops []hearers
 	Post  string
-	Can   bool // receipts can be made
+	Can   bool   // receipts can be made
+	ID    string // of this page: the same receipt sent from it twice is one
 	Wrong *Refusal
 	Say   string
 }
@@ -145,7 +146,7 @@ func (t *teller) heardCount(id string) (heard, all int) {
 func (s *site) bulletin(w http.ResponseWriter, r *http.Request) { s.showBulletin(w, r, nil) }
 
 func (s *site) showBulletin(w http.ResponseWriter, r *http.Request, wrong *Refusal) {
-	v := bulletinView{Frame: s.frame(r, "nav.bulletins"), Wrong: wrong}
+	v := bulletinView{Frame: s.frame(r, "nav.bulletins"), Wrong: wrong, ID: webui.NewSecret()}
 	t, err := s.tellNotices(r, v.Words)
 	var th Thing
 	if err == nil {
@@ -240,7 +241,9 @@ func (s *site) heard(w http.ResponseWriter, r *http.Request) {
 	for _, id := range ids {
 		fields, err := json.Marshal(map[string]string{n.FormBy: id, n.FormHow: n.Aloud})
 		if err == nil {
-			_, err = s.Device.Begin(r.Context(), PutRequest{Form: n.Form, Entity: r.PathValue("id"), User: s.whoUses(), Fields: fields})()
+			put := PutRequest{Form: n.Form, Entity: r.PathValue("id"), User: s.whoUses(), Fields: fields}
+			put.Once = once(r.PostForm.Get("id"), put)
+			_, err = s.Device.Begin(r.Context(), put)()
 		}
 		if err != nil {
 			s.showBulletin(w, r, asRefusal(err))

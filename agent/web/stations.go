@@ -2,6 +2,9 @@ package web
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -33,13 +36,15 @@ type stationView struct {
 	Main  card
 	Stock []stockRow
 	Post  string
-	Moves bool // movements can be saved here
+	Moves bool   // movements can be saved here
+	ID    string // of this page: the same movement sent from it twice is one
 	Wrong *Refusal
 }
 
 // stockRow is one item of a station: what the movements add up to.
 type stockRow struct {
 	ID, Item, Name, Qty, Least string
+	Typed                      string // a quantity that was refused
 	Low                        bool
 	Facts                      []told
 	Say                        string
@@ -87,10 +92,11 @@ func (s *site) stations(w http.ResponseWriter, r *http.Request) {
 	webui.Render(w, stationsPage, http.StatusOK, v, s.Log)
 }
 
-func (s *site) station(w http.ResponseWriter, r *http.Request) { s.showStation(w, r, nil) }
+func (s *site) station(w http.ResponseWriter, r *http.Request) { s.showStation(w, r, nil, nil) }
 
-func (s *site) showStation(w http.ResponseWriter, r *http.Request, wrong *Refusal) {
-	v := stationView{Frame: s.frame(r, "nav.stations"), Wrong: wrong}
+// showStation shows a station, with what was sent and is wrong.
+func (s *site) showStation(w http.ResponseWriter, r *http.Request, wrong *Refusal, sent url.Values) {
+	v := stationView{Frame: s.frame(r, "nav.stations"), Wrong: wrong, ID: cmp.Or(sent.Get("id"), webui.NewSecret())}
 	t, err := s.tellDepots(r, v.Words)
 	var th Thing
 	if err == nil {
@@ -108,6 +114,11 @@ func (s *site) showStation(w http.ResponseWriter, r *http.Request, wrong *Refusa
 	v.Title = v.Heading + " · Otor"
 	v.Main, v.Age, v.Stock = s.card(t, th, d.Facts, d.Forms), t.age(th), t.stock(th.ID)
 	v.Post, v.Moves = "/station/"+url.PathEscape(th.ID), d.Move != nil
+	for i := range v.Stock {
+		if v.Stock[i].Item == sent.Get("item") {
+			v.Stock[i].Typed = sent.Get("qty")
+		}
+	}
 	status := http.StatusOK
 	if wrong != nil {
 		status = http.StatusConflict
@@ -149,6 +160,21 @@ func (t *teller) stock(station string) []stockRow {
 	return out
 }
 
+// once names a record that comes from a page: the page's id and what the record says.
+// A finger that taps twice sends the same again; whoever goes back and types
+// something else means another record.
+func once(page string, p PutRequest) string {
+	if page == "" {
+		return ""
+	}
+	h := sha256.New()
+	for _, part := range [][]byte{[]byte(page), []byte(p.Form), []byte(p.Entity), p.Fields} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part)))) //nolint:gosec // bounded by the request
+		h.Write(part)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
 // move saves one movement of stock.
 func (s *site) move(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
@@ -170,15 +196,17 @@ func (s *site) move(w http.ResponseWriter, r *http.Request) {
 	qty, err := strconv.ParseUint(strings.TrimSpace(r.PostForm.Get("qty")), 10, 31)
 	way := map[string]string{"in": m.In, "out": m.Out}[r.PostForm.Get("way")]
 	if err != nil || qty == 0 || way == "" {
-		s.showStation(w, r, &Refusal{Code: "bad_qty", What: words.T("stations.qty.bad"), Which: clipQuery(r.PostForm.Get("qty")), Do: words.T("stations.qty.do")})
+		s.showStation(w, r, &Refusal{Code: "bad_qty", What: words.T("stations.qty.bad"), Which: clipQuery(r.PostForm.Get("qty")), Do: words.T("stations.qty.do")}, r.PostForm)
 		return
 	}
 	fields, err := json.Marshal(map[string]any{m.Item: r.PostForm.Get("item"), m.Way: way, m.Qty: qty})
 	if err == nil {
-		_, err = s.Device.Begin(r.Context(), PutRequest{Form: m.Form, Entity: r.PathValue("id"), User: s.whoUses(), Fields: fields})()
+		put := PutRequest{Form: m.Form, Entity: r.PathValue("id"), User: s.whoUses(), Fields: fields}
+		put.Once = once(r.PostForm.Get("id"), put)
+		_, err = s.Device.Begin(r.Context(), put)()
 	}
 	if err != nil {
-		s.showStation(w, r, asRefusal(err))
+		s.showStation(w, r, asRefusal(err), r.PostForm)
 		return
 	}
 	http.Redirect(w, r, "/station/"+url.PathEscape(r.PathValue("id")), http.StatusSeeOther)

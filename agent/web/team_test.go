@@ -251,6 +251,11 @@ func TestTeamActs(t *testing.T) {
 			t.Errorf("movement %v: %d", bad, code)
 		}
 	}
+	// What was refused stands in its field again.
+	_, body := send(t, c, srv.URL+"/station/S1", url.Values{"item": {"IT-BAND"}, "qty": {"2o"}, "way": {"out"}})
+	if !strings.Contains(body, `value="2o"`) {
+		t.Error("the refused quantity is gone from its field")
+	}
 	// Looking changes nothing.
 	for _, path := range []string{"/sos?what=injury&sure=1", "/station/S1?item=IT-BAND&qty=1&way=in", "/bulletin/B-03?household=H-NB-07", "/settings?user=U99", "/doctor"} {
 		_, _ = page(t, c, srv.URL+path)

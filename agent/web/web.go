@@ -242,6 +242,9 @@ type PutRequest struct {
 	User   string
 	At     time.Time       // when it happened; zero: now
 	Fields json.RawMessage // a JSON object, the form's answers by name
+	// Once names the record, in letters, digits and hyphens: one more of this name is
+	// not saved, and gives the first one's result. Empty: each is saved.
+	Once string
 }
 
 // PutResult says under which name a record is durable, and since when.
