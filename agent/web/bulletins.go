@@ -173,6 +173,7 @@ func (s *site) showBulletin(w http.ResponseWriter, r *http.Request, wrong *Refus
 	v.Heard = t.T("bulletins.heard", "n", heard, "of", all)
 	v.Post, v.Can = "/bulletin/"+url.PathEscape(th.ID), n.Form != ""
 	v.Stops = t.unheard(th.ID)
+	v.Still = v.Can && len(v.Stops) > 0
 	status := http.StatusOK
 	if wrong != nil {
 		status = http.StatusConflict

@@ -44,6 +44,7 @@ var householdsPage = webui.NewTemplate(files, "households.html", "parts.html")
 
 func (s *site) households(w http.ResponseWriter, r *http.Request) {
 	v := householdsView{Frame: s.frame(r, "nav.households"), Query: clipQuery(r.URL.Query().Get("q")), Search: s.Entities != nil}
+	v.Still = v.Search
 	t, err := s.tell(r, v.Words)
 	if err == nil && t.pages().Visited == nil {
 		err = &Refusal{Code: "no_pages", What: v.Words.T("page.none"), Do: v.Words.T("page.none.do")}

@@ -78,6 +78,7 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request) { s.showSettings
 
 func (s *site) showSettings(w http.ResponseWriter, r *http.Request, wrong *Refusal) {
 	v := settingsView{Frame: s.frame(r, "nav.settings"), Wrong: wrong}
+	v.Still = true
 	words, now := v.Words, s.Clock()
 	st, err := s.Device.Status(r.Context())
 	if err != nil {

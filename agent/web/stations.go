@@ -114,6 +114,7 @@ func (s *site) showStation(w http.ResponseWriter, r *http.Request, wrong *Refusa
 	v.Title = v.Heading + " · Otor"
 	v.Main, v.Age, v.Stock = s.card(t, th, d.Facts, d.Forms), t.age(th), t.stock(th.ID)
 	v.Post, v.Moves = "/station/"+url.PathEscape(th.ID), d.Move != nil
+	v.Still = v.Moves && len(v.Stock) > 0
 	for i := range v.Stock {
 		if v.Stock[i].Item == sent.Get("item") {
 			v.Stock[i].Typed = sent.Get("qty")

@@ -75,6 +75,7 @@ func (s *site) photos(w http.ResponseWriter, r *http.Request) {
 	form := r.URL.Query()
 	q := PhotoQuery{Record: strings.TrimSpace(form.Get("record")), Team: form.Get("team"), Day: form.Get("day"), Most: photosOnAPage}
 	v := photosView{Frame: s.frame(r, "/photos"), Record: q.Record, Team: q.Team, Day: q.Day}
+	v.Still = true
 	words := v.Words
 	q.Lang = words.Lang
 	v.Style = s.assets.URL("land.css")

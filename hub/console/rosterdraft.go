@@ -104,6 +104,7 @@ func (s *site) showDraft(w http.ResponseWriter, r *http.Request, status int, tro
 	if d.Trouble != nil {
 		v.TroubleOf, _ = s.trouble(r, d.Trouble)
 	}
+	v.Still = d.Stage == "" && d.Imported == 0 && len(d.Header) > 0 // columns are chosen
 	v.Failed = d.Stage == "" && d.Trouble != nil && len(d.Header) == 0
 	v.Ready = d.Stage == "" && d.Trouble == nil && d.Imported == 0
 	for _, f := range rosterFields {

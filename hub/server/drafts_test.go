@@ -16,6 +16,7 @@ import (
 
 	"otor/hub/server"
 	"otor/hub/store"
+	"otor/internal/webui/webuitest"
 )
 
 // uploads posts a list as the page does, and gives where the draft is.
@@ -50,7 +51,11 @@ func settled(t *testing.T, c *http.Client, address string) string {
 		if status != http.StatusOK {
 			t.Fatalf("%s: %d %s", address, status, page)
 		}
-		if !strings.Contains(page, `id="progress"`) {
+		working := strings.Contains(page, `id="progress"`)
+		if types := webuitest.Types(page); types == webuitest.Reloads(page) || working && types {
+			t.Fatalf("it takes typing: %t, at work: %t, and loads itself anew: %t", types, working, webuitest.Reloads(page))
+		}
+		if !working {
 			return page
 		}
 		if time.Now().After(deadline) {
