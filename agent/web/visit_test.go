@@ -266,7 +266,10 @@ func TestEveryKindOfQuestion(t *testing.T) {
 	h.Check(rules)
 	h.write("42")
 	h.next()
-	h.asked("Weight")
+	h.asked("Weight") // which may be left out, but not what is typed
+	h.write("1 200")
+	h.Click("#next")
+	h.Await(`document.querySelector(".number .wrong")`)
 	h.write("1.5")
 	h.next()
 	h.asked("Score")

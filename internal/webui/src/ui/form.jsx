@@ -13,6 +13,7 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 	const [at, setAt] = useState(() => Math.max(0, steps.findIndex((s) => s.key === form.step)));
 	const [shown, show] = useState(false); // what is wrong is said after the first try
 	const [refusal, refuse] = useState(null);
+	const [unread, setUnread] = useState(false); // what stands in the question's field is no answer
 	const [busy, setBusy] = useState(false);
 	const heading = useRef(null);
 	const index = Math.min(at, steps.length);
@@ -21,6 +22,7 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 
 	const go = (n) => {
 		show(false);
+		setUnread(false);
 		refuse(null);
 		setAt(n);
 		form.step = steps[n]?.key ?? '';
@@ -29,7 +31,8 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 		}
 		scrollTo(0, 0);
 	};
-	const next = () => (violation(step) ? show(true) : go(index + 1));
+	// What cannot be read must not become no answer without a word.
+	const next = () => (unread || violation(step) ? show(true) : go(index + 1));
 	const answer = (now = true) => {
 		refuse(null);
 		keeper.touch(now);
@@ -69,8 +72,8 @@ export function Form({ form, given, words, saving, keeper, onDone }) {
 				{!step && <Review steps={steps} words={words} heading={heading} onGo={go} questions={given.start.questions} />}
 				{step?.kind === 'rows' && <Rows step={step} words={words} heading={heading} onChange={answer} onAdded={() => go(index)} />}
 				{step?.kind === 'question' && (
-					<Question step={step} form={form} given={given} words={words} heading={heading} onAnswer={answer} onEnter={next}
-						wrong={shown ? violation(step) : null} />
+					<Question step={step} form={form} given={given} words={words} heading={heading} onAnswer={answer} onEnter={next} onUnread={setUnread}
+						wrong={shown && !unread ? violation(step) : null} />
 				)}
 				{refusal && <p class="wrong" role="alert" id="refusal">{refusal.what}{refusal.do ? ` ${refusal.do}` : ''}</p>}
 			</div>

@@ -3,7 +3,7 @@
 import { useState } from 'preact/hooks';
 import { typed } from '../fill.js';
 
-export function Number_({ id, node, question, described, invalid, words, onAnswer }) {
+export function Number_({ id, node, question, described, invalid, words, onAnswer, onUnread }) {
 	const whole = node.valueType === 'int';
 	const value = node.currentState.value;
 	const [text, setText] = useState(value === null || value === undefined ? '' : String(value));
@@ -16,6 +16,7 @@ export function Number_({ id, node, question, described, invalid, words, onAnswe
 		const clean = raw.trim().replace(',', '.');
 		const fits = clean === '' || (whole ? /^[+-]?\d{1,18}$/ : /^[+-]?(\d+(\.\d*)?|\.\d+)$/).test(clean);
 		setBad(!fits);
+		onUnread(!fits);
 		node.setValue(fits && clean !== '' ? typed(node.valueType, clean) : null);
 		onAnswer(now);
 	};

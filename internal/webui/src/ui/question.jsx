@@ -11,7 +11,7 @@ import { Rank } from './rank.jsx';
 import { Signature } from './signature.jsx';
 import { Text } from './text.jsx';
 
-export function Question({ step, form, given, words, heading, onAnswer, onEnter, wrong }) {
+export function Question({ step, form, given, words, heading, onAnswer, onEnter, onUnread, wrong }) {
 	const { node } = step;
 	const question = given.start.questions[pathOf(node)] ?? {};
 	const hint = node.currentState.hint?.asString;
@@ -28,7 +28,7 @@ export function Question({ step, form, given, words, heading, onAnswer, onEnter,
 			{hint && <p class="hint" id={`${id}-hint`}>{hint}</p>}
 			{Control && (
 				<Control id={id} node={node} question={question} form={form} given={given} words={words} described={described}
-					invalid={Boolean(wrong)} onAnswer={onAnswer} onEnter={onEnter} />
+					invalid={Boolean(wrong)} onAnswer={onAnswer} onEnter={onEnter} onUnread={onUnread} />
 			)}
 			{wrong && <p class="wrong" role="alert" id={`${id}-wrong`}>{wordsOf(wrong, words)}</p>}
 		</>
