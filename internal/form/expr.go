@@ -131,9 +131,9 @@ func (n *node) value(in scope) (any, error) {
 	case opOr:
 		return truth(args[0]) || truth(args[1]), nil
 	case opEqual:
-		return equal(args[0], args[1]), nil
+		return n.equal(args[0], args[1]), nil
 	case opUnequal:
-		return !equal(args[0], args[1]), nil
+		return !n.equal(args[0], args[1]), nil
 	default:
 		return n.reckon(args)
 	}
@@ -202,8 +202,22 @@ func truth(v any) bool {
 	return v != nil
 }
 
-// equal compares as an XForm does, where every answer is text.
-func equal(a, b any) bool {
+// equal compares as XPath 1.0 does (section 3.4), and so as the page that asks the
+// questions: an answer is text, whatever kind its question is of; numbers are compared
+// where one side is a number that is written or reckoned, and texts as they are, so
+// that the last digit of a long one counts.
+func (n *node) equal(a, b any) bool {
+	if n.args[0].op == opRef {
+		a = asText(a)
+	}
+	if n.args[1].op == opRef {
+		b = asText(b)
+	}
+	x, isX := a.(string)
+	y, isY := b.(string)
+	if isX && isY {
+		return x == y
+	}
 	if x, ok := asNumber(a); ok {
 		if y, ok := asNumber(b); ok {
 			return x == y
@@ -251,6 +265,7 @@ func asText(v any) string {
 // outermost to the innermost.
 type scope struct {
 	main    string
+	form    []Field // of the outermost level, in the sheet's order
 	now     Moment
 	answers []map[string]any
 	fields  []map[string]*Field
@@ -278,15 +293,17 @@ func (s scope) find(name string) (any, error) {
 		at.answers, at.fields = s.answers[:i+1], s.fields[:i+1]
 		return at.answer(x)
 	}
-	if len(s.fields) > 0 {
-		return s.deep(s.fields[0], s.answers[0], name), nil
+	if len(s.answers) > 0 {
+		return deep(s.form, s.answers[0], name), nil
 	}
 	return nil, nil
 }
 
-// deep looks for an answer inside the groups of a level.
-func (s scope) deep(fields map[string]*Field, answers map[string]any, name string) any {
-	for _, g := range fields {
+// deep looks for an answer inside the groups of a level. Where several groups have a
+// question of that name, which a sheet must not refer to, it is the first one's.
+func deep(fields []Field, answers map[string]any, name string) any {
+	for i := range fields {
+		g := &fields[i]
 		if g.Kind != Group {
 			continue
 		}
@@ -294,7 +311,7 @@ func (s scope) deep(fields map[string]*Field, answers map[string]any, name strin
 		if g.byName[name] != nil {
 			return inner[name]
 		}
-		if v := s.deep(g.byName, inner, name); v != nil {
+		if v := deep(g.Fields, inner, name); v != nil {
 			return v
 		}
 	}

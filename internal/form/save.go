@@ -45,7 +45,7 @@ func (f *Form) Saved(main string, sheet map[string]any, now Moment) ([]Saved, er
 	var out []Saved
 	for i := range f.Saves {
 		s := &f.Saves[i]
-		top := scope{main: main, now: now, answers: []map[string]any{sheet}, fields: []map[string]*Field{f.byName}}
+		top := scope{main: main, form: f.Fields, now: now, answers: []map[string]any{sheet}, fields: []map[string]*Field{f.byName}}
 		if s.Repeat == "" {
 			found, err := s.saved(f.Fields, top, len(f.Saves) == 1)
 			if err != nil {

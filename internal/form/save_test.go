@@ -1,7 +1,9 @@
 package form_test
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +186,82 @@ func TestExpr(t *testing.T) {
 	} {
 		if _, err := form.ParseExpr(text); err == nil {
 			t.Errorf("%.40q is taken", text)
+		}
+	}
+}
+
+// Texts are compared as texts, and answers are texts, as on the page: the last digit of a
+// resident number counts, and so does a zero in front. A number that is written or reckoned
+// makes a comparison one of numbers.
+func TestComparisons(t *testing.T) {
+	fields := []form.Field{
+		{Name: "a", Kind: form.Text},
+		{Name: "b", Kind: form.Text},
+		{Name: "n", Kind: form.Integer},
+		{Name: "m", Kind: form.Integer},
+		{Name: "d", Kind: form.Decimal},
+		{Name: "none", Kind: form.Integer},
+		{Name: "yes", Kind: form.Text},
+		{Name: "some", Kind: form.Text, SaveTo: "some"},
+	}
+	sheet := map[string]any{
+		"a": "152921194812011234", "b": "152921194812011235", "n": int64(7), "m": int64(900719925474099301), "d": 1.50, "yes": "true", "some": "answer",
+	}
+	for text, want := range map[string]bool{
+		"${a} = ${b}":                  false,
+		"${a} != ${b}":                 true,
+		"${a} = '152921194812011234'":  true,
+		"${m} = '900719925474099302'":  false,
+		"'007' = '7'":                  false,
+		"'1e3' = '1000'":               false,
+		"concat('0', 7) = '7'":         false,
+		"concat(${n}) = '7'":           true,
+		"${n} = '7'":                   true,
+		"'07' = ${n}":                  false, // as the page has it
+		"${n} = 7":                     true,
+		"${n} = 7.0":                   true,
+		"'07' = 7":                     true,
+		"'07' = 3 + 4":                 true,
+		"${n} + 0 = ${n}":              true,
+		"${d} = 1.5":                   true,
+		"${d} = '1.5'":                 true,
+		"${none} = ''":                 true,
+		"${none} = 0":                  false,
+		"${none} != 0":                 true,
+		"${yes} = 'true'":              true,
+		"today() = '2025-09-18'":       true,
+		"not(${a} = ${b} or ${n} = 8)": true,
+	} {
+		f, err := form.New(form.Form{ID: "x", Version: 1, Lane: dot.Record, Saves: []form.Save{{Type: "t"}}, Fields: append(slices.Clone(fields),
+			form.Field{Name: "v", Kind: form.Calculate, Worked: mustExpr(t, text), SaveTo: "v"})})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Saved("H-9", sheet, moment)
+		if err != nil || len(got) != 2 || got[1].Value != want {
+			t.Errorf("%s: %v, %v, want %t", text, got, err, want)
+		}
+	}
+}
+
+// A name that stands in two groups, which no sheet may refer to, means the first of them,
+// and not now this one and now that.
+func TestANameInTwoGroups(t *testing.T) {
+	groups := make([]form.Field, 12)
+	sheet := map[string]any{"some": "answer"}
+	for i := range groups {
+		name := fmt.Sprintf("g%d", (i*7)%12)
+		groups[i] = form.Field{Name: name, Kind: form.Group, Fields: []form.Field{{Name: "q", Kind: form.Text}}}
+		sheet[name] = map[string]any{"q": name}
+	}
+	f, err := form.New(form.Form{ID: "x", Version: 1, Lane: dot.Record, Saves: []form.Save{{Type: "t"}}, Fields: append(groups,
+		form.Field{Name: "some", Kind: form.Text, SaveTo: "some"}, form.Field{Name: "v", Kind: form.Calculate, Worked: mustExpr(t, "${q}"), SaveTo: "v"})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		if got, err := f.Saved("H-9", sheet, moment); err != nil || len(got) != 2 || got[1].Value != "g0" {
+			t.Fatalf("%v, %v", got, err)
 		}
 	}
 }
