@@ -2,7 +2,6 @@ package device
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -20,12 +19,12 @@ import (
 )
 
 // openBook reads which life the folder lives, once the store has it locked.
-func (d *Device) openBook() (i dot.Incarnation, o entry.Origin, err error) {
+func (d *Device) openBook(lived []dot.Incarnation) (i dot.Incarnation, o entry.Origin, err error) {
 	sense := d.cfg.Sense
 	if sense == nil {
 		sense = life.Sense
 	}
-	d.book, err = life.Open(d.cfg.Dir, life.Enrolment{Device: d.id.Device, Incarnation: d.id.Incarnation, Previous: d.id.Previous}, d.cfg.Now, sense)
+	d.book, err = life.Open(d.cfg.Dir, life.Enrolment{Device: d.id.Device, Incarnation: d.id.Incarnation, Previous: d.id.Previous}, lived, d.cfg.Now, sense)
 	if err != nil {
 		return 0, o, err
 	}
@@ -49,18 +48,25 @@ type Lives struct {
 	uplinkOnly bool // guarded by mu: the hub takes this folder for a copy of one that is live
 }
 
-// newLife goes on in a new life, whose number is at least atLeast.
-func (l *Lives) newLife(ctx context.Context, reason entry.Reason, atLeast dot.Incarnation) error {
-	for _, c := range l.Store.Chains() {
-		atLeast = max(atLeast, c.Chain.Incarnation+1)
+// newLife goes on in a new life. next is the lowest number that it may have, when the
+// hub has said so; 0: one above that of the current life.
+func (l *Lives) newLife(ctx context.Context, reason entry.Reason, next dot.Incarnation) error {
+	if next == 0 {
+		next = l.Book.Current().Incarnation + 1
 	}
-	next, err := l.Book.Begin(reason, atLeast)
+	var lived []dot.Incarnation
+	for _, c := range l.Store.Chains() {
+		if c.Last > 0 || c.End != nil {
+			lived = append(lived, c.Chain.Incarnation)
+		}
+	}
+	begun, err := l.Book.Begin(reason, lived, next)
 	if err != nil {
 		return err
 	}
-	l.Log.Warn("this device goes on in a new life", "life", uint64(next.Incarnation), "after", uint64(next.Previous), "reason", life.Words(next.Reason))
+	l.Log.Warn("this device goes on in a new life", "life", uint64(begun.Incarnation), "after", uint64(begun.Previous), "reason", life.Words(begun.Reason))
 	failpoint.At(failpoint.Living)
-	return l.Store.Begin(ctx, next.Incarnation, next.Origin())
+	return l.Store.Begin(ctx, begun.Incarnation, begun.Origin())
 }
 
 // Renew goes on in a new life when damage left the current one without a proof of
@@ -109,7 +115,7 @@ func (l *Lives) Hear(w wire.Welcome) error {
 // was removed here: the hub has these in its archive, under the names that they have.
 func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
 	if i == l.Enrolled {
-		return errors.New("it is the life of this device's own enrolment: ask the hub's operator")
+		return l.disown(ctx, next)
 	}
 	if i == l.Store.Current() {
 		if err := l.newLife(ctx, entry.Diverged, next); err != nil {
@@ -123,6 +129,23 @@ func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
 			}
 		}
 	}
+	return nil
+}
+
+// disown goes on without a claim to the enrolment's life, which is known at the hub by
+// another id: this folder's book was lost and begun anew, or the folder was copied
+// before it had one. The number is this device's own all the same: what the hub has of
+// it that is not here shows in receipts, and is compared then.
+func (l *Lives) disown(ctx context.Context, next dot.Incarnation) error {
+	if l.Store.Current() == l.Enrolled {
+		if err := l.newLife(ctx, entry.Diverged, next); err != nil {
+			return err
+		}
+	}
+	if err := l.Book.Disown(l.Enrolled); err != nil {
+		return err
+	}
+	l.Again() // the hub passed over what the hello said of that life
 	return nil
 }
 
@@ -141,6 +164,10 @@ func (l *Lives) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
 		if err := l.newLife(ctx, entry.Diverged, 0); err != nil {
 			return err
 		}
+	}
+	if _, ok := l.Store.Chain(c); !ok { // it never had an entry, and went with its life
+		l.Again()
+		return nil
 	}
 	n, err := l.Store.Rehome(ctx, c, seq)
 	if n > 0 || err == nil {

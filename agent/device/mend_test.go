@@ -36,6 +36,12 @@ func TestMendOfAPrunedChain(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
+			book, err := life.Open(dir, life.Enrolment{Device: "D-101", Incarnation: 1}, nil, time.Now, func(string) (life.Binding, error) {
+				return life.Binding{Machine: "one", Mark: "one", Path: dir}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			s := reopened(t, dir)
 			if err := s.GrantScopes(t.Context(), []string{"gacha-1"}); err != nil {
 				t.Fatal(err)
@@ -71,12 +77,6 @@ func TestMendOfAPrunedChain(t *testing.T) {
 			}
 			c.say(&r)
 			if _, err := out.Settle(t.Context(), []receipt.Receipt{r}); err != nil {
-				t.Fatal(err)
-			}
-			book, err := life.Open(dir, life.Enrolment{Device: "D-101", Incarnation: 1}, time.Now, func(string) (life.Binding, error) {
-				return life.Binding{Machine: "one", Mark: "one", Path: dir}, nil
-			})
-			if err != nil {
 				t.Fatal(err)
 			}
 			lives := &device.Lives{

@@ -10,7 +10,10 @@
 //
 // The book of a folder's lives is the file lives.json, replaced whole BEFORE
 // anything is captured in a new life. A folder without a book gets one that
-// begins with the life of its enrolment.
+// begins with the life of its enrolment. Where there was a book, which got lost, no
+// life that it had is lived on: the ids are gone by which the hub knows them, and so
+// they are not claimed. A life that was begun and in which nothing was captured is
+// forgotten when the next one begins.
 //
 //   - [Open] reads the book, and begins a new life where it must.
 //   - [Book.Begin] begins one for another reason.
@@ -67,7 +70,7 @@ func (id *ID) UnmarshalText(b []byte) error {
 // Life is one life of the device that this folder lived or lives.
 type Life struct {
 	Incarnation dot.Incarnation `json:"incarnation"`
-	ID          ID              `json:"id"`
+	ID          ID              `json:"id"` // zero: it went down with an earlier book
 	Reason      entry.Reason    `json:"reason"`
 	Previous    dot.Incarnation `json:"previous,omitempty"` // 0: none
 	Since       time.Time       `json:"since"`              // by the device's clock
@@ -114,8 +117,9 @@ func newID() (id ID) {
 
 // Open reads the book in dir, or begins it, and begins a new life when the
 // folder is not where its last one was lived. To be called by who holds the
-// folder's lock. sense is [Sense] but in tests.
-func Open(dir string, e Enrolment, now func() time.Time, sense func(dir string) (Binding, error)) (*Book, error) {
+// folder's lock and knows which lives left a trace of entries (lived). sense is
+// [Sense] but in tests.
+func Open(dir string, e Enrolment, lived []dot.Incarnation, now func() time.Time, sense func(dir string) (Binding, error)) (*Book, error) {
 	b := &Book{dir: dir, now: now}
 	bound, err := sense(dir)
 	if err != nil {
@@ -123,7 +127,7 @@ func Open(dir string, e Enrolment, now func() time.Time, sense func(dir string) 
 	}
 	switch b.f, err = load(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return b, b.first(e, bound)
+		return b, b.first(e, lived, bound)
 	case err != nil:
 		return nil, err
 	case b.f.Device != e.Device:
@@ -139,23 +143,32 @@ func Open(dir string, e Enrolment, now func() time.Time, sense func(dir string) 
 	}
 	next := b.f
 	next.Bound = bound
-	_, err = b.begin(next, reason, 0)
+	_, err = b.begin(next, reason, lived, 0)
 	return b, err
 }
 
-// first begins the book. Entries of a higher life than the enrolment's show that
-// there was one, which got lost: none of its lives may be lived on.
-func (b *Book) first(e Enrolment, bound Binding) error {
+// first begins the book. What the enrolment's life or a higher one left shows that
+// there was one, which got lost: none of its lives may be lived on, since nobody knows
+// any more which it was. The store makes its file tails-N after the book.
+func (b *Book) first(e Enrolment, lived []dot.Incarnation, bound Binding) error {
 	f := file{Version: formatVersion, Device: e.Device, Bound: bound, Lives: []Life{e.life(b.now())}}
 	highest, err := highestTails(b.dir)
 	if err != nil {
 		return err
 	}
-	if highest > e.Incarnation {
-		_, err = b.begin(f, entry.Damaged, highest+1)
+	if highest = max(highest, highestOf(lived)); highest >= e.Incarnation {
+		f.Lives[0].ID = ID{}
+		_, err = b.begin(f, entry.Damaged, lived, highest+1)
 		return err
 	}
 	return b.save(f)
+}
+
+func highestOf(lived []dot.Incarnation) (highest dot.Incarnation) {
+	for _, i := range lived {
+		highest = max(highest, i)
+	}
+	return highest
 }
 
 // highestTails is the highest life that the store wrote a file tails-N for.
@@ -185,29 +198,54 @@ func (b *Book) Lives() []Life {
 	return slices.Clone(b.f.Lives)
 }
 
-// Begin begins a new life. Its number is the lowest above those of all that the
-// book has, and at least atLeast. It is on the disk when Begin returns.
-func (b *Book) Begin(reason entry.Reason, atLeast dot.Incarnation) (Life, error) {
+// Begin begins a new life. lived are those that left a trace of entries: the book
+// forgets the others, but for its first. The new one's number is the lowest above
+// those that stay, and at least atLeast. It is on the disk when Begin returns.
+func (b *Book) Begin(reason entry.Reason, lived []dot.Incarnation, atLeast dot.Incarnation) (Life, error) {
 	b.mu.Lock()
 	f := b.f
 	b.mu.Unlock()
-	return b.begin(f, reason, atLeast)
+	return b.begin(f, reason, lived, atLeast)
 }
 
-func (b *Book) begin(f file, reason entry.Reason, atLeast dot.Incarnation) (Life, error) {
-	highest := dot.Incarnation(0)
-	for _, l := range f.Lives {
-		highest = max(highest, l.Incarnation)
+func (b *Book) begin(f file, reason entry.Reason, lived []dot.Incarnation, atLeast dot.Incarnation) (Life, error) {
+	var kept []Life
+	highest := highestOf(lived)
+	for n, l := range f.Lives {
+		if n == 0 || slices.Contains(lived, l.Incarnation) {
+			kept = append(kept, l)
+			highest = max(highest, l.Incarnation)
+		}
 	}
 	if highest == ^dot.Incarnation(0) {
 		return Life{}, fmt.Errorf("begin a life after %d: no number is left", highest)
 	}
+	// Who was forgotten may have been known to a hub under that number, and its copies
+	// may live: the new id tells them apart.
 	l := Life{
 		Incarnation: max(highest+1, atLeast), ID: newID(), Reason: reason, Since: b.now(),
-		Previous: f.Lives[len(f.Lives)-1].Incarnation,
+		Previous: kept[len(kept)-1].Incarnation,
 	}
-	f.Lives = append(slices.Clone(f.Lives), l)
+	f.Lives = append(kept, l)
 	return l, b.save(f)
+}
+
+// Disown gives up the id of a life, which the hub knows by another one: it is not
+// claimed any more. It must not be the current one.
+func (b *Book) Disown(i dot.Incarnation) error {
+	b.mu.Lock()
+	f := b.f
+	b.mu.Unlock()
+	f.Lives = slices.Clone(f.Lives)
+	at := slices.IndexFunc(f.Lives, func(l Life) bool { return l.Incarnation == i })
+	if at < 0 || f.Lives[at].ID == (ID{}) {
+		return nil
+	}
+	if at == len(f.Lives)-1 {
+		return fmt.Errorf("life %d is lived now: it must have an id", i)
+	}
+	f.Lives[at].ID = ID{}
+	return b.save(f)
 }
 
 func (b *Book) save(f file) error {
@@ -252,9 +290,9 @@ func load(dir string) (f file, err error) {
 }
 
 // Claims makes the lives known to a hub: the newest ones, as many as a hello
-// takes, the current one last.
+// takes, the current one last. One without an id is not claimed.
 func (b *Book) Claims(key identity.SigningKey) []wire.LifeClaim {
-	lives := b.Lives()
+	lives := slices.DeleteFunc(b.Lives(), func(l Life) bool { return l.ID == ID{} })
 	lives = lives[max(0, len(lives)-wire.MaxLives):]
 	out := make([]wire.LifeClaim, len(lives))
 	for i, l := range lives {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"otor/agent/life"
+	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/identity"
+	"otor/internal/wire"
 )
 
 var (
@@ -22,9 +24,9 @@ func at(b life.Binding) func(string) (life.Binding, error) {
 	return func(string) (life.Binding, error) { return b, nil }
 }
 
-func open(t *testing.T, dir string, sense func(string) (life.Binding, error)) *life.Book {
+func open(t *testing.T, dir string, sense func(string) (life.Binding, error), lived ...dot.Incarnation) *life.Book {
 	t.Helper()
-	b, err := life.Open(dir, enrolment, func() time.Time { return noon }, sense)
+	b, err := life.Open(dir, enrolment, lived, func() time.Time { return noon }, sense)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,15 +92,97 @@ func TestCopyIsNoticed(t *testing.T) {
 	}
 }
 
-// A book that got lost is begun above every life that has left a trace.
+// A book that got lost is begun above every life that has left a trace. What the
+// enrolment's life is called at the hub is not known any more, and not claimed.
 func TestLostBook(t *testing.T) {
+	for name, c := range map[string]struct {
+		file  string
+		lived []dot.Incarnation
+		now   dot.Incarnation
+	}{
+		"a life of its own":             {"tails-7", nil, 8},
+		"the enrolment's alone":         {"tails-2", nil, 3},
+		"entries in the database":       {"", []dot.Incarnation{2, 5}, 6},
+		"what an enrolment before left": {"tails-1", []dot.Incarnation{1}, 2},
+		"nothing: there never was one":  {"", nil, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if c.file != "" {
+				if err := os.WriteFile(filepath.Join(dir, c.file), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := open(t, dir, at(life.Binding{}), c.lived...)
+			if now := b.Current(); now.Incarnation != c.now || now.Incarnation > 2 && (now.Reason != entry.Damaged || now.Previous != 2) {
+				t.Fatalf("got %+v", now)
+			}
+			if got := claimed(t, b); len(got) != 1 || got[0].Incarnation != c.now {
+				t.Errorf("claims: %+v", got)
+			}
+			if again := open(t, dir, at(life.Binding{}), c.lived...); again.Current() != b.Current() {
+				t.Errorf("and once more: %+v", again.Current())
+			}
+		})
+	}
+}
+
+// A life in which nothing was captured is forgotten by the one that follows: a machine
+// whose id changes with each start does not pile them up.
+func TestBlankLivesAreForgotten(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "tails-7"), nil, 0o600); err != nil {
+	machine := 0
+	start := func(lived ...dot.Incarnation) []life.Life {
+		machine++
+		return open(t, dir, at(life.Binding{Machine: strings.Repeat("m", machine)}), lived...).Lives()
+	}
+	start()
+	ids := make(map[life.ID]bool)
+	for range 100 {
+		all := start()
+		if len(all) != 2 || all[1].Incarnation != 3 || ids[all[1].ID] {
+			t.Fatalf("got %+v", all)
+		}
+		ids[all[1].ID] = true
+	}
+	if all := start(3); len(all) != 3 || all[2].Incarnation != 4 || all[2].Previous != 3 {
+		t.Errorf("after a capture: %+v", all)
+	}
+	// The hub gave life 4's number to another one, and 9 is free.
+	b := open(t, dir, at(life.Binding{}), 3)
+	if l, err := b.Begin(entry.Diverged, []dot.Incarnation{3}, 9); err != nil || l.Incarnation != 9 || l.Previous != 3 || len(b.Lives()) != 3 {
+		t.Errorf("got %+v of %+v, %v", l, b.Lives(), err)
+	}
+}
+
+func TestDisown(t *testing.T) {
+	dir := t.TempDir()
+	b := open(t, dir, at(life.Binding{}))
+	if err := b.Disown(2); err == nil {
+		t.Error("the current life lost its id")
+	}
+	if _, err := b.Begin(entry.Diverged, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	if now := open(t, dir, at(life.Binding{})).Current(); now.Incarnation != 8 || now.Reason != entry.Damaged {
-		t.Errorf("got %+v", now)
+	for range 2 {
+		if err := b.Disown(2); err != nil {
+			t.Fatal(err)
+		}
 	}
+	for _, b := range []*life.Book{b, open(t, dir, at(life.Binding{}))} {
+		if got := claimed(t, b); len(got) != 1 || got[0].Incarnation != 3 {
+			t.Errorf("claims: %+v", got)
+		}
+	}
+}
+
+func claimed(t *testing.T, b *life.Book) []wire.LifeClaim {
+	t.Helper()
+	key, err := identity.SigningKeyFromSeed(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.Claims(key)
 }
 
 func TestBookRefuses(t *testing.T) {
@@ -114,19 +198,19 @@ func TestBookRefuses(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, life.FileName), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := life.Open(dir, enrolment, time.Now, at(life.Binding{})); err == nil {
+		if _, err := life.Open(dir, enrolment, nil, time.Now, at(life.Binding{})); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}
 	broken := errors.New("no such disk")
-	if _, err := life.Open(t.TempDir(), enrolment, time.Now, func(string) (life.Binding, error) { return life.Binding{}, broken }); !errors.Is(err, broken) {
+	if _, err := life.Open(t.TempDir(), enrolment, nil, time.Now, func(string) (life.Binding, error) { return life.Binding{}, broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestClaims(t *testing.T) {
 	b := open(t, t.TempDir(), at(life.Binding{}))
-	if _, err := b.Begin(entry.Diverged, 9); err != nil {
+	if _, err := b.Begin(entry.Diverged, nil, 9); err != nil {
 		t.Fatal(err)
 	}
 	key, err := identity.SigningKeyFromSeed(make([]byte, 32))

@@ -3,6 +3,8 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -57,6 +59,56 @@ func (s *Store) loadRows(txn *badger.Txn, found map[dot.Chain]*evidence) error {
 		it.Next()
 	}
 	return nil
+}
+
+// askLife asks which life is the current one, when nobody has said so.
+func (s *Store) askLife() error {
+	if s.o.Life == nil {
+		return nil
+	}
+	lived, err := s.lived()
+	if err == nil {
+		s.o.Incarnation, s.o.Origin, err = s.o.Life(lived)
+	}
+	return err
+}
+
+// lived lists the incarnations of which entries have left a trace, in the database or
+// in a file beside it, rising. Receipts alone are none: a hub writes them of lanes too
+// that never had an entry.
+func (s *Store) lived() ([]dot.Incarnation, error) {
+	tails, _, err := readTails(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[dot.Incarnation]bool)
+	for c := range tails {
+		found[c.Incarnation] = true
+	}
+	err = s.view(func(txn *badger.Txn) error {
+		opts := badger.DefaultIteratorOptions
+		opts.PrefetchValues = false
+		it := txn.NewIterator(opts)
+		defer it.Close()
+		for _, kind := range []byte{kindEntry, kindTail, kindEnd, kindPruned} {
+			for it.Seek([]byte{kind}); it.Valid() && it.Item().Key()[0] == kind; {
+				c, _, err := parseChain(it.Item().Key())
+				if err != nil {
+					it.Next()
+					continue
+				}
+				found[c.Incarnation] = true
+				it.Seek(append(chainKey(kind, c), bytes.Repeat([]byte{0xff}, 9)...))
+			}
+		}
+		return nil
+	})
+	return slices.Sorted(maps.Keys(found)), err
+}
+
+// blank reports whether nothing says that the chain ever had an entry.
+func (c *ChainState) blank() bool {
+	return c.Last == 0 && c.End == nil && !c.endUnknown && len(c.Pruned)+len(c.Lost) == 0
 }
 
 // highest is the last entry of a chain that is there.

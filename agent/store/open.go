@@ -43,11 +43,6 @@ func Open(dir string, o Options) (_ *Store, err error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
-	if o.Life != nil {
-		if s.o.Incarnation, s.o.Origin, err = o.Life(); err != nil {
-			return nil, err
-		}
-	}
 	if o.Repair {
 		if err := s.rebuildManifest(); err != nil {
 			return nil, err
@@ -58,6 +53,9 @@ func Open(dir string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if err := s.upgrade(); err != nil {
+		return nil, err
+	}
+	if err := s.askLife(); err != nil {
 		return nil, err
 	}
 	if err := s.load(); err != nil {
@@ -201,6 +199,9 @@ func (s *Store) load() error {
 	}
 	for c, ev := range found {
 		st := s.judge(c, ev)
+		if st.blank() && c.Incarnation != s.o.Incarnation {
+			continue // a life that was begun and never captured in
+		}
 		s.chains[c] = st
 		if ev.highest < st.Last {
 			if lost := st.present(lane.Run(ev.highest+1, st.Last)); len(lost) > 0 {

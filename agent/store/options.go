@@ -23,8 +23,9 @@ type Options struct {
 	// Origin stands on seq 1 of each lane. Its LastSeq and LastHead are filled in
 	// per lane from the chain of Origin.Previous when they are zero and the store has it.
 	Origin entry.Origin
-	// Life, when set, is asked for the two instead, once the folder is locked.
-	Life func() (dot.Incarnation, entry.Origin, error)
+	// Life, when set, is asked for the two instead, once the folder is locked. It is
+	// told which incarnations have left a trace of entries in the folder, rising.
+	Life func(lived []dot.Incarnation) (dot.Incarnation, entry.Origin, error)
 
 	Log *slog.Logger     // nil: discarded
 	Now func() time.Time // nil: time.Now

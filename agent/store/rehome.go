@@ -140,8 +140,13 @@ func (s *Store) beginLife(i dot.Incarnation, o entry.Origin) error {
 	s.tails = tails
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := s.current
 	s.current, s.origin = i, o
 	for _, l := range dot.Lanes() {
+		left := dot.Chain{Device: s.o.Device, Incarnation: before, Lane: l}
+		if st := s.chains[left]; st != nil && st.blank() {
+			delete(s.chains, left) // what has no entry by now never gets one
+		}
 		c := dot.Chain{Device: s.o.Device, Incarnation: i, Lane: l}
 		if s.chains[c] == nil {
 			s.chains[c] = &ChainState{Chain: c, Head: entry.Genesis(c), ReceivedHead: entry.Genesis(c)}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"otor/agent/store"
@@ -197,5 +198,60 @@ func TestContextsFollow(t *testing.T) {
 	}
 	if *got.Corrects != second.At(2) || p.Contexts[0][chain] != 5 {
 		t.Errorf("corrects %v; the original %v", got.Corrects, p.Contexts[0])
+	}
+}
+
+// TestBlankLives: a life in which nothing was captured leaves no chain behind, also
+// when the hub wrote receipts of its lanes; who asks which life it is hears of the others.
+func TestBlankLives(t *testing.T) {
+	dir := t.TempDir()
+	var told []dot.Incarnation
+	inLife := func(i dot.Incarnation) *store.Store {
+		t.Helper()
+		o := options()
+		o.Life = func(lived []dot.Incarnation) (dot.Incarnation, entry.Origin, error) {
+			told = lived
+			return i, entry.Origin{Reason: entry.Moved, Previous: 1}, nil
+		}
+		s, err := store.Open(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := inLife(1)
+	put(t, s, dot.Record, 1)
+	if err := s.Close(); err != nil || len(told) != 0 {
+		t.Fatal(told, err)
+	}
+	s = inLife(2)
+	if got := settle(t, s, receipt.Receipt{Epoch: receipt.Epoch{1}, Chain: second, Head: entry.Genesis(second)}); got.Refused != nil {
+		t.Fatal(got)
+	}
+	if err := s.Begin(t.Context(), 3, diverged()); err != nil {
+		t.Fatal(err)
+	}
+	lives := func(s *store.Store) (out []dot.Incarnation) {
+		for _, c := range s.Chains() {
+			out = append(out, c.Chain.Incarnation)
+		}
+		return slices.Compact(out)
+	}
+	want := []dot.Incarnation{1, 3}
+	if got := lives(s); !slices.Equal(got, want) {
+		t.Errorf("chains of %v, want %v", got, want)
+	}
+	put(t, s, dot.Alert, 1)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = inLife(3)
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if got := lives(s); !slices.Equal(got, want) || !slices.Equal(told, want) {
+		t.Errorf("after a start: chains of %v, told of %v, want %v", got, told, want)
 	}
 }

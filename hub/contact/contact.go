@@ -41,6 +41,7 @@ type Store interface {
 	Keys(ctx context.Context, d dot.Device) ([]store.Key, error)
 	Claim(ctx context.Context, l store.Life) (known store.Life, taken bool, err error)
 	Speak(ctx context.Context, d dot.Device, i dot.Incarnation, at int64) (twins []store.Life, err error)
+	Lives(ctx context.Context, d dot.Device) ([]store.Life, error)
 	NextLife(ctx context.Context, d dot.Device) (dot.Incarnation, error)
 	EndDeclared(ctx context.Context, c dot.Chain, last dot.Seq, head entry.Hash) error
 	Compare(ctx context.Context, c dot.Chain, runs []lane.Range) ([]entry.Hash, error)
@@ -99,16 +100,12 @@ func (k *Desk) Hello(ctx context.Context, d dot.Device, b []byte) (wire.Welcome,
 	if err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
 	}
-	declared := make([]store.Lane, 0, len(h.Lanes))
-	for _, l := range h.Lanes {
-		chain := dot.Chain{Device: d, Incarnation: l.Incarnation, Lane: l.Lane}
-		if chain.Check() != nil || l.Last > dot.MaxSeq || l.Incarnation > dev.Incarnation && !lives.claimed[l.Incarnation] {
-			return refuse(now, "bad_hello", "the device declared a lane that it cannot have", chain.String(), "run: agent doctor"), nil
-		}
-		if lives.taken[l.Incarnation] {
-			continue // what it holds under that number gets another
-		}
-		declared = append(declared, store.Lane{Chain: chain, Declared: l.Last, DeclaredHead: l.Head, DeclaredAt: now})
+	declared, refused, err := k.declared(ctx, dev, h, lives, now)
+	if err != nil {
+		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)
+	}
+	if refused != nil {
+		return *refused, nil
 	}
 	if err := k.Store.NoteContact(ctx, d, c, declared); err != nil {
 		return wire.Welcome{}, fmt.Errorf("hello of %s: %w", d, err)

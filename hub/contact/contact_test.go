@@ -233,12 +233,11 @@ func TestRefusedHellos(t *testing.T) {
 		"without bytes":         {"D-101", nil, "bad_hello"},
 		"that is endless":       {"D-101", make([]byte, wire.MaxMessage+1), "bad_hello"},
 		"with too many lanes":   {"D-101", encode(o.hello(many...)), "bad_hello"},
-		"of a life not lived":   {"D-101", encode(o.hello(wire.LaneHead{Incarnation: 2, Lane: dot.Record, Last: 1})), "bad_hello"},
 		"of the life before 1":  {"D-101", encode(o.hello(wire.LaneHead{Lane: dot.Record, Last: 1})), "bad_hello"},
 		"with an unknown lane":  {"D-101", encode(o.hello(wire.LaneHead{Incarnation: 1, Lane: 9, Last: 1})), "bad_hello"},
 		"with seqs beyond all":  {"D-101", encode(o.hello(head(dot.Record, dot.MaxSeq+1))), "bad_hello"},
 		"with the highest seq":  {"D-101", encode(o.hello(head(dot.Record, math.MaxUint64))), "bad_hello"},
-		"with a later bad lane": {"D-101", encode(o.hello(head(dot.Record, 3), wire.LaneHead{Incarnation: 7, Lane: dot.Alert, Last: 1})), "bad_hello"},
+		"with a later bad lane": {"D-101", encode(o.hello(head(dot.Record, 3), wire.LaneHead{Incarnation: 7, Lane: 3, Last: 1})), "bad_hello"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, err := o.Hello(t.Context(), c.d, c.b)
@@ -250,6 +249,32 @@ func TestRefusedHellos(t *testing.T) {
 	ls, err := o.LanesOf(t.Context(), "D-101")
 	if err != nil || len(ls) != 0 || o.known(t, "D-101").Contact.At != 0 {
 		t.Errorf("a refused hello left something behind: %+v, %v", ls, err)
+	}
+}
+
+// A lane of a life that nobody claims in this hello counts if the hub knows the life.
+// That of an unknown one is passed over, and the device is answered all the same.
+func TestLanesOfLivesThatAreNotClaimed(t *testing.T) {
+	o := newOffice(t)
+	l := store.Life{Device: "D-101", Incarnation: 2, ID: make([]byte, wire.LifeIDSize), Reason: entry.Moved, Previous: 1, Enrolled: 1, ClaimedAt: 1}
+	if _, taken, err := o.Claim(t.Context(), l); err != nil || taken {
+		t.Fatal(taken, err)
+	}
+	w := o.say(t, "D-101", o.hello(head(dot.Record, 4),
+		wire.LaneHead{Incarnation: 2, Lane: dot.Record, Last: 5}, wire.LaneHead{Incarnation: 3, Lane: dot.Record, Last: 6}))
+	if w.Refused != nil || len(w.Scopes) == 0 {
+		t.Fatalf("welcome: %+v", w)
+	}
+	ls, err := o.LanesOf(t.Context(), "D-101")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[dot.Incarnation]dot.Seq)
+	for _, l := range ls {
+		got[l.Chain.Incarnation] = l.Declared
+	}
+	if len(got) != 2 || got[1] != 4 || got[2] != 5 {
+		t.Errorf("declared: %v", got)
 	}
 }
 

@@ -56,6 +56,48 @@ func (k *Desk) hearLives(ctx context.Context, d dot.Device, h wire.Hello, now in
 	return out, k.speak(ctx, d, h, out, now)
 }
 
+// declared lists the lanes that a hello declares and that count.
+//
+// A lane of a life that the hub does not know and that is not claimed is passed over,
+// and no reason to send the device away: its alerts would stay out as well. A device
+// cannot claim a life whose id went down with its book, nor more than a hello has room
+// for; and the frames of a life are a claim of it.
+func (k *Desk) declared(ctx context.Context, dev store.Device, h wire.Hello, l lives, now int64) (out []store.Lane, refused *wire.Welcome, err error) {
+	var known map[dot.Incarnation]bool
+	for _, x := range h.Lanes {
+		chain := dot.Chain{Device: dev.ID, Incarnation: x.Incarnation, Lane: x.Lane}
+		if chain.Check() != nil || x.Last > dot.MaxSeq {
+			w := refuse(now, "bad_hello", "the device declared a lane that it cannot have", chain.String(), "run: agent doctor")
+			return nil, &w, nil
+		}
+		if l.taken[x.Incarnation] {
+			continue // what it holds under that number gets another
+		}
+		if x.Incarnation > dev.Incarnation && !l.claimed[x.Incarnation] {
+			if known == nil {
+				if known, err = k.livesOf(ctx, dev.ID); err != nil {
+					return nil, nil, err
+				}
+			}
+			if !known[x.Incarnation] {
+				k.Log.Warn("a lane of a life that is neither known nor claimed", "device", string(dev.ID), "chain", chain.String())
+				continue
+			}
+		}
+		out = append(out, store.Lane{Chain: chain, Declared: x.Last, DeclaredHead: x.Head, DeclaredAt: now})
+	}
+	return out, nil, nil
+}
+
+func (k *Desk) livesOf(ctx context.Context, d dot.Device) (map[dot.Incarnation]bool, error) {
+	all, err := k.Store.Lives(ctx, d)
+	out := make(map[dot.Incarnation]bool, len(all))
+	for _, l := range all {
+		out[l.Incarnation] = true
+	}
+	return out, err
+}
+
 // signerOf finds the enrolment whose key signed a claim.
 func signerOf(keys []store.Key, d dot.Device, c wire.LifeClaim) (store.Key, bool) {
 	for _, k := range keys {

@@ -162,12 +162,12 @@ func (d *device) start(ctx context.Context) error {
 }
 
 // openBook reads which life the folder lives, as agent/device does.
-func (d *device) openBook(book **lifebook.Book) func() (dot.Incarnation, entry.Origin, error) {
-	return func() (i dot.Incarnation, o entry.Origin, err error) {
+func (d *device) openBook(book **lifebook.Book) func([]dot.Incarnation) (dot.Incarnation, entry.Origin, error) {
+	return func(lived []dot.Incarnation) (i dot.Incarnation, o entry.Origin, err error) {
 		sense := func(string) (lifebook.Binding, error) {
 			return lifebook.Binding{Machine: "one", Mark: d.mark, Path: d.name}, nil
 		}
-		if *book, err = lifebook.Open(d.dir, lifebook.Enrolment{Device: d.id, Incarnation: 1}, d.clock.now, sense); err != nil {
+		if *book, err = lifebook.Open(d.dir, lifebook.Enrolment{Device: d.id, Incarnation: 1}, lived, d.clock.now, sense); err != nil {
 			return 0, o, err
 		}
 		now := (*book).Current()
