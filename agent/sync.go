@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func newSync(app *cli.App) *cobra.Command {
 			}, func(d *device.Device) error {
 				known = true
 				got, err := d.Contact(ctx)
-				res = web.SyncResult{Sent: uint64(got.Sent), Received: uint64(got.Received), Pulled: uint64(got.Pulled), Remaining: uint64(got.Remaining)}
+				res = web.SyncResult{Sent: uint64(got.Sent), Received: uint64(got.Received), Pulled: uint64(got.Pulled), Remaining: uint64(got.Remaining), Lost: d.Missed()}
 				return err
 			})
 			if cmd.Context().Err() != nil {
@@ -55,7 +56,11 @@ func printSync(app *cli.App, r web.SyncResult) error {
 	if app.JSON {
 		return app.PrintJSON(r)
 	}
-	return app.Printf("Sent: %d. Confirmed by the hub: %d. Updates taken: %d. Still waiting here: %d.\n", r.Sent, r.Received, r.Pulled, r.Remaining)
+	words := fmt.Sprintf("Sent: %d. Confirmed by the hub: %d. Updates taken: %d. Still waiting here: %d.", r.Sent, r.Received, r.Pulled, r.Remaining)
+	if r.Lost > 0 {
+		words += fmt.Sprintf("\nDamaged here before the hub had them: %d. Run: agent doctor, which says which ones.", r.Lost)
+	}
+	return app.Printf("%s\n", words)
 }
 
 // syncRunning has the running agent make contact, again and again while the

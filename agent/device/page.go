@@ -308,7 +308,7 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 		greeted := d.hellos() > hellos // asked once: a hello may come between two questions
 		chains := d.outbox.Chains()
 		left := uplink.Remaining(chains)
-		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - min(before, confirmed(chains)), Remaining: uint64(left)}
+		r := web.SyncResult{Sent: d.uplink.Totals().Sent - sent, Received: confirmed(chains) - min(before, confirmed(chains)), Remaining: uint64(left), Lost: d.Missed()}
 		if greeted && left == 0 {
 			return r, nil
 		}
@@ -324,6 +324,14 @@ func (d *Device) Sync(ctx context.Context) (web.SyncResult, error) {
 		case <-changes:
 		}
 	}
+}
+
+// Missed counts what damage took before the hub had it, and the hub waits for.
+func (d *Device) Missed() (n uint64) {
+	for _, c := range d.store.Chains() {
+		n += c.Missed().Len()
+	}
+	return n
 }
 
 // onlyDisputed reports whether something is left, and all of it belongs to chains

@@ -25,6 +25,13 @@ func (s *Store) Findings() []Finding {
 
 // note keeps findings that are new.
 func (s *Store) note(fs ...Finding) {
+	if s.noted(fs) {
+		s.signal() // what was waiting may be so no more
+	}
+}
+
+// noted keeps findings that are new, and reports whether there were any of entries.
+func (s *Store) noted(fs []Finding) (some bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range fs {
@@ -35,6 +42,7 @@ func (s *Store) note(fs ...Finding) {
 			continue
 		}
 		s.findings, s.unkept = append(s.findings, f), true
+		some = some || f.ofEntries()
 		if c := s.chains[f.Chain]; c != nil && f.ofEntries() {
 			for _, r := range f.Seqs {
 				c.Lost = c.Lost.Add(r)
@@ -42,6 +50,7 @@ func (s *Store) note(fs ...Finding) {
 		}
 		s.log.Error("store finding", "code", f.Code, "which", f.Which, "what", f.What)
 	}
+	return some
 }
 
 // maxFindings bounds the list.

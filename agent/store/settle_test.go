@@ -151,9 +151,11 @@ func TestSealed(t *testing.T) {
 	if _, err := s.Verify(t.Context(), store.All, nil); err != nil {
 		t.Fatal(err)
 	}
+	missed := "{8-10}"
 	check := func(what, waiting, sendable string) {
 		t.Helper()
 		st := state(t, s, chain)
+		is(t, what+": missed", st.Missed().String(), missed)
 		is(t, what+": waiting", lane.Format(st.Waiting()), waiting)
 		is(t, what+": sendable", lane.Format(st.Sendable()), sendable)
 	}
@@ -165,6 +167,7 @@ func TestSealed(t *testing.T) {
 		}
 	}
 	seal(lane.Run(7, 9), lane.Run(19, 400))
+	missed = "{10}"
 	check("sealed", "{6-7, 10-20}", "{6-7, 11-20}")
 	answer(t, s, receipt.Epoch{2}, saved, 6, 0)
 	if err := s.Close(); err != nil {
@@ -176,5 +179,6 @@ func TestSealed(t *testing.T) {
 	}
 	check("opened again, in another epoch", "{7, 10-20}", "{7, 11-20}")
 	seal()
+	missed = "{8-10}"
 	check("the hub waits again", "{7-20}", "{7, 11-20}")
 }

@@ -141,6 +141,16 @@ func (c ChainState) givenUp() (out lane.Set) {
 	return out
 }
 
+// Missed lists what damage took before the hub had it, as far as the hub still waits
+// for it: it must be captured again, or given up.
+func (c ChainState) Missed() lane.Set {
+	out := lane.NewSet(c.Lost...)
+	for _, r := range join(join(c.Received, c.Pruned), c.Sealed) {
+		out = out.Without(r)
+	}
+	return out
+}
+
 // Sendable lists what is waiting and here.
 func (c ChainState) Sendable() []lane.Range {
 	return join(c.Received, c.Absent()).Missing(c.Stays())

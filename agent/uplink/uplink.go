@@ -51,7 +51,7 @@ type Chain struct {
 	Head     entry.Hash
 	Received lane.Set      // covered by receipts
 	Epoch    receipt.Epoch // of those receipts
-	Lost     lane.Set      // damage took them: they cannot be sent
+	Lost     lane.Set      // not here, taken by damage or pruned: they cannot be sent
 	// Disputed: the hub has another history under this chain's seqs. What is
 	// due is sent once a session all the same, so that the hub learns of it.
 	Disputed bool
@@ -245,7 +245,7 @@ type Result struct {
 	Sent      int `json:"sent"`      // sent, copies included
 	Received  int `json:"received"`  // newly confirmed by the hub
 	Pulled    int `json:"pulled"`    // changes taken from the hub
-	Remaining int `json:"remaining"` // not confirmed yet
+	Remaining int `json:"remaining"` // here, and not confirmed yet
 }
 
 // Totals counts over the Uplink's life, in entries.
@@ -272,11 +272,16 @@ func (u *Uplink) Again() {
 	u.Wake()
 }
 
-// Remaining counts the entries that no receipt covers.
+// Remaining counts the entries that no receipt covers and that can be sent: a contact
+// is not unfinished for the sake of what nobody has any more.
 func Remaining(chains []Chain) int {
 	n := 0
 	for _, c := range chains {
-		for _, r := range c.Received.Missing(c.Last) {
+		settled := c.Received
+		for _, r := range c.Lost {
+			settled = settled.Add(r)
+		}
+		for _, r := range settled.Missing(c.Last) {
 			n += int(r.Len())
 		}
 	}

@@ -330,7 +330,11 @@ func (s *site) lastAttempt(w *webui.Words, now time.Time) (words string, ok bool
 	if a.refusal != nil {
 		return w.T("attempt.failed", "at", at, "what", a.refusal.Error()), false
 	}
-	return w.T("attempt.done", "at", at, "sent", a.res.Received, "pulled", a.res.Pulled, "left", a.res.Remaining), true
+	words = w.T("attempt.done", "at", at, "sent", a.res.Received, "pulled", a.res.Pulled, "left", a.res.Remaining)
+	if a.res.Lost > 0 {
+		return words + w.T("attempt.lost", "n", a.res.Lost), false
+	}
+	return words, true
 }
 
 // decimal writes b/unit with one digit after the point below ten units.

@@ -260,6 +260,8 @@ type SyncResult struct {
 	Received  uint64 `json:"received"`  // of these, confirmed by the hub
 	Pulled    uint64 `json:"pulled"`    // updates taken from the hub
 	Remaining uint64 `json:"remaining"` // entries still waiting
+	// Lost are entries that damage took here before the hub had them, and that it waits for.
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 // Config is what New needs.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -170,6 +171,40 @@ func endUnknown(t *testing.T, byDoctor bool) {
 	a.Do(t, "doctor").Want(t, cli.OK)
 	if again := a.MustPut(t, water, "--form", "water_check"); again[0].Dot.Incarnation != 2 || again[0].Dot.Seq != 3 {
 		t.Errorf("went on with %s", again[0].Dot)
+	}
+}
+
+// TestSyncBesideDamage: what damage took before it was sent keeps no contact waiting.
+// A sync ends well, of the running agent too, and says how many records are gone.
+func TestSyncBesideDamage(t *testing.T) {
+	h := e2e.StartHub(t)
+	a := h.Enrol(t, "D-101")
+	a.MustPut(t, strings.Repeat(water, 10), "--form", "water_check")
+	a.Sync(t)
+	p := e2e.StartPut(t, "", nil, a.Dir, strings.Repeat(water, 200), "--form", "water_check")
+	p.Await(t, 5)
+	p.Kill() // what it saved lies in the log
+	logs, err := filepath.Glob(filepath.Join(a.Dir, "db", "*.mem"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("no logs: %v", err)
+	}
+	for _, name := range logs {
+		if err := os.Truncate(name, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.MustPut(t, water, "--form", "water_check")
+	first := a.Sync(t)
+	if first.Lost < 5 || first.Received != 1 || first.Remaining != 0 {
+		t.Errorf("sync: %+v", first)
+	}
+	a.Start(t)
+	defer a.Stop(t)
+	if again := a.Sync(t); again.Lost != first.Lost || again.Remaining != 0 {
+		t.Errorf("sync of the running agent: %+v, want %d lost", again, first.Lost)
+	}
+	if r := a.Do(t, "sync").Want(t, cli.OK); !strings.Contains(r.Out, fmt.Sprintf("before the hub had them: %d", first.Lost)) {
+		t.Errorf("said: %s", r.Out)
 	}
 }
 
