@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"otor/internal/dot"
 	"otor/internal/feed"
+	"otor/internal/lane"
 )
 
 // DropBaseRow takes a row away behind the store's back, as damage does.
@@ -55,6 +58,21 @@ func RehomeSteps(ctx context.Context, s *Store, c dot.Chain, seq dot.Seq, commit
 		}
 		return nil
 	}})
+}
+
+// WalkLater checks a run by a chain's state of an earlier moment, as a check does of
+// everything that takes its time, and returns what it takes for lost.
+func WalkLater(s *Store, st ChainState, r lane.Range) (lane.Set, error) {
+	w := walk{s: s, st: st, deep: true}
+	err := w.over(r)
+	return w.lost, errors.Join(err, brokenAt(w.broken))
+}
+
+func brokenAt(broken lane.Set) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	return fmt.Errorf("broken at %s", broken)
 }
 
 // DropEntry takes an entry away behind the store's back, as damage does.

@@ -88,6 +88,20 @@ func (r prunedRow) apply(st *ChainState) {
 	st.pruning = p
 }
 
+// readPruned brings what a chain's state says of pruning to the moment of a
+// transaction. A row that is damaged or not there says nothing.
+func (s *Store) readPruned(txn *badger.Txn, st *ChainState) {
+	key := chainKey(kindPruned, st.Chain)
+	item, err := txn.Get(key)
+	if err != nil {
+		return
+	}
+	var r prunedRow
+	if err := item.Value(func(v []byte) error { return s.box.openRow(key, v, &r) }); err == nil {
+		r.apply(st)
+	}
+}
+
 // Bounds of the row: it stays far below valueThreshold. A chain with more runs
 // keeps what lies between them.
 const (

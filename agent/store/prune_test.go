@@ -271,6 +271,32 @@ func TestPrunedStoreMends(t *testing.T) {
 	well(t, s)
 }
 
+// TestPruneBesideACheck: what is pruned after a check of everything began is not lost
+// for it, and what damage took is.
+func TestPruneBesideACheck(t *testing.T) {
+	s := open(t, t.TempDir(), options())
+	saved := put(t, s, dot.Record, 100)
+	answer(t, s, receipt.Epoch{1}, saved, 100, 60)
+	pruneAll(t, s, hubNoon, day)
+	before := state(t, s, chain)
+	if gone, _ := pruneAll(t, s, hubNoon.Add(day), day); gone != 60 {
+		t.Fatalf("%d went", gone)
+	}
+	for _, seq := range []dot.Seq{64, 100} {
+		if err := store.DropEntry(s, chain.At(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for run, want := range map[lane.Range]string{
+		lane.Run(1, 100): "{64, 100}", lane.Run(1, 40): "{}", lane.Run(30, 70): "{64}", lane.Run(90, 100): "{100}",
+	} {
+		lost, err := store.WalkLater(s, before, run)
+		if err != nil || lost.String() != want {
+			t.Errorf("of %s it takes %s for lost, want %s; %v", run, lost, want, err)
+		}
+	}
+}
+
 // TestPruneReHomed: an old form goes once its new form went.
 func TestPruneReHomed(t *testing.T) {
 	dir := t.TempDir()

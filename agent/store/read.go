@@ -207,6 +207,9 @@ func (s *Store) Get(d dot.Dot) (Item, error) {
 		return Item{}, fmt.Errorf("entry %s: %w", d, ErrNotFound)
 	}
 	e, err := s.stored(d.Chain, d.Seq)
+	if errors.Is(err, ErrNotFound) {
+		_ = s.view(func(txn *badger.Txn) error { s.readPruned(txn, &st); return nil }) // it may have gone just now
+	}
 	switch {
 	case errors.Is(err, ErrNotFound) && st.Pruned.Contains(d.Seq):
 		return Item{}, fmt.Errorf("entry %s: %w", d, ErrPruned)

@@ -131,8 +131,7 @@ func (w *walk) over(r lane.Range) error {
 				break
 			}
 			if seq > next {
-				lost := w.st.present(lane.Run(next, seq-1))
-				w.lost = join(w.lost, lost)
+				w.gap(txn, lane.Run(next, seq-1))
 				prev, joined = w.st.pruning.headAt(seq - 1)
 			}
 			next = seq + 1
@@ -152,12 +151,20 @@ func (w *walk) over(r lane.Range) error {
 				break
 			}
 		}
+		if next <= r.Last {
+			w.gap(txn, lane.Run(next, r.Last))
+		}
 		return nil
 	})
-	if next <= r.Last && err == nil {
-		w.lost = join(w.lost, w.st.present(lane.Run(next, r.Last)))
-	}
 	return err
+}
+
+// gap notes that no entry of a run is there: what was not pruned is lost. What was
+// pruned is asked of the moment that is read, since more may have gone since the
+// chain's state was taken.
+func (w *walk) gap(txn *badger.Txn, r lane.Range) {
+	w.s.readPruned(txn, &w.st)
+	w.lost = join(w.lost, w.st.present(r))
 }
 
 // headBefore is the head that the entry at seq must carry, when it is known.
