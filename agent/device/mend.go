@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -182,11 +183,20 @@ func (l *Lives) rehome(ctx context.Context, c dot.Chain, seq dot.Seq) error {
 // later entry (L3).
 func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) error {
 	r, ok := l.Outbox.quarrel(c)
-	st, here := l.Store.Chain(c)
-	if !ok || !here {
+	if !ok {
 		return nil
 	}
-	parts, found, err := l.parting(ctx, c, common(r, st.Stays(), st.Absent()), compare)
+	var st store.ChainState
+	var parts dot.Seq
+	var found bool
+	err := errMoreAbsent
+	for look := 0; errors.Is(err, errMoreAbsent) && look < mostLooks; look++ {
+		var here bool
+		if st, here = l.Store.Chain(c); !here {
+			return nil
+		}
+		parts, found, err = l.parting(ctx, c, common(r, st.Stays(), st.Absent()), compare)
+	}
 	if err != nil {
 		return err
 	}
@@ -213,6 +223,14 @@ func (l *Lives) Mend(ctx context.Context, c dot.Chain, compare uplink.Compare) e
 	l.Outbox.agree(c)
 	return nil
 }
+
+// errMoreAbsent says that entries which were to be compared are not here any more: they
+// were pruned meanwhile, or turned out to be damaged. A digest without them would differ
+// from the hub's where the histories are the same.
+var errMoreAbsent = errors.New("entries went while they were compared with the hub's")
+
+// mostLooks bounds how often a comparison begins anew for that.
+const mostLooks = 8
 
 // common lists what both sides should hold: what the receipt covers up to last,
 // without what is not here.
@@ -257,8 +275,15 @@ func (l *Lives) parting(ctx context.Context, c dot.Chain, runs []lane.Range, com
 
 func (l *Lives) firstDiffering(c dot.Chain, runs []lane.Range, theirs []entry.Hash) (lane.Range, bool, error) {
 	for i, r := range runs {
-		own := wire.NewDigest()
-		if err := l.Store.Hashes(c, r, own.Add); err != nil {
+		own, visited := wire.NewDigest(), uint64(0)
+		err := l.Store.Hashes(c, r, func(seq dot.Seq, h entry.Hash) {
+			own.Add(seq, h)
+			visited++
+		})
+		if err == nil && visited < r.Len() {
+			err = fmt.Errorf("%s %s: %w", c, r, errMoreAbsent)
+		}
+		if err != nil {
 			return r, false, err
 		}
 		if own.Sum() != theirs[i] {

@@ -3,6 +3,8 @@ package device
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"otor/agent/link"
@@ -131,10 +133,11 @@ func (o *Outbox) Settle(ctx context.Context, rs []receipt.Receipt) (int, error) 
 // Answer implements uplink.Outbox.
 func (o *Outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Receipt) (int, error) {
 	settled, err := o.store.Answer(ctx, e, rs)
+	newly := o.tally(rs, settled) // first: what is disputed now must not be pruned
 	if err == nil {
 		o.answered()
 	}
-	return o.tally(rs, settled), err
+	return newly, err
 }
 
 // tally counts the entries that receipts newly cover, and notes whose receipts
@@ -160,6 +163,13 @@ func (o *Outbox) quarrel(c dot.Chain) (receipt.Receipt, bool) {
 	defer o.mu.Unlock()
 	r, ok := o.disputed[c]
 	return r, ok
+}
+
+// Disputed lists the chains of which the hub's last receipts contradicted the device.
+func (o *Outbox) Disputed() []dot.Chain {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Collect(maps.Keys(o.disputed))
 }
 
 // agree ends the quarrel about a chain.

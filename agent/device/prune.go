@@ -57,7 +57,7 @@ func (d *Device) prune(ctx context.Context, at time.Time) {
 	}
 	var gone int
 	for more := true; more && ctx.Err() == nil; {
-		p, err := d.store.Prune(ctx, at, d.cfg.Keep)
+		p, err := d.store.Prune(ctx, at, d.cfg.Keep, d.outbox.Disputed()...)
 		if err != nil {
 			d.cfg.Log.Warn("archived entries are not removed yet", "err", err)
 			return

@@ -192,16 +192,19 @@ const pruneStep = 256
 // to a hello whose receipts are settled ([Store.Answer]); a caller that has none
 // does not prune. With keep of 0 or less nothing is pruned.
 //
+// Chains that are named in but are left alone: while the hub contradicts a chain, what
+// it promised of it is another history's, and what is here has to be compared.
+//
 // An entry stays, however old, while it is a chain's last one, names a photo that
 // the hub does not have, was set aside by the hub so that its author may have to
 // put it right, or writes something that is still shown over what the hub sent.
-func (s *Store) Prune(ctx context.Context, hub time.Time, keep time.Duration) (Pruned, error) {
+func (s *Store) Prune(ctx context.Context, hub time.Time, keep time.Duration, but ...dot.Chain) (Pruned, error) {
 	var out Pruned
 	if keep <= 0 || hub.UnixMilli() <= 0 {
 		return out, nil
 	}
 	var err error
-	act := func() error { out, err = s.prune(hub.UnixMilli(), keep); return s.fatalOnly(err) }
+	act := func() error { out, err = s.prune(hub.UnixMilli(), keep, but); return s.fatalOnly(err) }
 	if sent := s.send(ctx, &request{act: act}); sent != nil {
 		err = sent
 	}
@@ -212,13 +215,16 @@ func (s *Store) Prune(ctx context.Context, hub time.Time, keep time.Duration) (P
 }
 
 // prune runs on the committer.
-func (s *Store) prune(now int64, keep time.Duration) (Pruned, error) {
+func (s *Store) prune(now int64, keep time.Duration, but []dot.Chain) (Pruned, error) {
 	if _, choked := s.checkSpace(); choked != nil {
 		return Pruned{}, choked
 	}
 	for _, st := range s.Chains() {
 		if st.Archived == 0 && st.End == nil || s.pruneFrom[st.Chain] == 0 && st.pruning.turn == now/grain(keep) {
 			continue
+		}
+		if slices.Contains(but, st.Chain) {
+			continue // and it is looked through once the quarrel is over
 		}
 		out, done, err := s.pruneSome(st, now, keep)
 		if err != nil || !done {

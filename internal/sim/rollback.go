@@ -72,7 +72,7 @@ func (h *hub) archive(ctx context.Context, marks []hubstore.Watermark) error {
 // agent/device does once a hello's receipts are settled.
 func (d *device) prune(p *process) {
 	for more := d.keep > 0; more; {
-		out, err := p.store.Prune(context.Background(), p.hubSaid, d.keep)
+		out, err := p.store.Prune(context.Background(), p.hubSaid, d.keep, p.outbox.Disputed()...)
 		if err != nil {
 			d.w.violate("%s cannot prune: %v", d.name, err)
 		}
