@@ -151,11 +151,12 @@ func (d *Device) row(it store.Item) web.EntryRow {
 	case store.Archived:
 		r.State = web.Archived
 	case store.Waiting:
-		if d.inCustody(it.Dot) {
+		if d.inCustody(it.Now) {
 			r.State = web.Custody
 		}
 	}
-	if o, ok, err := d.store.Outcome(it.Dot); err != nil {
+	// By the name that the hub knows it by: under its first one it may have another entry.
+	if o, ok, err := d.store.Outcome(it.Now); err != nil {
 		d.cfg.Log.Warn("the hub's word on an entry cannot be read", "entry", it.Dot.String(), "err", err)
 	} else if ok {
 		r.Verdict = &web.Verdict{Name: o.Verdict, Code: o.Code, Words: o.Words, Returned: o.Returned(), At: time.UnixMilli(o.At).In(d.cfg.Zone)}

@@ -145,6 +145,10 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 		pub.Wall = now.UnixMilli()
 	}
 	pub.HLC = p.s.clock.Tick(max(now.UnixMilli(), pub.Wall))
+	if pub.Corrects != nil { // people name it as it is listed, in its first form
+		now := p.s.nameOf(*pub.Corrects)
+		pub.Corrects = &now
+	}
 	pub.Origin = nil
 	if pub.Dot.Seq == 1 {
 		pub.Origin = p.origin(c.Lane)

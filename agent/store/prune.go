@@ -346,12 +346,17 @@ func (w *whether) goes(d dot.Dot, e stored) (goes bool, rows []row, err error) {
 	if err != nil || !w.arrived(pub.Blobs) {
 		return false, nil, nil //nolint:nilerr // damage is a finding of its own
 	}
-	outcome, told, err := w.s.Outcome(d)
+	// The hub judges the name that it knows; the rows of writes keep the first one.
+	name, first := w.s.nameOf(d), d
+	if pub.Was != nil {
+		first = pub.Was.Dot
+	}
+	outcome, told, err := w.s.Outcome(name)
 	if err != nil || told && outcome.Returned() {
 		return false, nil, err
 	}
 	for _, ref := range pub.Refs {
-		key, err := overlayKey(ref, d)
+		key, err := overlayKey(ref, first)
 		if err != nil || !w.s.has(key) {
 			continue
 		}
@@ -362,7 +367,7 @@ func (w *whether) goes(d dot.Dot, e stored) (goes bool, rows []row, err error) {
 			}
 			w.bases[ref] = base
 		}
-		over, err := w.s.overlaid(OwnWrite{ref, d}, base)
+		over, err := w.s.overlaid(OwnWrite{ref, name}, base)
 		if err != nil || over {
 			return false, nil, err
 		}
