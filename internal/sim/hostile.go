@@ -168,7 +168,7 @@ func (h *hostile) greet(ctx context.Context) error {
 		lies.Lanes[0].Incarnation = dot.Incarnation(2 + h.dice.IntN(1000))
 		fallthrough
 	default:
-		refused = lies.Lanes[0].Incarnation != 1
+		refused = false // a life that nobody knows is passed over
 		var err error
 		if b, err = wire.Marshal(lies); err != nil {
 			return err
