@@ -43,17 +43,38 @@ const maxGranted = 64
 // at once if it is connected, else with its next contact; it then forgets what
 // it holds of scopes that were taken, and keeps what it captured.
 func (o *Office) Regrant(ctx context.Context, d dot.Device, add, remove []string) (Regranted, error) {
-	known, err := o.store.Device(ctx, d)
-	if errors.Is(err, store.ErrNotFound) {
-		return Regranted{}, &webui.Refusal{Code: "unknown_device", What: "this hub does not know the device", Which: string(d), Do: "see hub device list"}
-	}
-	if err != nil {
+	out := Regranted{Device: d}
+	_, err := o.ledger.Record(ctx, ledger.Act{By: actor(ctx), Kind: kindGranted, Subject: string(d)}, func(tx store.Tx, a *ledger.Act) error {
+		// The fact holds the whole list, so it is made of what stands now: of two who
+		// change it at once neither undoes the other.
+		known, err := tx.Device(d)
+		if errors.Is(err, store.ErrNotFound) {
+			return &webui.Refusal{Code: "unknown_device", What: "this hub does not know the device", Which: string(d), Do: "see hub device list"}
+		}
+		if err != nil {
+			return err
+		}
+		if out.Scopes, err = regranted(d, known.Scopes, add, remove); err != nil {
+			return err
+		}
+		if slices.Equal(out.Scopes, known.Scopes) {
+			return errNothing
+		}
+		a.Body = grantedFact{Device: d, Scopes: out.Scopes}
+		return store.Grant(tx, o.now().UnixMilli(), d, out.Scopes)
+	})
+	if err != nil && !errors.Is(err, errNothing) {
 		return Regranted{}, fmt.Errorf("grant scopes to %s: %w", d, err)
 	}
-	scopes := slices.Clone(known.Scopes)
+	return out, nil
+}
+
+// regranted is what a device has of scopes once some were added and some taken.
+func regranted(d dot.Device, has, add, remove []string) ([]string, error) {
+	scopes := slices.Clone(has)
 	for _, s := range add {
 		if !broker.ValidScope(s) || feed.Reserved(s) {
-			return Regranted{}, &webui.Refusal{
+			return nil, &webui.Refusal{
 				Code: "bad_scope", What: "no scope can be granted under this name", Which: s,
 				Do: "use letters, digits, '-', '_' and ':', at most 64; not all, and not device:NAME, which every device has by itself",
 			}
@@ -64,22 +85,14 @@ func (o *Office) Regrant(ctx context.Context, d dot.Device, add, remove []string
 	}
 	for _, s := range remove {
 		if !slices.Contains(scopes, s) {
-			return Regranted{}, &webui.Refusal{Code: "not_granted", What: "the device does not have this scope", Which: s, Do: "see hub device list"}
+			return nil, &webui.Refusal{Code: "not_granted", What: "the device does not have this scope", Which: s, Do: "see hub device list"}
 		}
 		scopes = slices.DeleteFunc(scopes, func(have string) bool { return have == s })
 	}
 	if len(scopes) > maxGranted {
-		return Regranted{}, &webui.Refusal{Code: "too_many", What: fmt.Sprintf("a device has at most %d scopes", maxGranted), Which: string(d), Do: "remove some"}
+		return nil, &webui.Refusal{Code: "too_many", What: fmt.Sprintf("a device has at most %d scopes", maxGranted), Which: string(d), Do: "remove some"}
 	}
-	if !slices.Equal(scopes, known.Scopes) {
-		_, err = o.ledger.Record(ctx, ledger.Act{
-			By: actor(ctx), Kind: kindGranted, Subject: string(d), Body: grantedFact{Device: d, Scopes: scopes},
-		}, nil)
-		if err != nil {
-			return Regranted{}, fmt.Errorf("grant scopes to %s: %w", d, err)
-		}
-	}
-	return Regranted{Device: d, Scopes: scopes}, nil
+	return scopes, nil
 }
 
 // regrant is the body of POST devices/{device}/scopes.

@@ -56,6 +56,9 @@ type Tx interface {
 	// [feed.Name] in a scope the latest alone stays. The commit leaves a mark
 	// with each number that it reached.
 	Publish(at int64, changes ...FeedChange) error
+	// Device reads a device; ErrNotFound for an unknown one. What is made of what
+	// stands here is worked out from this, never from what was read before.
+	Device(d dot.Device) (Device, error)
 	// SetScopes replaces what a device is granted. ErrNotFound for an unknown device.
 	SetScopes(d dot.Device, scopes []string) error
 	// LastFact gives the ledger's last fact, a zero one when there is none, and

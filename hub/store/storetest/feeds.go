@@ -265,4 +265,17 @@ func checkSetScopes(t T, w *world) {
 	if err := set("D-999", "a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown device: %v", err)
 	}
+	ok(t, "within a transaction", w.Ingest(t.Context(), func(tx store.Tx) error {
+		if err := tx.SetScopes("D-101", []string{"c"}); err != nil {
+			return err
+		}
+		d, err := tx.Device("D-101")
+		same(t, "what it has set itself", d.Scopes, []string{"c"})
+		same(t, "whose it is", d.ID, dot.Device("D-101"))
+		return err
+	}))
+	err = w.Ingest(t.Context(), func(tx store.Tx) error { _, err := tx.Device("D-999"); return err })
+	if !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("an unknown device within a transaction: %v", err)
+	}
 }

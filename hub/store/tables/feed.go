@@ -266,6 +266,17 @@ func (s *Store) CollectFeeds(ctx context.Context, before int64) (dropped int64, 
 }
 
 // SetScopes replaces what a device is granted.
+func (t *tx) Device(d dot.Device) (out store.Device, err error) {
+	err = t.authored("read device "+string(d), func() error {
+		found, err := device(t.w.conn, d, &out)
+		if err == nil && !found {
+			return store.ErrNotFound
+		}
+		return err
+	})
+	return out, err
+}
+
 func (t *tx) SetScopes(d dot.Device, scopes []string) error {
 	return t.do("grant scopes to "+string(d)+" as part of", dot.Chain{}, func() error {
 		b, err := scopesJSON(scopes)
