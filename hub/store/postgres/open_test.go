@@ -182,6 +182,55 @@ func sql(t *testing.T, address, text string) {
 	}
 }
 
+// TestFallsBack: a database that is put back under a store, as by a standby that lacks
+// the last commits, gives the same numbers to other chains and words. What the store
+// remembers of the connection before must not be written into those.
+func TestFallsBack(t *testing.T) {
+	address := fresh(t)
+	s, err := postgres.Open(t.Context(), address, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // everything was committed
+	if err := put(t.Context(), s, 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"DROP DATABASE " + name(address) + " WITH (FORCE)",
+		"CREATE DATABASE " + name(address) + " TEMPLATE " + name(template.address),
+	} {
+		if err := scratch.Shared(t).Exec(t.Context(), "postgres", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Another device's lane and another form are the first ones now.
+	sql(t, address, "INSERT INTO chains (device, incarnation, lane) VALUES ('D-999', 1, 2); INSERT INTO terms (term) VALUES ('other'), ('another')")
+	if err := put(t.Context(), s, 1); err != nil { // the lost connection shows
+		err = put(t.Context(), s, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ls, err := s.LanesOf(t.Context(), "D-999")
+	if err != nil || len(ls) != 1 || len(ls[0].Received) != 0 {
+		t.Errorf("the other device's lane: %+v, %v", ls, err)
+	}
+	ls, err = s.LanesOf(t.Context(), chain.Device)
+	if err != nil || len(ls) != 1 || ls[0].Received.Through() != 1 {
+		t.Errorf("the device's own lane: %+v, %v", ls, err)
+	}
+	err = s.Ingest(t.Context(), func(tx store.Tx) error {
+		es, err := tx.Entries(chain, lane.Run(1, 1))
+		if err == nil && (len(es) != 1 || es[0].Form != "visit") {
+			t.Errorf("the entry: %+v", es)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestTold: what the server says becomes the contract's errors; what is nobody's
 // trouble but the program's passes through.
 func TestTold(t *testing.T) {

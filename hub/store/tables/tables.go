@@ -110,7 +110,8 @@ type Store struct {
 // nil, is the connection that writes; the store closes it.
 func New(db Database, link Link) *Store {
 	s := &Store{db: db, writer: make(chan *writer, 1), readers: make(chan *conn, maxReaders), closing: make(chan struct{})}
-	w := &writer{chains: newNames[dot.Chain](), terms: newNames[string]()}
+	w := new(writer)
+	w.connect(nil)
 	if link != nil {
 		w.conn = &conn{Link: link}
 	}
@@ -128,6 +129,16 @@ type writer struct {
 	chains *names[dot.Chain]
 	terms  *names[string]
 	args   []any // of the statement that is being put together
+}
+
+// connect makes c, which may be nil, the connection that writes. Another one may lead to
+// a database that has fallen back meanwhile, where other chains and terms have the numbers
+// that are remembered: they are looked up anew.
+func (w *writer) connect(c *conn) {
+	if c == nil || c != w.conn {
+		w.chains, w.terms = newNames[dot.Chain](), newNames[string]()
+	}
+	w.conn = c
 }
 
 // Close waits for what runs to end and closes the connections. Later calls give
@@ -220,7 +231,9 @@ func (s *Store) write(ctx context.Context, what string, fn func(w *writer) error
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer func() { s.writer <- w }()
-	if w.conn, err = s.living(ctx, w.conn, true); err == nil {
+	c, err := s.living(ctx, w.conn, true)
+	w.connect(c)
+	if err == nil {
 		err = w.transact(ctx, fn)
 	}
 	if err != nil {
