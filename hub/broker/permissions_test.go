@@ -3,6 +3,7 @@ package broker_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,6 +148,62 @@ func TestServeAnswersOnlyTheDeviceItself(t *testing.T) {
 		if m, err := sub.NextMsg(100 * time.Millisecond); err == nil {
 			t.Errorf("D-2 was answered what D-1 asked: %s %q", m.Subject, m.Data)
 		}
+	}
+}
+
+// A device whose requests never end takes two places at work and four that wait; what is
+// beyond is dropped, and others are answered all the same.
+func TestServeKeepsNobodyWaitingForOneDevice(t *testing.T) {
+	b := open(t, t.TempDir(), "127.0.0.1:0")
+	release := make(chan struct{})
+	var mu sync.Mutex
+	busy, most, begun := 0, 0, 0
+	err := b.Serve(wire.HelloAny, func(ctx context.Context, d dot.Device, _ []byte) []byte {
+		if _, bounded := ctx.Deadline(); !bounded {
+			t.Error("the work of a request has no end")
+		}
+		if d == "D-1" {
+			mu.Lock()
+			busy, begun = busy+1, begun+1
+			most = max(most, busy)
+			mu.Unlock()
+			<-release
+			mu.Lock()
+			busy--
+			mu.Unlock()
+		}
+		return []byte("hello " + d)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d1, d2 := join(t, b, "D-1"), join(t, b, "D-2")
+	answers, err := d1.SubscribeSync("_INBOX.D-1.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		if err := d1.PublishRequest(wire.HelloOn("D-1"), "_INBOX.D-1.x", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d1.settle(t)
+	if m, err := d2.Request(wire.HelloOn("D-2"), nil, patience); err != nil || string(m.Data) != "hello D-2" {
+		t.Errorf("another device meanwhile: %v, %v", m, err)
+	}
+	close(release)
+	for i := range 6 {
+		if _, err := answers.NextMsg(patience); err != nil {
+			t.Fatalf("answer %d: %v", i+1, err)
+		}
+	}
+	if _, err := d1.Request(wire.HelloOn("D-1"), nil, patience); err != nil {
+		t.Errorf("once it asks again: %v", err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if most != 2 || begun != 7 {
+		t.Errorf("%d of its requests at once, %d in all; want 2 and 7", most, begun)
 	}
 }
 

@@ -11,19 +11,16 @@ import (
 	"otor/internal/wire"
 )
 
-// Bounds of answering requests.
-const (
-	queueGroup      = "hub"
-	maxHandlers     = 16      // at once, for each Serve
-	maxWaiting      = 1024    // requests not yet begun
-	maxWaitingBytes = 8 << 20 // of those
-)
+// queueGroup is in which hubs share requests.
+const queueGroup = "hub"
 
 // Serve answers devices' requests on a subject such as [wire.HelloAny] until
 // Close, several at a time. The device is the one whose own subject it is. A
 // request whose reply subject is not below that device's inbox prefix never
 // reaches handler, nor does one longer than [wire.RequestLimit]; a nil answer
-// sends nothing. Requests beyond the waiting room are dropped: devices ask again.
+// sends nothing. One device has at most two requests at work and a few that wait;
+// what is beyond that, or beyond the room for all, is dropped: devices ask again.
+// handler's context ends when nobody waits for the answer any more.
 func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
 	return b.ServeUntil(b.ctx, subject, handler)
 }
@@ -31,32 +28,17 @@ func (b *Broker) Serve(subject string, handler func(ctx context.Context, d dot.D
 // ServeUntil does what Serve does, until ctx ends: hubs elsewhere that serve the
 // same then get all requests.
 func (b *Broker) ServeUntil(ctx context.Context, subject string, handler func(ctx context.Context, d dot.Device, data []byte) []byte) error {
-	slots, limit := make(chan struct{}, maxHandlers), wire.RequestLimit(subject)
+	limit := wire.RequestLimit(subject)
+	l := &line{begin: b.begin, ended: b.wg.Done, of: make(map[dot.Device]*places), work: func(r request) { b.answer(handler, r) }}
 	sub, err := b.field.QueueSubscribe(subject, queueGroup, func(m *nats.Msg) {
 		d, err := wire.Sender(m.Subject)
 		if err != nil || !wire.ReplyAllowed(d, m.Reply) || len(m.Data) > limit {
 			b.cfg.Log.Warn("request not answered", "subject", clip(m.Subject), "reply", clip(m.Reply), "bytes", len(m.Data))
 			return
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-b.ctx.Done():
-			return
+		if !l.arrive(ctx, request{d, m}) {
+			b.cfg.Log.Debug("request dropped: too many wait", "subject", m.Subject)
 		}
-		if !b.begin() {
-			return
-		}
-		go func() {
-			defer b.wg.Done()
-			defer func() { <-slots }()
-			answer := handler(b.ctx, d, m.Data)
-			if answer == nil {
-				return
-			}
-			if err := b.field.Publish(m.Reply, answer); err != nil {
-				b.cfg.Log.Warn("answer not sent", "subject", m.Subject, "bytes", len(answer), "error", err)
-			}
-		}()
 	})
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", subject, err)
@@ -70,6 +52,19 @@ func (b *Broker) ServeUntil(ctx context.Context, subject string, handler func(ct
 		return fmt.Errorf("serve %s: %w", subject, err)
 	}
 	return nil
+}
+
+// answer has handler answer a request.
+func (b *Broker) answer(handler func(ctx context.Context, d dot.Device, data []byte) []byte, r request) {
+	ctx, cancel := context.WithTimeout(b.ctx, workTime)
+	defer cancel()
+	answer := handler(ctx, r.device, r.msg.Data)
+	if answer == nil {
+		return
+	}
+	if err := b.field.Publish(r.msg.Reply, answer); err != nil {
+		b.cfg.Log.Warn("answer not sent", "subject", r.msg.Subject, "bytes", len(answer), "error", err)
+	}
 }
 
 // begin counts a request handler in, unless the broker is closing.

@@ -72,7 +72,8 @@ type Ended struct {
 }
 
 // Comparison asks what the hub's ledger holds of a chain within runs of seqs,
-// which rise and do not overlap.
+// which rise and do not overlap. A hello has one of a chain at most, so that
+// no entry is looked at twice for it.
 type Comparison struct {
 	_           struct{} `cbor:",toarray"`
 	Incarnation dot.Incarnation
@@ -153,11 +154,25 @@ func checkLives(h Hello) error {
 			return errors.New("hello: an end of no chain")
 		}
 	}
-	runs := 0
-	for _, c := range h.Compare {
+	return checkCompare(h.Compare)
+}
+
+// checkCompare bounds what a hello may have the hub look at.
+func checkCompare(all []Comparison) error {
+	type chain struct {
+		incarnation dot.Incarnation
+		lane        dot.Lane
+	}
+	runs, asked := 0, make(map[chain]bool)
+	for _, c := range all {
 		if c.Incarnation == 0 || !c.Lane.Valid() {
 			return errors.New("hello: a comparison of no chain")
 		}
+		of := chain{c.Incarnation, c.Lane}
+		if asked[of] {
+			return fmt.Errorf("hello: %d/%s is to be compared twice", c.Incarnation, c.Lane)
+		}
+		asked[of] = true
 		last := dot.Seq(0)
 		for _, r := range c.Runs {
 			if !r.Valid() || r.First <= last {

@@ -69,6 +69,7 @@ func TestLivesAreChecked(t *testing.T) {
 		"end of no lane":  func(h *wire.Hello) { h.Ended[0].Lane = 7 },
 		"runs overlap":    func(h *wire.Hello) { h.Compare[0].Runs[1].First = 8 },
 		"run upside down": func(h *wire.Hello) { h.Compare[0].Runs[1].Last = 8 },
+		"one chain twice": func(h *wire.Hello) { h.Compare = append(h.Compare, h.Compare[0]) },
 		"too many runs": func(h *wire.Hello) {
 			for i := range dot.Seq(wire.MaxRuns) {
 				h.Compare[0].Runs = append(h.Compare[0].Runs, lane.Run(20+2*i, 20+2*i))
