@@ -111,7 +111,7 @@ func (o *Outbox) Chains() []uplink.Chain {
 		_, disputed := o.disputed[s.Chain]
 		out[i] = uplink.Chain{
 			Disputed: disputed,
-			Chain:    s.Chain, Last: s.Stays(), Head: s.Tip(), Received: s.Received, Epoch: s.Epoch,
+			Chain:    s.Chain, Last: s.Stays(), Head: s.Tip(), Received: s.Received, Epoch: s.Epoch, Signed: s.Signed,
 			Lost: s.Absent(), Archived: s.Archived,
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -19,19 +20,20 @@ type receiptRow struct {
 	Extra    []lane.Range  `cbor:"4,keyasint,omitempty"`
 	Archived dot.Seq       `cbor:"5,keyasint,omitempty"`
 	Sealed   []lane.Range  `cbor:"6,keyasint,omitempty"`
+	Signed   []byte        `cbor:"7,keyasint,omitempty"`
 }
 
 func receiptRowOf(st *ChainState) receiptRow {
 	return receiptRow{
 		Epoch: st.Epoch, Through: st.Received.Through(), Head: st.ReceivedHead,
-		Extra: st.Received.Extra(), Archived: st.Archived, Sealed: st.Sealed,
+		Extra: st.Received.Extra(), Archived: st.Archived, Sealed: st.Sealed, Signed: st.Signed,
 	}
 }
 
 func (r receiptRow) apply(st *ChainState) {
 	st.Epoch, st.ReceivedHead, st.Archived = r.Epoch, r.Head, r.Archived
 	st.Received = receipt.Receipt{Through: r.Through, Extra: r.Extra}.Set()
-	st.Sealed = lane.NewSet(r.Sealed...)
+	st.Sealed, st.Signed = lane.NewSet(r.Sealed...), r.Signed
 }
 
 // maxRanges bounds the ranges above the watermark that are kept. Beyond it the
@@ -275,6 +277,9 @@ func (p *plan) refuse(r receipt.Receipt, st *ChainState) *Finding {
 func (p *plan) take(r receipt.Receipt, st *ChainState, answer bool) bool {
 	was := receiptRowOf(st)
 	through := was.Through
+	if r.Epoch != st.Epoch || r.Through >= through {
+		st.Signed = bytes.Clone(r.Signed)
+	}
 	if r.Epoch == st.Epoch {
 		if answer {
 			st.Received = lane.NewSet(lane.Run(1, through))
@@ -301,7 +306,8 @@ func (p *plan) take(r receipt.Receipt, st *ChainState, answer bool) bool {
 }
 
 func sameReceipt(a, b receiptRow) bool {
-	if a.Epoch != b.Epoch || a.Through != b.Through || a.Head != b.Head || a.Archived != b.Archived || len(a.Extra) != len(b.Extra) {
+	if a.Epoch != b.Epoch || a.Through != b.Through || a.Head != b.Head || a.Archived != b.Archived || len(a.Extra) != len(b.Extra) ||
+		(a.Signed == nil) != (b.Signed == nil) { // one that was kept before receipts were kept as they came
 		return false
 	}
 	for i := range a.Extra {

@@ -182,3 +182,44 @@ func TestSealed(t *testing.T) {
 	missed = "{8-10}"
 	check("the hub waits again", "{7-20}", "{7, 11-20}")
 }
+
+// TestTheHubsOwnWordIsKept: the receipt that goes furthest, as it was signed, so that a
+// hub which was put back can be shown what it had. Another epoch's takes its place.
+func TestTheHubsOwnWordIsKept(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	saved := put(t, s, dot.Record, 9)
+	at := func(e byte, through dot.Seq, word string) receipt.Receipt {
+		r := receipt.Receipt{Epoch: receipt.Epoch{e}, Chain: chain, Through: through, Head: saved[through-1].Head}
+		if word != "" {
+			r.Signed = []byte(word)
+		}
+		return r
+	}
+	for _, c := range []struct {
+		name string
+		r    receipt.Receipt
+		want string
+	}{
+		{"from a program that kept none", at(1, 3, ""), ""},
+		{"the same again", at(1, 3, "three"), "three"},
+		{"further", at(1, 7, "seven"), "seven"},
+		{"a late one", at(1, 5, "five"), "seven"},
+		{"of a new epoch", at(2, 4, "four of two"), "four of two"},
+	} {
+		settle(t, s, c.r)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, options())
+		if got := string(state(t, s, chain).Signed); got != c.want {
+			t.Errorf("%s: %q is kept, want %q", c.name, got, c.want)
+		}
+	}
+	if _, err := s.Answer(t.Context(), receipt.Epoch{3}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := state(t, s, chain).Signed; got != nil {
+		t.Errorf("after an epoch that does not speak of the chain: %q is kept", got)
+	}
+}

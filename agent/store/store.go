@@ -90,6 +90,7 @@ type ChainState struct {
 	ReceivedHead entry.Hash // the head at Received.Through()
 	Archived     dot.Seq
 	Epoch        receipt.Epoch // the hub database that wrote those receipts
+	Signed       []byte        // the receipt with the highest watermark among them, as the hub signed it
 
 	// End is set once the chain goes on in another life: what lies above its seq
 	// has other names now, or is about to get them.

@@ -43,11 +43,44 @@ func TestANewEpochIsEntered(t *testing.T) {
 	if r.Sent != 5 || !h.has(records, 9) {
 		t.Errorf("%+v; the hub has %v", r, h.received)
 	}
-	if got := h.heard[len(h.heard)-1]; got.Epoch[0] != 1 || got.Lanes[0].Received != 9 || got.Shown != nil {
-		t.Errorf("the hello before: %+v", got)
+	said, proved := h.heard[len(h.heard)-2], h.heard[len(h.heard)-1]
+	for _, got := range []wire.Hello{said, proved} {
+		if got.Epoch[0] != 1 || got.Lanes[0].Received != 9 || got.Shown != nil {
+			t.Errorf("a hello before: %+v", got)
+		}
+	}
+	// Words first; the hub's own receipt once its answer lacks what that was for.
+	if len(said.Proofs) != 0 || len(proved.Proofs) != 1 {
+		t.Fatalf("brought %d receipts, then %d", len(said.Proofs), len(proved.Proofs))
+	}
+	if p, err := receipt.Open(proved.Proofs[0], hubKey.Public()); err != nil || p.Epoch != (receipt.Epoch{1}) || p.Chain != records || p.Through != 9 {
+		t.Errorf("brought %+v, %v", p, err)
 	}
 	if got := box.Chains()[0].Epoch; got != (receipt.Epoch{2}) {
 		t.Errorf("the chain goes by %s", got)
+	}
+}
+
+// TestNothingIsProvedOfWhatIsThere: a new epoch costs a device one hello where the hub
+// has all that it gave receipts for. A hub that has less in the same epoch is told.
+func TestNothingIsProvedOfWhatIsThere(t *testing.T) {
+	box := newOutbox()
+	box.capture(records, 9, 50)
+	h := newHub(t, box)
+	newUplink(box, h, nil)
+	drain(t, h)
+	h.epoch, h.hellos = epoch(2, 1), 0
+	if drain(t, h); h.hellos != 1 {
+		t.Errorf("%d hellos about a new epoch", h.hellos)
+	}
+	h.received[records], h.hellos = lane.NewSet(lane.Run(1, 4)), 0
+	h.onHello = func(said wire.Hello) {
+		if len(said.Proofs) > 0 {
+			h.epoch = epoch(3, 2)
+		}
+	}
+	if r := drain(t, h); h.hellos != 2 || r.Sent != 5 || !h.has(records, 9) {
+		t.Errorf("%d hellos, %+v; the hub has %v", h.hellos, r, h.received)
 	}
 }
 

@@ -149,6 +149,9 @@ func (o *outbox) Settle(_ context.Context, rs []receipt.Receipt) (int, error) {
 		if s == nil || r.Through > s.Last || s.heads[r.Through] != r.Head {
 			return newly, fmt.Errorf("receipt of %s contradicts", r.Chain)
 		}
+		if r.Through >= s.Received.Through() {
+			s.Signed = r.Signed
+		}
 		before := s.Received.Len()
 		for _, x := range r.Set() {
 			s.Received = s.Received.Add(x)
@@ -162,7 +165,7 @@ func (o *outbox) Answer(ctx context.Context, e receipt.Epoch, rs []receipt.Recei
 	o.mu.Lock()
 	for _, s := range o.chains {
 		if s.Epoch != e {
-			s.Epoch, s.Received = e, nil
+			s.Epoch, s.Received, s.Signed = e, nil, nil
 		}
 	}
 	o.mu.Unlock()

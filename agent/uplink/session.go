@@ -119,11 +119,13 @@ func (s *session) run(ctx context.Context, once bool) error {
 // hello opens the contact, or asks again for receipts that got lost.
 func (s *session) hello(ctx context.Context) error {
 	known, signed := s.known()
-	for shown := false; ; shown = true {
+	shown, proofs := false, [][]byte(nil)
+	for {
 		h := s.greeting(known)
 		if shown {
 			h.Shown = signed
 		}
+		h.Proofs = proofs
 		sent := s.cfg.Now()
 		h.Clock = sent.UnixMilli()
 		hctx, cancel := context.WithTimeout(ctx, helloTimeout)
@@ -145,13 +147,37 @@ func (s *session) hello(ctx context.Context) error {
 				return ErrBehind
 			}
 			s.cfg.Log.Warn("the hub was put back to an older copy of its database: it is shown the newer epoch", "epoch", known.Epoch.String())
+			shown = true
 			continue
 		case receipt.Newer:
 			s.cfg.Log.Info("the hub speaks from a new epoch", "epoch", offered.Epoch.String(), "before", known.Epoch.String())
 		case receipt.Same:
 		}
+		// The hub may not know yet that it was put back, or have nothing but words for it. Once
+		// a new epoch is entered the proof is gone.
+		if proofs == nil {
+			if proofs = s.proofs(known, w, offered.Epoch); proofs != nil {
+				continue
+			}
+		}
 		return s.welcomed(ctx, w, offered.Epoch, sent)
 	}
+}
+
+// proofs are receipts for what the hub had received and, as its welcome says, lacks. nil: there are none.
+func (s *session) proofs(known receipt.EpochCertificate, w wire.Welcome, e receipt.Epoch) (out [][]byte) {
+	through := make(map[dot.Chain]dot.Seq)
+	for _, r := range s.open(w.Receipts) {
+		if r.Epoch == e {
+			through[r.Chain] = r.Through
+		}
+	}
+	for _, c := range s.cfg.Outbox.Chains() {
+		if len(out) < wire.MaxProofs && c.Signed != nil && c.Epoch == known.Epoch && c.Received.Through() > through[c.Chain] {
+			out = append(out, c.Signed)
+		}
+	}
+	return out
 }
 
 // known is the epoch that the device goes by; zero: it never heard of one.

@@ -51,6 +51,7 @@ type Chain struct {
 	Head     entry.Hash
 	Received lane.Set      // covered by receipts
 	Epoch    receipt.Epoch // of those receipts
+	Signed   []byte        // the one among them that goes furthest, as the hub signed it
 	Lost     lane.Set      // not here, taken by damage or pruned: they cannot be sent
 	// Disputed: the hub has another history under this chain's seqs. What is
 	// due is sent once a session all the same, so that the hub learns of it.

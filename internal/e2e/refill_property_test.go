@@ -362,7 +362,7 @@ func (d *refillDevice) Post(_ dot.Lane, frame []byte) (func(context.Context) err
 func (d *refillDevice) Chains() (out []uplink.Chain) {
 	for _, s := range d.store.Chains() {
 		out = append(out, uplink.Chain{
-			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch, Lost: s.Lost, Archived: s.Archived,
+			Chain: s.Chain, Last: s.Last, Head: s.Head, Received: s.Received, Epoch: s.Epoch, Signed: s.Signed, Lost: s.Lost, Archived: s.Archived,
 		})
 	}
 	return out

@@ -67,6 +67,7 @@ type Receipt struct {
 	Head     entry.Hash // the chain's head at Through; the genesis head when 0
 	Extra    []lane.Range
 	Archived dot.Seq // everything from 1 to here lies in a verified backup
+	Signed   []byte  // as it came to [Open]; nil in one that was made here
 }
 
 // Set returns all that the receipt covers.
@@ -164,7 +165,7 @@ func Open(b []byte, hub identity.PublicKey) (Receipt, error) {
 	}
 	r := Receipt{
 		Epoch: w.Epoch, Chain: dot.Chain{Device: dot.Device(w.Device), Incarnation: w.Incarnation, Lane: dot.Lane(w.Lane)},
-		Through: w.Through, Head: w.Head, Extra: w.Extra, Archived: w.Archived,
+		Through: w.Through, Head: w.Head, Extra: w.Extra, Archived: w.Archived, Signed: b,
 	}
 	if err := r.check(); err != nil {
 		return Receipt{}, fmt.Errorf("%w: %w", ErrInvalid, err)

@@ -47,7 +47,14 @@ type Hello struct {
 	Lives   []LifeClaim  `cbor:"16,keyasint,omitempty"` // of this folder, the one that it lives now last
 	Ended   []Ended      `cbor:"17,keyasint,omitempty"` // chains of which the device's own history ends below what it declared
 	Compare []Comparison `cbor:"18,keyasint,omitempty"`
+
+	// Proofs are signed receipts of Epoch, at most [MaxProofs]. A device sends them when
+	// the hub's answer lacks what they are for: the hub was put back to an older copy.
+	Proofs [][]byte `cbor:"21,keyasint,omitempty"`
 }
+
+// MaxProofs bounds the receipts that a hello brings.
+const MaxProofs = 4
 
 // PackAt names a version of a form pack.
 type PackAt struct {
@@ -183,6 +190,9 @@ func (h Hello) check() error {
 	}
 	if h.Holds != nil && h.Holds.Incarnation == 0 {
 		return errors.New("hello: credentials of no incarnation")
+	}
+	if len(h.Proofs) > MaxProofs {
+		return fmt.Errorf("hello: more than %d receipts", MaxProofs)
 	}
 	return checkLives(h)
 }

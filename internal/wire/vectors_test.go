@@ -290,7 +290,13 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "feed page", feedPages()...)
 	out = add(t, out, "feed news", feedNews)
 	out = add(t, out, "blob ask", blobAsks()...)
-	return add(t, out, "blob answer", blobAnswers()...)
+	out = add(t, out, "blob answer", blobAnswers()...)
+	return add(t, out, "hello that brings a receipt", proving())
+}
+
+// proving is a hello of a device whose hub lacks what it gave a receipt for.
+func proving() wire.Hello {
+	return wire.Hello{Clock: 1758160020000, Version: "0.3.0", Epoch: make([]byte, 16), Proofs: [][]byte{{0x82, 0x40, 0x40}}}
 }
 
 func committed(t testing.TB) []vector {
@@ -329,6 +335,8 @@ func TestVectors(t *testing.T) {
 	for i, p := range refillPages() {
 		equal(t, golden.Unhex(t, want[14+i].Bytes), p)
 	}
+	equal(t, golden.Unhex(t, want[len(want)-1].Bytes), proving())
+	refused(t, "too many receipts", wire.Hello{Proofs: make([][]byte, wire.MaxProofs+1)})
 }
 
 func TestDoorIsChecked(t *testing.T) {
