@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"otor/hub/store"
@@ -38,6 +39,7 @@ type EpochStore interface {
 //	the hub's epoch                | receipts for what is there  | goes on
 //	the hub's epoch                | receipts for more           | begins a child, notes what is missing
 //	the same, begun by this run    | receipts for more           | does not believe it: a finding
+//	the same                       | the same, and brings one    | begins a child, notes what is missing
 //	another, certificate not shown | anything                    | goes on, notes what is missing
 //	a lower lineage, shown         | anything                    | goes on, notes what is missing
 //	the same lineage or a higher,  | anything                    | begins a child above both, notes what is
@@ -50,11 +52,21 @@ type EpochStore interface {
 // devices hold receipts for no more than there is, so they send nothing again.
 // What is noted as missing by it concerns the liar's own lanes. Each
 // certificate there is can be shown with effect once: the child is above it.
+//
+// So that a child began proves nothing by itself. What does is something that the
+// hub signed and its database does not know: a certificate, a cursor, or a receipt
+// that a hello brings with it. [Succession.Why] tells them apart. A device that
+// lost something brings its receipt with its next hello, when the child has begun
+// already; OnProof hears of it.
 type Epochs struct {
 	// OnChild, which may be nil, is told that an epoch began because the database
 	// had been put back. It is set before the first Hear, and called before that
 	// Hear returns.
-	OnChild func(ctx context.Context, child receipt.EpochCertificate)
+	OnChild func(ctx context.Context, s Succession)
+	// OnProof, which may be nil, is told that a device brought something which this
+	// hub signed in an epoch before the current one and which its database does not
+	// know. Much of that is long accounted for. It is set and called like OnChild.
+	OnProof func(ctx context.Context, of receipt.Epoch)
 
 	store  EpochStore
 	key    identity.SigningKey
@@ -66,6 +78,23 @@ type Epochs struct {
 	signed  []byte
 	own     receipt.Epoch       // begun by this run
 	doubted map[dot.Device]bool // with an open finding of this run
+}
+
+// Why says what made an epoch begin.
+type Why uint8
+
+// What makes epochs begin.
+const (
+	Claimed Why = iota + 1 // a device says so, and nothing that the hub signed shows it
+	Proved                 // something shows it that the hub signed
+	PutBack                // the hub itself knows it
+)
+
+// Succession says that an epoch began because the database had been put back.
+type Succession struct {
+	Child receipt.EpochCertificate
+	Why   Why
+	Shown receipt.EpochCertificate // the certificate that proved it, if one did
 }
 
 // falseClaim is the finding about receipts that the hub cannot have given.
@@ -137,23 +166,38 @@ func (e *Epochs) adopt(c receipt.EpochCertificate, own bool) error {
 func (e *Epochs) Hear(ctx context.Context, d dot.Device, h wire.Hello, lanes []store.Lane, at int64) (receipt.Epoch, []byte, error) {
 	shown := e.shown(d, h)
 	lost := losses(d, h, lanes, at)
+	proofs := e.proofs(d, h, lanes)
 	for {
 		now, signed := e.Certificate()
 		same := string(h.Epoch) == string(now.Epoch[:])
+		proved := slices.Contains(proofs, now.Epoch)
 		switch {
-		case e.frozen, len(lost) == 0 && shown.Epoch.IsZero():
+		case e.frozen, len(lost) == 0 && shown.Epoch.IsZero() && len(proofs) == 0:
 			return now.Epoch, signed, e.trust(ctx, d, at)
+		case proved: // whatever else it says
 		case !same && (shown.Epoch.IsZero() || shown.Epoch == now.Epoch || shown.Lineage < now.Lineage):
+			e.earlier(ctx, d, proofs)
 			return now.Epoch, signed, e.note(ctx, now.Epoch, lost)
 		case same && len(lost) == 0:
 			return now.Epoch, signed, e.trust(ctx, d, at)
 		case same && e.began(now.Epoch):
 			return now.Epoch, signed, e.doubt(ctx, d, lost[0], at)
 		}
-		if err := e.succeed(ctx, d, now, shown, lost, at); err != nil {
+		if _, err := e.succeed(ctx, d, now, because(same, proved, shown), lost, at); err != nil {
 			return now.Epoch, signed, err
 		}
 	}
+}
+
+// because says why a hello begins a child, which goes by the hub's epoch or not.
+func because(same, proved bool, shown receipt.EpochCertificate) Succession {
+	switch {
+	case !same && !shown.Epoch.IsZero():
+		return Succession{Why: Proved, Shown: shown}
+	case proved:
+		return Succession{Why: Proved}
+	}
+	return Succession{Why: Claimed}
 }
 
 // Rewound takes in that device d brought a cursor which this hub signed in epoch
@@ -161,11 +205,57 @@ func (e *Epochs) Hear(ctx context.Context, d dot.Device, h wire.Hello, lanes []s
 // written it, so if the epoch is the current one the database was put back.
 func (e *Epochs) Rewound(ctx context.Context, d dot.Device, c feed.Cursor, at int64) error {
 	now, _ := e.Certificate()
-	if e.frozen || c.Epoch != now.Epoch {
+	switch {
+	case e.frozen:
+		return nil
+	case c.Epoch != now.Epoch:
+		e.earlier(ctx, d, []receipt.Epoch{c.Epoch})
 		return nil
 	}
 	e.log.Warn("a cursor names a moment that the database does not have", "device", string(d), "scope", c.Scope, "n", c.Anchored())
-	return e.succeed(ctx, d, now, receipt.EpochCertificate{}, nil, at)
+	_, err := e.succeed(ctx, d, now, Succession{Why: Proved}, nil, at)
+	return err
+}
+
+// PutBack begins a child since the hub itself knows that its database was put back:
+// what it signed in the epoch before and does not know is accounted for from then
+// on. The child is above every lineage up to above.
+func (e *Epochs) PutBack(ctx context.Context, above uint32, at int64) error {
+	for !e.frozen {
+		now, _ := e.Certificate()
+		why := Succession{Why: PutBack, Shown: receipt.EpochCertificate{Lineage: above}}
+		if minted, err := e.succeed(ctx, dot.Hub, now, why, nil, at); minted || err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// earlier tells of proofs from epochs before the current one.
+func (e *Epochs) earlier(ctx context.Context, d dot.Device, of []receipt.Epoch) {
+	if e.OnProof == nil {
+		return
+	}
+	for _, epoch := range of {
+		e.log.Debug("a device brings what this hub signed and does not know", "device", string(d), "epoch", epoch.String())
+		e.OnProof(ctx, epoch)
+	}
+}
+
+// proofs lists the epochs of receipts that the hello brings, which this hub signed for
+// the device, and for more than the lanes hold.
+func (e *Epochs) proofs(d dot.Device, h wire.Hello, lanes []store.Lane) (out []receipt.Epoch) {
+	for _, b := range h.Proofs {
+		r, err := receipt.Open(b, e.key.Public())
+		if err != nil || r.Chain.Device != d {
+			e.log.Warn("a hello brings a receipt that is not this hub's, or not the device's", "device", string(d), "err", err)
+			continue
+		}
+		if len(received(lanes, r.Chain).Missing(r.Through)) > 0 && !slices.Contains(out, r.Epoch) {
+			out = append(out, r.Epoch)
+		}
+	}
+	return out
 }
 
 func (e *Epochs) began(c receipt.Epoch) bool {
@@ -176,29 +266,36 @@ func (e *Epochs) began(c receipt.Epoch) bool {
 
 // succeed begins a child of now, unless somebody else has begun one. Either
 // way what Hear looks at next is newer.
-func (e *Epochs) succeed(ctx context.Context, d dot.Device, now, shown receipt.EpochCertificate, lost []store.Loss, at int64) error {
-	child, ok := now.Child(newEpoch(), at, shown)
+func (e *Epochs) succeed(ctx context.Context, d dot.Device, now receipt.EpochCertificate, why Succession, lost []store.Loss, at int64) (minted bool, err error) {
+	// Along a line of epochs each began after the one before, whatever the clock shows.
+	at = max(at, now.Minted+1, why.Shown.Minted+1)
+	child, ok := now.Child(newEpoch(), at, why.Shown)
 	if !ok {
-		return fmt.Errorf("begin an epoch after %s: no lineage is left", now.Epoch)
+		return false, fmt.Errorf("begin an epoch after %s: no lineage is left", now.Epoch)
 	}
 	next, minted, err := e.store.Succeed(ctx, now.Epoch, child, under(child.Epoch, lost))
 	if err != nil {
-		return err
+		return false, err
 	}
-	if next.Epoch == now.Epoch {
-		return errors.New("the database keeps an epoch that it gave up")
+	switch {
+	case next.Epoch == now.Epoch:
+		return false, errors.New("the database keeps an epoch that it gave up")
+	case !minted && next.Lineage < now.Lineage:
+		// The database fell back under this run, which holds the certificate of what it lost.
+		return e.succeed(ctx, d, next, Succession{Why: Proved, Shown: now}, lost, at)
 	}
 	if minted {
 		e.log.Warn("the database was put back to an older copy: a new epoch begins and devices send again what is missing",
-			"proved_by", string(d), "epoch", child.Epoch.String(), "parent", child.Parent.String(), "lineage", child.Lineage, "missing", words(lost))
+			"said_by", string(d), "proved", why.Why != Claimed, "epoch", child.Epoch.String(), "parent", child.Parent.String(), "lineage", child.Lineage, "missing", words(lost))
 	}
 	if err := e.adopt(next, minted); err != nil {
-		return err
+		return minted, err
 	}
 	if minted && e.OnChild != nil {
-		e.OnChild(ctx, next)
+		why.Child = next
+		e.OnChild(ctx, why)
 	}
-	return nil
+	return minted, nil
 }
 
 // shown is the certificate that the hello shows; zero when it shows none that
@@ -221,20 +318,24 @@ func losses(d dot.Device, h wire.Hello, lanes []store.Lane, at int64) (out []sto
 		return nil // receipts of no epoch
 	}
 	for _, said := range h.Lanes {
-		var have lane.Set
 		chain := dot.Chain{Device: d, Incarnation: said.Incarnation, Lane: said.Lane}
-		for _, l := range lanes {
-			if l.Chain == chain {
-				have = l.Received
-			}
-		}
-		missing := have.Missing(min(said.Received, said.Last))
+		missing := received(lanes, chain).Missing(min(said.Received, said.Last))
 		if len(missing) == 0 {
 			continue
 		}
 		out = append(out, store.Loss{Chain: chain, Run: lane.Run(missing[0].First, missing[len(missing)-1].Last), NotedAt: at})
 	}
 	return out
+}
+
+// received is what the hub has of a chain.
+func received(lanes []store.Lane, c dot.Chain) (have lane.Set) {
+	for _, l := range lanes {
+		if l.Chain == c {
+			have = l.Received
+		}
+	}
+	return have
 }
 
 func under(epoch receipt.Epoch, lost []store.Loss) []store.Loss {

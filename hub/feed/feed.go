@@ -43,7 +43,7 @@ type Desk struct {
 	Store Store
 	Key   identity.SigningKey  // the hub's, for cursors
 	Epoch func() receipt.Epoch // of the database, when a page is made
-	// Rewound is told of a cursor of the current epoch whose mark is not there.
+	// Rewound is told of a cursor whose mark is not there, whatever its epoch.
 	Rewound func(ctx context.Context, d dot.Device, c feed.Cursor, at int64) error
 	// UplinkOnly says why a life of a device may send and not pull; "": it may.
 	// nil: all may.
@@ -128,7 +128,7 @@ func (k *Desk) answer(ctx context.Context, d dot.Device, p wire.Pull) (wire.Feed
 			return wire.FeedPage{Turn: wire.Resume, Next: next}, err
 		case c.Complete() < heads[0].Floor:
 			return wire.FeedPage{Turn: wire.Rebase}, nil // its mark was forgotten, which proves nothing
-		case c.Epoch == k.Epoch():
+		default:
 			if err := k.Rewound(ctx, d, c, k.Now().UnixMilli()); err != nil {
 				return wire.FeedPage{}, err
 			}

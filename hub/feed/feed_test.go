@@ -24,7 +24,8 @@ type desk struct {
 	*hubfeed.Desk
 	st      store.Store
 	epoch   receipt.Epoch
-	rewound int
+	rewound int // children
+	earlier int // proofs from epochs before
 	only    string
 	now     time.Time
 }
@@ -43,7 +44,15 @@ func newDesk(t *testing.T) *desk {
 	k := &desk{st: st, epoch: receipt.Epoch{1}, now: time.UnixMilli(1_774_000_000_000)}
 	k.Desk = &hubfeed.Desk{
 		Store: st, Key: key, Epoch: func() receipt.Epoch { return k.epoch }, Now: func() time.Time { return k.now }, Log: slog.New(slog.DiscardHandler),
-		Rewound:    func(context.Context, dot.Device, feed.Cursor, int64) error { k.rewound++; k.epoch[0]++; return nil },
+		Rewound: func(_ context.Context, _ dot.Device, c feed.Cursor, _ int64) error {
+			if c.Epoch != k.epoch {
+				k.earlier++
+				return nil
+			}
+			k.rewound++
+			k.epoch[0]++
+			return nil
+		},
 		UplinkOnly: func(context.Context, dot.Device, dot.Incarnation) (string, error) { return k.only, nil },
 	}
 	in := store.Invitation{Device: "D-101", Scopes: []string{"team"}, CodeHash: [32]byte{1}, ExpiresAt: 1}
@@ -178,13 +187,13 @@ func TestALostMarkProvesARollback(t *testing.T) {
 	}
 	got, _, _ := k.ask(t, wire.Pull{Scope: "team", Cursors: [][]byte{signed}})
 	is(t, "the newest alone", got, "turn 1, , more false")
-	if k.rewound != 1 {
-		t.Errorf("a child began %d times", k.rewound)
+	if k.rewound != 1 || k.earlier != 0 {
+		t.Errorf("a child began %d times, %d proofs of before", k.rewound, k.earlier)
 	}
 	got, _, c := k.ask(t, wire.Pull{Scope: "team", Cursors: [][]byte{signed, old}, All: true})
 	is(t, "all", got, "turn 2, , more false")
-	if c.N != 1 || c.Mark != common.Mark || c.Epoch != k.epoch || k.rewound != 1 {
-		t.Errorf("resumes at %+v, children %d", c, k.rewound)
+	if c.N != 1 || c.Mark != common.Mark || c.Epoch != k.epoch || k.rewound != 1 || k.earlier != 1 {
+		t.Errorf("resumes at %+v, children %d, proofs of before %d", c, k.rewound, k.earlier)
 	}
 	got, _, _ = k.ask(t, wire.Pull{Scope: "team", Cursors: [][]byte{signed}, All: true})
 	is(t, "none is common", got, "turn 3, , more false")
@@ -225,8 +234,8 @@ func TestBeyondTheHorizon(t *testing.T) {
 			break
 		}
 	}
-	if k.rewound != 0 {
-		t.Errorf("%d children began", k.rewound)
+	if k.rewound != 0 || k.earlier != 0 {
+		t.Errorf("%d children began, %d proofs of before", k.rewound, k.earlier)
 	}
 }
 

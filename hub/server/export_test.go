@@ -6,6 +6,7 @@ import (
 
 	"otor/hub/access"
 	"otor/hub/broker"
+	"otor/hub/ledger"
 	"otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/webui"
@@ -21,6 +22,17 @@ func (s *Server) Wrap(f func(store.Store) store.Store) error {
 // Take ingests deliveries as the streams' consumers do.
 func (s *Server) Take(ctx context.Context, ds []broker.Delivery) []broker.Disposition {
 	return s.take(ctx, ds)
+}
+
+// Hello answers a hello as the broker has it answered.
+func (s *Server) Hello(ctx context.Context, d dot.Device, data []byte) []byte {
+	return s.hello(ctx, d, data)
+}
+
+// Record records a fact.
+func (s *Server) Record(ctx context.Context, a ledger.Act) error {
+	_, err := s.ledger.Record(ctx, a, nil)
+	return err
 }
 
 // Redeem trades a code as the enrolment does.

@@ -97,6 +97,9 @@ type (
 		Parent  string `json:"parent"`
 		Lineage uint32 `json:"lineage"`
 		Doubt   bool   `json:"doubt"` // nothing had come back from a journal
+		// Unproved: a device claimed it, and nothing that is not accounted for shows it.
+		Unproved bool  `json:"unproved,omitempty"`
+		Minted   int64 `json:"minted,omitempty"` // when the epoch began, by its certificate
 	}
 )
 

@@ -14,10 +14,8 @@ import (
 	"otor/hub/ledger"
 	"otor/hub/reconcile"
 	"otor/hub/store"
-	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/identity"
-	"otor/internal/receipt"
 	"otor/internal/rules"
 )
 
@@ -183,62 +181,4 @@ func (o *Office) warnings(ctx context.Context) (out []string, err error) {
 			len(doubts), doubts[0].Why))
 	}
 	return out, nil
-}
-
-// noteEpoch records that a child epoch began: devices proved that the database
-// was put back to an older copy. Unless the journal brought back what was decided
-// since, every device is in doubt.
-func (s *Server) noteEpoch(ctx context.Context, c receipt.EpochCertificate) error {
-	if c.Lineage == 0 {
-		return nil
-	}
-	explained := false
-	for f, err := range s.store.Facts(ctx, store.FactQuery{}) {
-		if err != nil {
-			return err
-		}
-		switch f.Kind {
-		case kindRestored, kindReplayed:
-			explained = true
-		case kindSucceeded:
-			if f.Subject == c.Epoch.String() {
-				return nil // noted before
-			}
-			explained = false
-		}
-	}
-	_, err := s.ledger.Record(ctx, ledger.Act{By: byHub, Kind: kindSucceeded, Subject: c.Epoch.String(), Body: succeededFact{
-		Parent: c.Parent.String(), Lineage: c.Lineage, Doubt: !explained,
-	}}, nil)
-	return err
-}
-
-// childBegan is told by the room that finds out about epochs.
-func (s *Server) childBegan(ctx context.Context, c receipt.EpochCertificate) {
-	s.suspect.Store(true) // until it is recorded, nobody is told anything
-	if err := s.noteEpoch(ctx, c); err != nil {
-		s.cfg.Log.Error("it is not recorded yet that the hub was put back to an older copy; until then devices may only send", "err", err)
-		return
-	}
-	s.suspect.Store(false)
-}
-
-// UplinkOnly says why a device may send and is told nothing; "" when it is not
-// so. The hub then does not know whether it has revoked the device.
-func (s *Server) UplinkOnly(ctx context.Context, d dot.Device) (why string, err error) {
-	if s.suspect.Load() {
-		_, epoch := s.epochs.Certificate()
-		c, err := receipt.OpenEpoch(epoch, s.broker.HubKey().Public())
-		if err != nil {
-			return "", err
-		}
-		if s.childBegan(ctx, c); s.suspect.Load() {
-			return "the hub was put back to an older copy, and could not record that yet", nil
-		}
-	}
-	doubts, err := s.store.Doubts(ctx, d)
-	if err != nil || len(doubts) == 0 {
-		return "", err
-	}
-	return doubts[0].Why, nil
 }

@@ -132,7 +132,8 @@ type Server struct {
 
 	leads    atomic.Bool // of the hubs that share the database, this one does what one has to do
 	troubled atomic.Bool // a finding about ingest may be open
-	suspect  atomic.Bool // an epoch began that is not recorded yet
+	suspect  atomic.Bool // something is proved about epochs that is not recorded yet
+	notes    epochNotes
 }
 
 // Open acquires everything the hub needs, in order; on an error what was
@@ -187,11 +188,9 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if s.epochs, err = contact.OpenEpochs(ctx, s.store, s.broker.HubKey(), cfg.Now().UnixMilli(), control().NoChild, cfg.Log); err != nil {
 		return nil, err
 	}
-	s.epochs.OnChild = s.childBegan
-	if cert, _ := s.epochs.Certificate(); cert.Lineage > 0 {
-		if err := s.noteEpoch(ctx, cert); err != nil { // a crash may have come between
-			return nil, err
-		}
+	s.epochs.OnChild, s.epochs.OnProof = s.childBegan, s.proved
+	if err := s.settleEpochs(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.wire(); err != nil {
 		return nil, err
