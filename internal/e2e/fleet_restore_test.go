@@ -95,6 +95,51 @@ func (p *place) putBackTo(t *testing.T, from string, journal bool) server.Recove
 	return r
 }
 
+// TestPutBackWithItsJournal puts back all that the hub has, as a machine's snapshot does. It
+// cannot know whom it has revoked since, until a device contacts that had receipts for what
+// is gone: its hub's own word is proof enough, and everything that it sends is taken.
+func TestPutBackWithItsJournal(t *testing.T) {
+	p := newPlace(t, 0)
+	d, gone := dot.Device("D-201"), dot.Device("D-202")
+	dirs := map[dot.Device]string{d: p.enrol(t, d, false), gone: p.enrol(t, gone, false)}
+	for _, x := range []dot.Device{d, gone} {
+		p.putIn(t, dirs[x], 2)
+		p.mustContact(t, dirs[x], nil)
+	}
+	p.stop()
+	folders := []string{p.cfg.Dir, p.cfg.Dir + "-journal"}
+	kept := t.TempDir()
+	for _, f := range folders {
+		if err := os.CopyFS(filepath.Join(kept, filepath.Base(f)), os.DirFS(f)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.start(t)
+	p.putIn(t, dirs[d], 3)
+	p.mustContact(t, dirs[d], nil)
+	if err := p.Office().Revoke(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	p.stop()
+	for _, f := range folders {
+		if err := os.RemoveAll(f); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(f, os.DirFS(filepath.Join(kept, filepath.Base(f)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.start(t)
+	if why, err := p.UplinkOnly(t.Context(), gone); err != nil || why != "" {
+		t.Fatalf("before anybody contacts: %q, %v", why, err)
+	}
+	p.mustContact(t, dirs[d], nil)
+	if why, err := p.UplinkOnly(t.Context(), gone); err != nil || why == "" {
+		t.Errorf("%s, which was revoked, is told everything: %v", gone, err)
+	}
+	p.holds(t, d, 5)
+}
+
 // TestRestoreUnderAFleet restores a backup of yesterday under 20 devices, of
 // which 3 had applied pages that the restored hub does not know. Every entry is
 // back exactly once, no number is given out twice, all replicas converge, and
