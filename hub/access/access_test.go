@@ -26,7 +26,8 @@ type desk struct {
 	now   time.Time
 	mu    sync.Mutex // guards notes
 	notes []access.Note
-	deny  error // what the audit answers
+	deny  error             // what the audit answers
+	while func(kind string) // runs while an act is noted, before it is done
 }
 
 func open(t *testing.T) *desk {
@@ -41,6 +42,9 @@ func open(t *testing.T) *desk {
 		Store: st, SealKey: [32]byte{1}, Random: rand.Reader, Now: func() time.Time { return d.now },
 		Cost: access.Cost{Passes: 1, MiB: 1, Threads: 1},
 		Note: func(_ context.Context, n access.Note) error {
+			if d.while != nil {
+				d.while(n.Kind)
+			}
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			if d.deny == nil {
@@ -381,6 +385,71 @@ func TestPasswordChange(t *testing.T) {
 
 // Every role against every act: what is granted is what the table in the
 // handbook says, and no role can be given by one that has less.
+// A password that was right at first may not be so any more when it is replaced: an
+// administrator's reset stands.
+func TestAPasswordThatWasResetIsNotReplaced(t *testing.T) {
+	d := open(t)
+	admin, _ := d.admin(t)
+	ctx := t.Context()
+	who, _ := d.add(t, admin, access.Person{Name: "dulmaa", Role: access.Viewer, Scopes: []string{"gacha:NB"}}, "an old password here")
+	var link string
+	d.while = func(kind string) {
+		if kind != "password_changed" {
+			return
+		}
+		d.while = nil
+		var err error
+		if link, err = d.LetIn(ctx, admin, "dulmaa"); err != nil {
+			t.Error(err)
+		}
+	}
+	err := d.ChangePassword(ctx, who, "an old password here", "a thief's own password", from)
+	wantCode(t, "a password that was reset meanwhile", err, "bad_sign_in")
+	if _, _, err := d.Accept(ctx, link, "a new password here", from); err != nil {
+		t.Errorf("the administrator's link: %v", err)
+	}
+	_, _, err = d.SignIn(ctx, access.Attempt{Name: "dulmaa", Password: "a thief's own password", From: from})
+	wantCode(t, "the other password", err, "bad_sign_in")
+
+}
+
+// A second factor that was set while the one before was turned off stays on.
+func TestAFactorThatWasReplacedStays(t *testing.T) {
+	d := open(t)
+	admin, _ := d.admin(t)
+	ctx := t.Context()
+	at := func(secret string, when time.Time) string {
+		c, err := totp.GenerateCode(secret, when)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	set := func(code string) (secret string) {
+		draft, err := d.NewFactor(ctx, admin, access.Proof{Password: mine, Code: code, From: from}, "Otor")
+		if err == nil {
+			err = d.SetFactor(ctx, admin, draft.Ticket, at(draft.Secret, d.now))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return draft.Secret
+	}
+	secret := set("")
+	d.now = d.now.Add(time.Hour)
+	d.while = func(kind string) {
+		if kind == "factor_dropped" {
+			d.while = nil
+			set(at(secret, d.now.Add(30*time.Second)))
+		}
+	}
+	err := d.DropFactor(ctx, admin, access.Proof{Password: mine, Code: at(secret, d.now), From: from})
+	wantCode(t, "a factor that was replaced meanwhile", err, "factor_needed")
+	if on, _, err := d.Factor(ctx, admin); err != nil || !on {
+		t.Errorf("the new factor is off: %v", err)
+	}
+}
+
 func TestRoles(t *testing.T) {
 	want := map[access.Role]string{
 		access.Viewer:        "view",

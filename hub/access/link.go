@@ -107,23 +107,27 @@ func (d *Desk) newHash(ctx context.Context, password string) (phc string, err er
 
 // ChangePassword replaces one's own password and ends all sessions of one's own.
 // Refusals: bad_sign_in, weak_password, throttled.
-func (d *Desk) ChangePassword(ctx context.Context, who Who, was, now, from string) error {
-	if w := weak(now, who.Name); w != "" {
+func (d *Desk) ChangePassword(ctx context.Context, who Who, was, password, from string) error {
+	if w := weak(password, who.Name); w != "" {
 		return refuse("weak_password", "choose another one", "the password %s", w)
 	}
-	if _, err := d.prove(ctx, who, was, from); err != nil {
+	o, err := d.prove(ctx, who, was, from)
+	if err != nil {
 		return err
 	}
-	phc, err := d.newHash(ctx, now)
+	phc, err := d.newHash(ctx, password)
 	if err != nil {
 		return err
 	}
 	if err := d.note(ctx, Note{Who: who.Name, Kind: "password_changed", Subject: who.Name}); err != nil {
 		return err
 	}
-	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
-		o.Password = phc
-		o.Generation++
+	return d.Store.ChangeOperator(ctx, who.Name, func(now *store.Operator) error {
+		if now.Generation != o.Generation { // whoever shows the old password undoes no reset
+			return refuse("bad_sign_in", "sign in again", "the password was replaced meanwhile")
+		}
+		now.Password = phc
+		now.Generation++
 		return nil
 	})
 }

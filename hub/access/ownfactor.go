@@ -183,8 +183,11 @@ func (d *Desk) DropFactor(ctx context.Context, who Who, p Proof) error {
 	if err := d.note(ctx, Note{Who: who.Name, Kind: "factor_dropped", Subject: who.Name}); err != nil {
 		return err
 	}
-	return d.Store.ChangeOperator(ctx, who.Name, func(o *store.Operator) error {
-		o.TOTP, o.TOTPStep, o.FactorAt = nil, 0, 0
+	return d.Store.ChangeOperator(ctx, who.Name, func(now *store.Operator) error {
+		if string(ticketFor(*now)) != string(ticketFor(o)) { // only the one whose code was shown
+			return refuse("factor_needed", "begin again", "another second factor was set meanwhile")
+		}
+		now.TOTP, now.TOTPStep, now.FactorAt = nil, 0, 0
 		return nil
 	})
 }
