@@ -70,35 +70,41 @@ func (o *Office) Plan(ctx context.Context, d dot.Device, in PlanOrder) (console.
 	case utf8.RuneCountInString(in.Words) > mostPlanWords, strings.ContainsFunc(in.Words, unicode.IsControl):
 		return a, &webui.Refusal{Code: "plan_words", What: fmt.Sprintf("the words are more than one line or %d characters", mostPlanWords), Do: "say it shorter"}
 	}
-	if err := o.plannable(ctx, d, a.From, now); err != nil {
+	if _, err := o.planned(ctx, d); err != nil {
 		return a, err
 	}
+	to := store.Absence{Device: d, From: a.From.UnixMilli(), Until: a.Until.UnixMilli(), Words: a.Words, PlannedBy: a.By, PlannedAt: a.PlannedAt.UnixMilli()}
 	_, err := o.ledger.Record(ctx, ledger.Act{By: a.By, Kind: kindPlanned, Subject: string(d), Body: plannedFact{
-		Device: d, From: a.From.UnixMilli(), Until: a.Until.UnixMilli(), Words: a.Words, At: a.PlannedAt.UnixMilli(),
-	}}, nil)
+		Device: d, From: to.From, Until: to.Until, Words: to.Words, At: to.PlannedAt,
+	}}, func(tx store.Tx, _ *ledger.Act) error {
+		if err := plannable(tx, to); err != nil {
+			return err
+		}
+		return tx.Plan(to)
+	})
 	if err != nil {
 		return a, fmt.Errorf("plan an absence of %s: %w", d, err)
 	}
 	return a, nil
 }
 
-// plannable reports whether one more absence can be planned for a device that whoever
-// asks sees.
-func (o *Office) plannable(ctx context.Context, d dot.Device, from, now time.Time) error {
-	known, err := o.planned(ctx, d)
+// plannable reports whether one more absence can be planned, as things stand within the act.
+func plannable(tx store.Tx, a store.Absence) error {
+	d := a.Device
+	known, err := tx.Device(d)
 	if err != nil {
 		return err
 	}
 	if known.RevokedAt != 0 {
 		return &webui.Refusal{Code: "plan_revoked", What: "the device was revoked: nothing is expected of it", Which: string(d), Do: "see hub device list"}
 	}
-	all, err := o.store.Absences(ctx)
+	all, err := tx.Absences(d)
 	if err != nil {
 		return err
 	}
 	n := 0
-	for _, a := range all {
-		if a.Device == d && a.Until > now.UnixMilli() && a.From != from.UnixMilli() {
+	for _, is := range all {
+		if is.Until > a.PlannedAt && is.From != a.From {
 			n++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,6 +92,27 @@ func TestWhatCannotBePlanned(t *testing.T) {
 	}
 	_, err := s.Office().Plan(t.Context(), "D-1", server.PlanOrder{From: now, Until: now.Add(30 * time.Minute)})
 	check(t, err) // in the first one's place
+	if n := len(planOf(t, s, "D-1").Plan); n != 8 {
+		t.Errorf("%d are planned", n)
+	}
+}
+
+// Of absences that are planned at once no more are taken than a device may have.
+func TestPlannedAtOnce(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), "")
+	defer func() { check(t, s.Close()) }()
+	admit(t, s, "D-1", false)
+	now := time.Now()
+	var all sync.WaitGroup
+	for i := range 24 {
+		all.Go(func() {
+			_, err := s.Office().Plan(t.Context(), "D-1", server.PlanOrder{From: now.Add(time.Duration(i) * time.Hour), Until: now.Add(time.Duration(i+1) * time.Hour)})
+			if err != nil && !refusedFor(err, "plan_full") {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 	if n := len(planOf(t, s, "D-1").Plan); n != 8 {
 		t.Errorf("%d are planned", n)
 	}

@@ -28,6 +28,8 @@ type AbsenceTx interface {
 	// the device's absences that ended by PlannedAt all but the latest are dropped.
 	// ErrNotFound for an unknown device.
 	Plan(a Absence) error
+	// Absences lists those of a device by when they start.
+	Absences(d dot.Device) ([]Absence, error)
 	// Unplan drops all absences of a device; that there are none is fine.
 	Unplan(d dot.Device) error
 }

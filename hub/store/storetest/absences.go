@@ -44,6 +44,11 @@ func checkAbsences(t T, w *world) {
 	ok(t, "plan", plan(c, a, other, b))
 	w.again(t)
 	planned("by device and start", a, b, c, other)
+	ok(t, "within a transaction", w.Ingest(t.Context(), func(tx store.Tx) error {
+		got, err := tx.Absences("D-101")
+		same(t, "of one device", got, []store.Absence{a, b, c})
+		return err
+	}))
 	longer := of("D-101", 5, 10, 1)
 	longer.Words = ""
 	ok(t, "plan again", plan(longer))

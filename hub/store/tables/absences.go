@@ -9,15 +9,23 @@ import (
 
 // Absences lists what operators planned.
 func (s *Store) Absences(ctx context.Context) (out []store.Absence, err error) {
-	err = s.read(ctx, "list planned absences", func(c *conn) error {
-		out = nil
-		return c.each("SELECT device, from_at, until_at, words, planned_by, planned_at FROM absences ORDER BY device, from_at", nil, func(r Row) error {
-			out = append(out, store.Absence{
-				Device: dot.Device(r.Text(0)), From: r.Int64(1), Until: r.Int64(2), Words: r.Text(3), PlannedBy: r.Text(4), PlannedAt: r.Int64(5),
-			})
-			return nil
+	err = s.read(ctx, "list planned absences", func(c *conn) (err error) { out, err = absences(c, ""); return err })
+	return out, err
+}
+
+// absences lists those of a device, or of all.
+func absences(c *conn, of dot.Device) (out []store.Absence, err error) {
+	err = c.each("SELECT device, from_at, until_at, words, planned_by, planned_at FROM absences WHERE ?1 = '' OR device = ?1 ORDER BY device, from_at", []any{string(of)}, func(r Row) error {
+		out = append(out, store.Absence{
+			Device: dot.Device(r.Text(0)), From: r.Int64(1), Until: r.Int64(2), Words: r.Text(3), PlannedBy: r.Text(4), PlannedAt: r.Int64(5),
 		})
+		return nil
 	})
+	return out, err
+}
+
+func (t *tx) Absences(d dot.Device) (out []store.Absence, err error) {
+	err = t.authored("list planned absences of "+string(d), func() (err error) { out, err = absences(t.w.conn, d); return err })
 	return out, err
 }
 
