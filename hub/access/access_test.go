@@ -383,8 +383,6 @@ func TestPasswordChange(t *testing.T) {
 	}
 }
 
-// Every role against every act: what is granted is what the table in the
-// handbook says, and no role can be given by one that has less.
 // A password that was right at first may not be so any more when it is replaced: an
 // administrator's reset stands.
 func TestAPasswordThatWasResetIsNotReplaced(t *testing.T) {
@@ -410,7 +408,6 @@ func TestAPasswordThatWasResetIsNotReplaced(t *testing.T) {
 	}
 	_, _, err = d.SignIn(ctx, access.Attempt{Name: "dulmaa", Password: "a thief's own password", From: from})
 	wantCode(t, "the other password", err, "bad_sign_in")
-
 }
 
 // A second factor that was set while the one before was turned off stays on.
@@ -450,6 +447,8 @@ func TestAFactorThatWasReplacedStays(t *testing.T) {
 	}
 }
 
+// Every role against every act: what is granted is what the table in the
+// handbook says, and no role can be given by one that has less.
 func TestRoles(t *testing.T) {
 	want := map[access.Role]string{
 		access.Viewer:        "view",
