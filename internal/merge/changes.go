@@ -30,9 +30,9 @@ func Changes(pub entry.Public, priv entry.Private) ([]Touch, error) {
 	}
 	priors := make(map[uint32]*Prior, len(priv.Priors))
 	for _, p := range priv.Priors {
-		raw, err := encMode.Marshal(p.Value)
+		raw, err := encodeValue(p.Value)
 		if err != nil {
-			return nil, fmt.Errorf("what was displayed for write %d: %w", p.Write, err)
+			raw = rawNull // no fault of its author: it is what a state of before showed
 		}
 		if int(p.Write) >= len(priv.Writes) || priors[p.Write] != nil {
 			return nil, fmt.Errorf("what was displayed for write %d: there is no such write, or it was said before", p.Write)
@@ -76,7 +76,7 @@ func readWrite(w entry.Write) (Write, error) {
 		out.Move = n
 		return out, nil
 	case entry.Set, entry.Add:
-		raw, err := encMode.Marshal(w.Value)
+		raw, err := encodeValue(w.Value)
 		if err != nil {
 			return Write{}, fmt.Errorf("%s: %w", w.Field, err)
 		}

@@ -145,12 +145,3 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
-
-// decodeValue gives nil for bytes that are no value.
-func decodeValue(raw []byte) any {
-	var v any
-	if err := decMode.Unmarshal(raw, &v); err != nil {
-		return nil
-	}
-	return v
-}
