@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +60,29 @@ func spool(t testing.TB, texts []string) *export.Spool {
 		}
 	}
 	return s
+}
+
+// A record that is set aside may hold numbers that JSON has no word for: the others are
+// exported all the same.
+func TestNumbersThatAreNone(t *testing.T) {
+	s := spool(t, []string{"a", "b", "c"})
+	odd := map[string]any{"depth": math.Inf(1), "said": "d"}
+	r := export.Row{Entry: "D-102/1/record/1", Form: "visit", Version: 1, DeviceAt: noon, At: noon, ReceivedAt: noon, Verdict: "quarantined", Code: "out_of_range",
+		Position: &entry.Position{Source: entry.GNSS}, Answers: []export.Answer{{Name: "count", Value: math.NaN(), Text: "NaN"}, {Name: "said", Value: []any{odd}}}}
+	if err := s.Add(r); err != nil {
+		t.Fatal(err)
+	}
+	if f, ok := odd["depth"].(float64); !ok || !math.IsInf(f, 1) || r.Answers[0].Text != "NaN" {
+		t.Error("what the caller has was changed")
+	}
+	for format := range export.Formats {
+		if b := written(t, format, "en", s); len(b) == 0 {
+			t.Errorf("%s: empty", format)
+		}
+	}
+	if b := written(t, "json", "en", s); !bytes.Contains(b, []byte(`"NaN"`)) || !bytes.Contains(b, []byte(`"+Inf"`)) {
+		t.Errorf("json: %s", b)
+	}
 }
 
 func head(s *export.Spool) export.Head {

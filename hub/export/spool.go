@@ -8,6 +8,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,10 @@ func (s *Spool) Add(r Row) error {
 		p.versions = append(p.versions, r.Version)
 	}
 	s.count++
+	r.Answers = slices.Clone(r.Answers)
+	for i := range r.Answers {
+		r.Answers[i].Value = writable(r.Answers[i].Value)
+	}
 	if err := json.NewEncoder(p.w).Encode(spooled{r, r.Position}); err != nil {
 		return fmt.Errorf("keep a row of an export: %w", err)
 	}
@@ -147,6 +152,30 @@ func (p *pile) each(yield func(Row, error) bool) (more bool) {
 			return false
 		}
 	}
+}
+
+// writable puts words in place of numbers that are not finite: JSON has none. Only a record
+// that is set aside has them, and one such must not take the others' file away.
+func writable(v any) any {
+	switch x := v.(type) {
+	case float64:
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return fmt.Sprint(x)
+		}
+	case []any:
+		out := make([]any, len(x))
+		for i, item := range x {
+			out[i] = writable(item)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for name, item := range x {
+			out[name] = writable(item)
+		}
+		return out
+	}
+	return v
 }
 
 // plain gives a number that was read back its type again.
