@@ -153,6 +153,9 @@ func (a *Author) accept(tx store.Tx, e store.Entry, d Disposal) (store.Entry, er
 	if err != nil || pub.System != "" || e.Raw.Erased() {
 		return store.Entry{}, cannot("unreadable", "%s cannot be read as a record: return it, or reject it", d.Dot)
 	}
+	if len(pub.Refs) > 0 && !canBe(e.Dot.Device, pub.Refs[0]) {
+		return store.Entry{}, cannot("unreadable", "%s is about what cannot be an entity: return it, or reject it", d.Dot)
+	}
 	priv, err := entry.DecodePrivate(e.Raw.Private)
 	if err != nil {
 		return store.Entry{}, cannot("unreadable", "%s cannot be read: %v: return it, or reject it", d.Dot, err)

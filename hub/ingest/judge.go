@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"otor/hub/store"
@@ -44,7 +45,7 @@ func Describe(d dot.Dot, raw entry.Raw, skew int64, cfg Config) store.Entry {
 	if pub.System != "" {
 		e.Form = "system:" + pub.System
 	}
-	if len(pub.Refs) > 0 {
+	if len(pub.Refs) > 0 && canBe(d.Device, pub.Refs[0]) {
 		e.EntityType, e.Entity = pub.Refs[0].Type, pub.Refs[0].ID
 	}
 	e.Was, e.Blobs, e.Corrects = pub.Was, pub.Blobs, pub.Corrects
@@ -132,10 +133,19 @@ func judgeSystem(d dot.Dot, pub entry.Public, raw entry.Raw) (store.Judgement, e
 
 // touches reads what an entry does to entities. One that is set aside does
 // nothing to those that it names; they note it all the same, but for one whose
-// form is yet to come: it is not disposed of, and nobody has seen it.
+// form is yet to come: it is not disposed of, and nobody has seen it. What cannot be
+// an entity is none of them.
 func touches(j store.Judgement, pub entry.Public, priv entry.Private) (store.Judgement, []merge.Touch) {
 	if len(pub.Refs) == 0 || lacksForm(j) {
 		return j, nil
+	}
+	refs := make([]entry.Ref, 0, len(pub.Refs))
+	for _, r := range pub.Refs {
+		if canBe(pub.Dot.Device, r) {
+			refs = append(refs, r)
+		} else if j.Verdict == store.Applied {
+			j = quarantine("bad_write", fmt.Sprintf("%.48q of type %.48q cannot be an entity: an id has 1 to 128 bytes without spaces, a type 1 to %d", r.ID, r.Type, maxType))
+		}
 	}
 	if j.Verdict == store.Applied {
 		ts, err := merge.Changes(pub, priv)
@@ -144,9 +154,20 @@ func touches(j store.Judgement, pub entry.Public, priv entry.Private) (store.Jud
 		}
 		j = quarantine("bad_write", err.Error())
 	}
-	ts, err := merge.Changes(entry.Public{Dot: pub.Dot, Refs: pub.Refs}, entry.Private{})
+	ts, err := merge.Changes(entry.Public{Dot: pub.Dot, Refs: refs}, entry.Private{})
 	if err != nil {
 		return j, nil // it names nothing that could be an entity
 	}
 	return j, ts
+}
+
+// maxType is the most bytes that the name of an entity's type has.
+const maxType = 64
+
+// canBe reports whether what an entry names can be an entity: a feed can carry it and the
+// database can find it. Of the hub's own entries the pack and the office's forms have seen
+// to that, and they may be about what is there from before devices were asked for it.
+func canBe(by dot.Device, r entry.Ref) bool {
+	return by == dot.Hub && r.Type != "" && r.ID != "" ||
+		form.ValidEntityID(r.ID) && form.ValidEntityID(r.Type) && len(r.Type) <= maxType && !strings.Contains(r.Type, "/")
 }

@@ -35,7 +35,7 @@ func WordOfCorrection(d dot.Dot) string { return wordCorrects + d.String() }
 func words(e *store.Entry, pub entry.Public, priv entry.Private, cfg Config) []string {
 	out := WordsAbout(e.Dot.Device, e.Form, "")
 	for _, r := range pub.Refs {
-		if r.ID != "" {
+		if canBe(pub.Dot.Device, r) {
 			out = append(out, wordEntity+r.ID)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"otor/hub/store"
 	"otor/internal/dot"
@@ -73,6 +75,9 @@ func (o *Round) conflicts(h *held) (out []merge.Shown) {
 	for _, name := range h.state.Registers() {
 		if name == merge.Deleted || len(h.state.Values(name)) < 2 {
 			continue
+		}
+		if strings.ContainsFunc(name, unicode.IsControl) {
+			continue // no form has such a field: a person could not be asked about it, and not every database keeps the name
 		}
 		if shown := h.state.Show(t, name); shown.Conflict {
 			out = append(out, shown)

@@ -31,6 +31,9 @@ func (r *reader) Entity(typ, id string) (map[string]any, bool) {
 		return nil, false
 	}
 	h := r.o.entities[ref]
+	if h.unread {
+		return nil, false
+	}
 	if h.fields == nil {
 		h.fields = Shown(h.state, r.o.r.cfg.Domain.Type(typ))
 	}

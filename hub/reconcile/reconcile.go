@@ -73,6 +73,8 @@ type held struct {
 	state  *merge.State
 	fields map[string]any // as rules see the state; nil: not worked out since it changed
 	dirty  bool           // its state changed
+	// unread: what the database has of it cannot be read. It stays as it is.
+	unread bool
 	queued bool           // it is in order
 	before map[string]any // of the fields that others' scopes depend on
 	// watched is what rules looked at when the transaction began.
@@ -117,6 +119,9 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 				continue // it is about the entity and writes nothing
 			}
 			h := o.entities[t.Ref]
+			if h.unread {
+				continue // the entry is received; that the entity is damaged is no fault of it
+			}
 			t.Linked, t.Late = linked, e.Late && h.state.Seen.Covers(e.Dot)
 			if suspended[t.Ref] {
 				t.Change = withoutMoves(t.Change)
@@ -190,7 +195,10 @@ func (o *Round) need(refs ...entry.Ref) error {
 	for _, row := range rows {
 		s, err := merge.Decode(row.State)
 		if err != nil {
-			return fmt.Errorf("entity %s: %w: %w", row.Ref, store.ErrDamaged, err)
+			if err := o.unreadable(row, err); err != nil {
+				return err
+			}
+			continue
 		}
 		*o.entities[row.Ref] = held{row: row, state: s}
 	}
@@ -239,6 +247,9 @@ func (o *Round) Finish() error {
 
 // settle brings an entity's row up to date: its disputes, its scopes, its feeds.
 func (o *Round) settle(h *held) (changed bool, err error) {
+	if h.unread {
+		return false, nil
+	}
 	if h.dirty {
 		if err := o.disputes(h); err != nil {
 			return false, err
@@ -248,6 +259,9 @@ func (o *Round) settle(h *held) (changed bool, err error) {
 	if h.row.Scopes, h.row.Parents, err = o.scopes(h); err != nil {
 		return false, err
 	}
+	if o.hidden(h.row.Parents) {
+		h.row.Scopes, h.row.Parents = was, parents // where it belongs is not known just now: it stays where it is
+	}
 	if !h.dirty && slices.Equal(was, h.row.Scopes) && slices.Equal(parents, h.row.Parents) {
 		return false, nil
 	}
@@ -255,25 +269,6 @@ func (o *Round) settle(h *held) (changed bool, err error) {
 	h.row.Rev++
 	h.row.State = h.state.Encode()
 	return true, o.publish(h, was)
-}
-
-// publish puts an entity into the feeds of its scopes, and out of those it left.
-func (o *Round) publish(h *held, was []string) error {
-	key := feed.EntityKey(h.row.Ref)
-	var changes []store.FeedChange
-	if size := len(h.row.State); size > feed.MaxBody || len(key) > feed.MaxKey {
-		o.r.cfg.Log.Error("an entity is too large for a feed and is not sent to devices", "type", h.row.Ref.Type, "bytes", size)
-	} else {
-		for _, s := range h.row.Scopes {
-			changes = append(changes, store.FeedChange{Scope: s, Kind: feed.Entity, Key: key, Rev: h.row.Rev, Body: h.row.State})
-		}
-	}
-	for _, s := range was {
-		if !slices.Contains(h.row.Scopes, s) {
-			changes = append(changes, store.FeedChange{Scope: s, Kind: feed.Gone, Key: key, Rev: h.row.Rev})
-		}
-	}
-	return o.tx.Publish(o.at, changes...)
 }
 
 // tellAbroad tells devices that entries were taken in which touch nothing that

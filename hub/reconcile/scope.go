@@ -6,6 +6,7 @@ import (
 
 	"otor/internal/entry"
 	"otor/internal/feed"
+	"otor/internal/form"
 	"otor/internal/merge"
 )
 
@@ -83,7 +84,7 @@ func (o *Round) follows(h *held, steps []string) (value string, through []entry.
 			break
 		}
 		ref := entry.Ref{Type: domain.Names(h.row.Ref.Type, field), ID: value}
-		if ref.Type == "" {
+		if ref.Type == "" || !form.ValidEntityID(value) {
 			return "", through, nil
 		}
 		through = append(through, ref)

@@ -35,6 +35,9 @@ func (s *Server) Record(ctx context.Context, a ledger.Act) error {
 	return err
 }
 
+// Glance looks through the database as a hub does that starts.
+func (s *Server) Glance(ctx context.Context) { s.glance(ctx) }
+
 // Redeem trades a code as the enrolment does.
 func (s *Server) Redeem(ctx context.Context, e store.Enrolment) (store.Key, error) {
 	return registry{s.store, s.ledger}.Redeem(ctx, e)

@@ -118,7 +118,8 @@ func (s *Server) indexEntities(ctx context.Context, u *store.Unindexed) (n int, 
 			for _, row := range rows {
 				state, err := merge.Decode(row.State)
 				if err != nil {
-					return fmt.Errorf("entity %s: %w: %w", row.Ref, store.ErrDamaged, err)
+					s.cfg.Log.Error("the state of an entity cannot be read; it is found by its id alone", "entity", row.Ref.String(), "err", err)
+					state = merge.New(row.Ref)
 				}
 				if err := tx.SetEntityWords(row.Ref, reconcile.EntityWords(words, s.cfg.Domain.Type(row.Ref.Type), row.Ref, state)); err != nil {
 					return err

@@ -80,6 +80,9 @@ type Tx interface {
 	Doubt(since int64, why string) (int, error)
 	Trust(d dot.Device) error
 
+	// SetFinding does what the Store's own does.
+	SetFinding(f Finding) error
+
 	// AddFork keeps a fork; the same (dot, hash) is kept once. isNew reports whether it was new.
 	AddFork(f Fork) (isNew bool, err error)
 

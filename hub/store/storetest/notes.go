@@ -23,7 +23,12 @@ func checkFindings(t T, w *world) {
 	ok(t, "set another", w.SetFinding(t.Context(), other))
 	later := f
 	later.Words, later.Value, later.OpenedAt, later.UpdatedAt = "46 minutes fast", 46*60_000, noon+9, noon+9
-	ok(t, "update", w.SetFinding(t.Context(), later))
+	ok(t, "update within a transaction", w.Ingest(t.Context(), func(tx store.Tx) error { return tx.SetFinding(later) }))
+	undone := errors.New("undone")
+	gone := store.Finding{Device: "D-301", Code: "twins", OpenedAt: noon, UpdatedAt: noon}
+	if err := w.Ingest(t.Context(), func(tx store.Tx) error { return errors.Join(tx.SetFinding(gone), undone) }); !errors.Is(err, undone) {
+		t.Errorf("a transaction that was undone: %v", err)
+	}
 	later.OpenedAt = noon
 	w.again(t)
 	got, err := w.Findings(t.Context(), false)

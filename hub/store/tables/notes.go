@@ -12,15 +12,22 @@ import (
 
 // SetFinding opens a finding, or updates the open one of its code.
 func (s *Store) SetFinding(ctx context.Context, f store.Finding) error {
-	return s.write(ctx, "note finding "+f.Code+" of "+string(f.Device), func(w *writer) error {
-		err := w.exec("UPDATE findings SET words = ?, value = ?, updated_at = ? WHERE device = ? AND code = ? AND closed_at = 0",
-			f.Words, f.Value, f.UpdatedAt, string(f.Device), f.Code)
-		if err != nil || w.changed > 0 {
-			return err
-		}
-		return w.exec("INSERT INTO findings (device, code, words, value, opened_at, updated_at, closed_at) VALUES (?, ?, ?, ?, ?, ?, 0)",
-			string(f.Device), f.Code, f.Words, f.Value, f.OpenedAt, f.UpdatedAt)
-	})
+	return s.write(ctx, "note finding "+f.Code+" of "+string(f.Device), func(w *writer) error { return w.setFinding(f) })
+}
+
+// SetFinding does so as part of a transaction.
+func (t *tx) SetFinding(f store.Finding) error {
+	return t.do("note finding "+f.Code+" of "+string(f.Device)+" as part of", dot.Chain{}, func() error { return t.w.setFinding(f) })
+}
+
+func (w *writer) setFinding(f store.Finding) error {
+	err := w.exec("UPDATE findings SET words = ?, value = ?, updated_at = ? WHERE device = ? AND code = ? AND closed_at = 0",
+		f.Words, f.Value, f.UpdatedAt, string(f.Device), f.Code)
+	if err != nil || w.changed > 0 {
+		return err
+	}
+	return w.exec("INSERT INTO findings (device, code, words, value, opened_at, updated_at, closed_at) VALUES (?, ?, ?, ?, ?, ?, 0)",
+		string(f.Device), f.Code, f.Words, f.Value, f.OpenedAt, f.UpdatedAt)
 }
 
 // ClearFinding closes the device's open finding of that code, if there is one.
