@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"otor/hub/access"
 	"otor/hub/broker"
@@ -34,6 +35,9 @@ func (s *Server) Record(ctx context.Context, a ledger.Act) error {
 	_, err := s.ledger.Record(ctx, a, nil)
 	return err
 }
+
+// Pause puts something in place of the waits between attempts.
+func (s *Server) Pause(f func(ctx context.Context, d time.Duration) bool) { s.pause = f }
 
 // Glance looks through the database as a hub does that starts.
 func (s *Server) Glance(ctx context.Context) { s.glance(ctx) }

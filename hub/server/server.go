@@ -134,13 +134,15 @@ type Server struct {
 	troubled atomic.Bool // a finding about ingest may be open
 	suspect  atomic.Bool // something is proved about epochs that is not recorded yet
 	notes    epochNotes
+
+	pause func(ctx context.Context, d time.Duration) bool // between attempts
 }
 
 // Open acquires everything the hub needs, in order; on an error what was
 // acquired is released.
 func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	cfg.fill()
-	s := &Server{cfg: cfg, secret: webui.NewSecret()}
+	s := &Server{cfg: cfg, secret: webui.NewSecret(), pause: pause}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())

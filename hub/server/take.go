@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -70,12 +71,33 @@ func (s *Server) together(ctx context.Context, arrivals []ingest.Arrival) ([]ing
 		if s.databaseTakes(ctx, err) {
 			return nil, false
 		}
-		select {
-		case <-ctx.Done():
+		if !s.pause(ctx, wait) {
 			return nil, false
-		case <-time.After(wait):
 		}
 	}
+}
+
+// pause waits, and reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// passes reports whether trouble is the database's, and no frame's: it takes nothing, or
+// nothing as large as a frame, until somebody has seen to it.
+func passes(trouble error) bool {
+	for _, kind := range []error{store.ErrFull, store.ErrAway, store.ErrLocked, store.ErrReadOnly} {
+		if errors.Is(trouble, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // ingested takes arrivals in and counts what was new.
@@ -94,14 +116,15 @@ func (s *Server) ingested(ctx context.Context, arrivals []ingest.Arrival) ([]ing
 }
 
 // databaseTakes reports whether the database accepts a write just now, by
-// noting the trouble there.
+// noting the trouble there. A disk that is nearly full may take the note and not the
+// frame: what passes is never a frame's fault.
 func (s *Server) databaseTakes(ctx context.Context, trouble error) bool {
 	now := s.cfg.Now().UnixMilli()
 	err := s.store.SetFinding(ctx, store.Finding{
 		Device: dot.Hub, Code: ingestTrouble, OpenedAt: now, UpdatedAt: now, Words: trouble.Error(),
 	})
 	s.troubled.Store(true)
-	return err == nil
+	return err == nil && !passes(trouble)
 }
 
 // overcome closes the finding about trouble, once frames are taken again.
@@ -119,7 +142,14 @@ func (s *Server) overcome(ctx context.Context) {
 // entry, and what then still fails is set aside whole.
 func (s *Server) alone(ctx context.Context, a ingest.Arrival) broker.Disposition {
 	var err error
-	for range maxAttempts {
+	wait := firstRetry
+	for i := range maxAttempts {
+		if i > 0 && !s.pause(ctx, wait) {
+			return broker.Nak(longestWait)
+		}
+		if i > 0 {
+			wait = min(2*wait, longestWait)
+		}
 		var results []ingest.Result
 		if results, err = s.ingested(ctx, []ingest.Arrival{a}); err == nil {
 			s.announce(results)
@@ -133,8 +163,11 @@ func (s *Server) alone(ctx context.Context, a ingest.Arrival) broker.Disposition
 	if result.Receipt != nil {
 		s.announce([]ingest.Result{result})
 	}
-	if failed == nil {
+	switch {
+	case failed == nil:
 		return broker.Ack()
+	case ctx.Err() != nil || passes(failed):
+		return broker.Nak(longestWait)
 	}
 	_, putErr := s.store.PutUnattributed(ctx, store.Unattributed{
 		ReceivedAt: s.cfg.Now().UnixMilli(), Via: a.Sender, Claims: result.Chain.Device, Code: "ingest_failed",

@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,10 @@ type frail struct {
 	store.Store
 	away   atomic.Int64 // writes that still fail
 	poison dot.Dot
+	// narrow: so many more transactions that bring entries in fail, with this; all else goes.
+	narrow atomic.Int64
+	how    error
+	fills  int // after so many times that poison was met they do; 0: never
 }
 
 func (f *frail) gone() bool { return f.away.Add(-1) >= 0 }
@@ -35,16 +40,22 @@ func (f *frail) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 	if f.gone() {
 		return errDisk
 	}
-	return f.Store.Ingest(ctx, func(tx store.Tx) error { return fn(frailTx{tx, f.poison}) })
+	return f.Store.Ingest(ctx, func(tx store.Tx) error { return fn(frailTx{tx, f}) })
 }
 
 type frailTx struct {
 	store.Tx
-	poison dot.Dot
+	f *frail
 }
 
 func (x frailTx) Insert(es []store.Entry) error {
-	if slices.ContainsFunc(es, func(e store.Entry) bool { return e.Dot == x.poison }) {
+	if x.f.narrow.Add(-1) >= 0 {
+		return fmt.Errorf("insert: %w", x.f.how)
+	}
+	if slices.ContainsFunc(es, func(e store.Entry) bool { return e.Dot == x.f.poison }) {
+		if x.f.fills--; x.f.fills == 0 {
+			x.f.narrow.Store(1 << 40)
+		}
 		return errDisk
 	}
 	return x.Tx.Insert(es)
@@ -142,5 +153,58 @@ func TestAPoisonFrameIsSetAsideAndOthersPass(t *testing.T) {
 	s.Take(t.Context(), []broker.Delivery{good.delivery(t, 1, 3)})
 	if open := findings(t, s.Store(), false); len(open) != 0 || len(findings(t, s.Store(), true)) != 1 {
 		t.Errorf("findings %+v", open)
+	}
+}
+
+// A disk that is nearly full takes a note and no frame. That is no frame's fault: the hub
+// waits, longer and longer, and takes all of them when there is room.
+func TestANearlyFullDatabaseIsWaitedFor(t *testing.T) {
+	for _, how := range []error{store.ErrFull, store.ErrAway, store.ErrLocked, store.ErrReadOnly} {
+		s, _ := open(t)
+		x := enrol(t, s, "D-101", 6, time.Now().UnixMilli())
+		f := &frail{how: how}
+		check(t, s.Wrap(func(under store.Store) store.Store { f.Store = under; return f }))
+		f.narrow.Store(40)
+		var waits []time.Duration
+		s.Pause(func(_ context.Context, d time.Duration) bool { waits = append(waits, d); return true })
+		got := s.Take(t.Context(), []broker.Delivery{x.delivery(t, 1, 3), x.delivery(t, 4, 6)})
+		if !slices.Equal(got, []broker.Disposition{broker.Ack(), broker.Ack()}) {
+			t.Errorf("%v: dispositions %+v", how, got)
+		}
+		if len(waits) != 40 || !slices.IsSorted(waits) || waits[39] <= waits[0] {
+			t.Errorf("%v: waits %v", how, waits)
+		}
+		us, err := s.Store().Unattributed(t.Context())
+		check(t, err)
+		if r := received(t, s.Store(), x.chain); r.String() != "{1-6}" || len(us) != 0 {
+			t.Errorf("%v: received %s, set aside %+v", how, r, us)
+		}
+		if fs := findings(t, s.Store(), false); len(fs) != 0 {
+			t.Errorf("%v: findings %+v", how, fs)
+		}
+	}
+}
+
+// Also where the disk fills up while a frame that keeps failing is taken by itself.
+func TestTheDiskFillsWhileAFrameIsTakenAlone(t *testing.T) {
+	for _, met := range []int{2, 6} { // within the attempts; while it is taken entry by entry
+		s, _ := open(t)
+		bad := enrol(t, s, "D-102", 4, time.Now().UnixMilli())
+		f := &frail{poison: bad.chain.At(3), how: store.ErrFull, fills: met}
+		check(t, s.Wrap(func(under store.Store) store.Store { f.Store = under; return f }))
+		var waits []time.Duration
+		s.Pause(func(_ context.Context, d time.Duration) bool { waits = append(waits, d); return true })
+		got := s.Take(t.Context(), []broker.Delivery{bad.delivery(t, 1, 4)})
+		us, err := s.Store().Unattributed(t.Context())
+		check(t, err)
+		if len(got) != 1 || got[0] == broker.Ack() || got[0] == broker.Term() || len(us) != 0 {
+			t.Errorf("%d: %+v, set aside %+v", met, got, us)
+		}
+		if f.narrow.Load() == 0 {
+			t.Errorf("%d: the disk never filled", met)
+		}
+		if len(waits) != min(met-1, 4) || slices.Contains(waits, 0) {
+			t.Errorf("%d: waits between attempts: %v", met, waits)
+		}
 	}
 }
