@@ -29,7 +29,7 @@ func much() noticed {
 	for _, d := range []string{"D-101", "D-102"} {
 		n.Doubts = append(n.Doubts, console.DoubtRow{Device: d, Why: "the hub was restored from 2025-09-17 without its journal", Since: ago(3)})
 	}
-	for i, code := range []string{"clock_skew", "fork", "chain_mismatch", "twins", "database_damaged", "entity_unsent", "ingest_trouble", "false_claim", "hub_restored", "regained", "of_later"} {
+	for i, code := range []string{"clock_skew", "fork", "chain_mismatch", "many_holes", "twins", "database_damaged", "entity_unsent", "ingest_trouble", "false_claim", "hub_restored", "regained", "of_later"} {
 		f := console.FindingRow{Device: fmt.Sprintf("D-2%02d", i), Code: code, Words: "as it was noted: " + code, Value: 47 * 60_000, Since: ago(2)}
 		if code == "twins" {
 			f.Twins = []uint32{3}

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type applier struct {
 	added, copies, forked int
 	linked, rehomed       int
 	unlinked              int // held entries that were released and do not link
+	left                  int // entries that the hub did not take, since the chain has too many holes
 }
 
 func (a *applier) apply() (store.Lane, error) {
@@ -41,6 +43,7 @@ func (a *applier) apply() (store.Lane, error) {
 	if err := a.sift(); err != nil {
 		return store.Lane{}, err
 	}
+	a.bound()
 	before := a.lane.Received
 	if len(a.fresh) > 0 {
 		if err := a.insert(); err != nil {
@@ -71,7 +74,7 @@ func (a *applier) sift() error {
 	if a.ingest.cfg.NoDedup {
 		have = nil
 	}
-	a.fresh = lane.NewSet(missingWithin(have, run)...)
+	a.fresh = missingWithin(have, run)
 	if countOf(a.fresh) < run.Len() {
 		hashes, err := a.tx.Hashes(a.lane.Chain, run)
 		if err != nil {
@@ -113,6 +116,26 @@ func (a *applier) sift() error {
 		}
 	}
 	return nil
+}
+
+// maxRuns bounds the runs in which a chain is received. An honest device sends what is
+// missing from the lowest seq on, so it leaves a hole only where a frame was lost on the way.
+const maxRuns = 1024
+
+// bound leaves out what would make more holes in the chain than the hub keeps account of.
+// It is neither inserted nor in a receipt, so the device sends it again: the lowest first,
+// which fills the holes.
+func (a *applier) bound() {
+	received, taken := a.lane.Received, make([]lane.Range, 0, len(a.fresh))
+	for _, r := range a.fresh {
+		with := received.Add(r)
+		if len(with) > maxRuns && len(with) > len(received) {
+			a.left += int(r.Len()) //nolint:gosec // at most a frame's
+			continue
+		}
+		received, taken = with, append(taken, r)
+	}
+	a.fresh = taken
 }
 
 func (a *applier) fork(e *store.Entry, code string) store.Fork {
@@ -412,16 +435,16 @@ func (a *applier) setGaps(was, is []lane.Range) error {
 	if err != nil {
 		return err
 	}
-	stillOpen, closed := diffGaps(a.lane.Chain, open, lane.NewSet(is...), a.p.at)
+	stillOpen, closed := diffGaps(a.lane.Chain, open, is, a.p.at)
 	return a.tx.SetGaps(a.lane.Chain, stillOpen, closed)
 }
 
-// diffGaps brings the open gaps in line with what is missing now. A gap that
-// fills in part is split: each part keeps the time at which it opened.
+// diffGaps brings the open gaps, which come by seq, in line with what is missing now. A
+// gap that fills in part is split: each part keeps the time at which it opened.
 func diffGaps(c dot.Chain, open []store.Gap, missing lane.Set, at int64) (stillOpen, closed []store.Gap) {
-	var known lane.Set
+	known := make(lane.Set, 0, len(open))
 	for _, g := range open {
-		known = known.Add(g.Run)
+		known = append(known, g.Run)
 		for _, r := range within(missing, g.Run) {
 			stillOpen = append(stillOpen, store.Gap{Chain: c, Run: r, OpenedAt: g.OpenedAt})
 		}
@@ -453,13 +476,15 @@ func missingWithin(s lane.Set, r lane.Range) []lane.Range {
 	return out
 }
 
-// within lists the parts of r that are in s.
+// within lists the parts of r that are in s, whose runs rise.
 func within(s lane.Set, r lane.Range) []lane.Range {
 	var out []lane.Range
-	for _, have := range s {
-		if cut := lane.Run(max(have.First, r.First), min(have.Last, r.Last)); cut.Valid() {
-			out = append(out, cut)
+	from, _ := slices.BinarySearchFunc(s, r.First, func(have lane.Range, at dot.Seq) int { return cmp.Compare(have.Last, at) })
+	for _, have := range s[from:] {
+		if have.First > r.Last {
+			break
 		}
+		out = append(out, lane.Run(max(have.First, r.First), min(have.Last, r.Last)))
 	}
 	return out
 }
@@ -472,14 +497,8 @@ func below(rs []lane.Range, s dot.Seq) []lane.Range {
 	return within(rs, lane.Run(1, s-1))
 }
 
-func contains(rs []lane.Range, s dot.Seq) bool {
-	for _, r := range rs {
-		if r.Contains(s) {
-			return true
-		}
-	}
-	return false
-}
+// contains reports whether s lies in one of rs, which rise.
+func contains(rs []lane.Range, s dot.Seq) bool { return lane.Set(rs).Contains(s) }
 
 func countOf(rs []lane.Range) uint64 {
 	var n uint64

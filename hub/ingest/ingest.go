@@ -145,6 +145,9 @@ type Result struct {
 	// Linked counts entries whose fact the ledger had already in another form,
 	// Rehomed those that name an older form.
 	Linked, Rehomed int
+	// Left counts the frame's entries that were not taken, since their chain has too many
+	// holes: no receipt covers them, and the device sends them again.
+	Left int
 	// Unattributed is the reason code when nobody vouches for the frame.
 	Unattributed string
 }
@@ -217,7 +220,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
 			}
 			lanes[l.Chain] = l
-			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked, Linked: a.linked, Rehomed: a.rehomed}
+			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked, Linked: a.linked, Rehomed: a.rehomed, Left: a.left}
 		}
 		return round.Finish()
 	})
@@ -289,6 +292,11 @@ func (g *Ingest) alarm(ctx context.Context, p *prepared, r Result) {
 		r.Forked, p.header.Chain, p.header.Run))
 	note("chain_mismatch", r.Unlinked, fmt.Sprintf("%d entries of %s that were held above %s do not follow it; they are kept and quarantined. Two devices may run on copies of one folder.",
 		r.Unlinked, p.header.Chain, p.header.Run))
+	if r.Left > 0 {
+		g.cfg.Log.Warn("entries not taken: their chain has too many holes", "chain", p.header.Chain.String(), "run", p.header.Run.String(), "entries", r.Left, "holes", maxRuns)
+	}
+	note("many_holes", r.Left, fmt.Sprintf("%d entries of %s %s were not taken: the chain has %d holes already, and no honest device leaves so many. It sends them again once lower ones are here.",
+		r.Left, p.header.Chain, p.header.Run, maxRuns))
 }
 
 // calm closes the finding about forks once the facts of all of them came in
@@ -466,6 +474,7 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 		r := results[0]
 		sum.New, sum.Copies, sum.Forked = sum.New+r.New, sum.Copies+r.Copies, sum.Forked+r.Forked
 		sum.Unlinked, sum.Linked, sum.Rehomed = sum.Unlinked+r.Unlinked, sum.Linked+r.Linked, sum.Rehomed+r.Rehomed
+		sum.Left += r.Left
 		sum.Receipt = r.Receipt
 	}
 	g.alarm(ctx, p, sum)

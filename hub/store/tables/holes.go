@@ -75,28 +75,51 @@ func (t *tx) OpenGaps(c dot.Chain) (out []store.Gap, err error) {
 		if err != nil || id == 0 {
 			return err
 		}
-		return t.w.each("SELECT first, last, opened_at FROM gaps WHERE chain = ? AND closed_at = 0 ORDER BY first", []any{id},
-			func(s Row) error {
-				run := lane.Run(dot.Seq(s.Int64(0)), dot.Seq(s.Int64(1))) //nolint:gosec // never negative
-				out = append(out, store.Gap{Chain: c, Run: run, OpenedAt: s.Int64(2)})
-				return nil
-			})
+		out, err = t.openGaps(id, c)
+		return err
 	})
 	return out, err
 }
 
+func (t *tx) openGaps(id int64, c dot.Chain) (out []store.Gap, err error) {
+	err = t.w.each("SELECT first, last, opened_at FROM gaps WHERE chain = ? AND closed_at = 0 ORDER BY first", []any{id},
+		func(s Row) error {
+			run := lane.Run(dot.Seq(s.Int64(0)), dot.Seq(s.Int64(1))) //nolint:gosec // never negative
+			out = append(out, store.Gap{Chain: c, Run: run, OpenedAt: s.Int64(2)})
+			return nil
+		})
+	return out, err
+}
+
+// SetGaps writes what is otherwise than it was, and nothing of gaps that stay.
 func (t *tx) SetGaps(c dot.Chain, open, closed []store.Gap) error {
 	return t.do("set gaps of", c, func() error {
 		id, err := t.w.chain(c, len(open)+len(closed) > 0)
 		if err != nil || id == 0 {
 			return err
 		}
-		if err := t.w.later("DELETE FROM gaps WHERE chain = ? AND closed_at = 0", id); err != nil {
+		had, err := t.openGaps(id, c)
+		if err != nil {
 			return err
 		}
+		wanted, there := make(map[store.Gap]bool, len(open)), make(map[store.Gap]bool, len(had))
 		for _, g := range open {
 			if g.ClosedAt != 0 {
 				return fmt.Errorf("gap %s stands among the open ones but is closed", g.Run)
+			}
+			wanted[g] = true
+		}
+		for _, g := range had {
+			if there[g] = true; wanted[g] {
+				continue
+			}
+			if err := t.w.later("DELETE FROM gaps WHERE chain = ? AND first = ? AND closed_at = 0", id, int64(g.Run.First)); err != nil { //nolint:gosec // was such when it was stored
+				return err
+			}
+		}
+		for _, g := range open {
+			if there[g] {
+				continue
 			}
 			if err := t.addGap(id, c, g); err != nil {
 				return err
