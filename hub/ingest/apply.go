@@ -2,8 +2,6 @@ package ingest
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -19,6 +17,7 @@ type applier struct {
 	tx     store.Tx
 	p      *prepared
 	round  Round
+	room   *room // for what the transaction releases
 
 	lane  store.Lane
 	fresh []lane.Range  // runs of the frame that the hub does not have
@@ -271,74 +270,6 @@ func (a *applier) tell(by map[dot.Seq]store.Judgement) error {
 	return store.TellAuthor(a.tx, a.p.at, a.lane.Chain, by)
 }
 
-// rejoin notes how far the chain is whole and how far it was applied: from
-// start, where that ended before, to at with the head there. The two differ
-// across sealed seqs. Where those came in late the head is worked out from what
-// the ledger holds, so that a device which has another history there sees it.
-func (a *applier) rejoin(before, start, at dot.Seq, head entry.Hash) error {
-	through := a.lane.Received.Through()
-	a.lane.Joined, a.lane.JoinedHead = 0, entry.Hash{}
-	if at > through {
-		a.lane.Joined, a.lane.JoinedHead = at, head
-	}
-	switch {
-	case through == before:
-		return nil
-	case start == before && at == through:
-		a.lane.Head = head
-		return nil
-	}
-	es, err := a.tx.Entries(a.lane.Chain, lane.Run(before+1, through))
-	if err != nil {
-		return err
-	}
-	for _, e := range es {
-		a.lane.Head = entry.Next(a.lane.Head, e.Raw)
-	}
-	return nil
-}
-
-// reached is how far entries were applied, and the head there; the zero head
-// after a sealed seq, to which anything joins.
-func (a *applier) reached() (dot.Seq, entry.Hash) {
-	if a.lane.Joined > a.lane.Received.Through() {
-		return a.lane.Joined, a.lane.JoinedHead
-	}
-	return a.lane.Received.Through(), a.lane.Head
-}
-
-// advance moves on as far as entries follow each other without a hole that is
-// not sealed, through the frame and through held segments, which it releases.
-func (a *applier) advance(received lane.Set) (at dot.Seq, head entry.Hash, err error) {
-	run := a.p.header.Run
-	at, head = a.reached()
-	for next := at + 1; received.Contains(next) || a.lane.Sealed.Contains(next); next = at + 1 {
-		if a.lane.Sealed.Contains(next) {
-			if !received.Contains(endOf(a.lane.Sealed, next) + 1) {
-				break // nothing above it yet
-			}
-			at, head = endOf(a.lane.Sealed, next), entry.Hash{}
-			continue
-		}
-		seg, err := a.tx.SegmentAt(a.lane.Chain, next)
-		switch {
-		case err == nil:
-			if head, err = a.release(seg, head); err != nil {
-				return 0, head, err
-			}
-			at = seg.Run.Last
-		case !errors.Is(err, store.ErrNotFound):
-			return 0, head, err
-		case run.Contains(next) && contains(a.fresh, next):
-			at = a.endOfFresh(next)
-			head = a.headAt(at)
-		default:
-			return 0, head, fmt.Errorf("seq %d of %s is received but neither applied nor held", next, a.lane.Chain)
-		}
-	}
-	return at, head, nil
-}
-
 // endOf is the last seq of the run of the set that s lies in.
 func endOf(s lane.Set, at dot.Seq) dot.Seq {
 	for _, r := range s {
@@ -369,53 +300,6 @@ func (a *applier) endOfFresh(s dot.Seq) dot.Seq {
 		}
 	}
 	return s
-}
-
-// release judges a held segment whose hole has filled, or was sealed. A segment
-// that does not link to the verified head belongs to another history of the
-// device: it stays received and is quarantined. The head after it is then that
-// of what the ledger holds, which neither history has: so both show.
-func (a *applier) release(seg store.Segment, head entry.Hash) (entry.Hash, error) {
-	held, err := a.tx.Entries(seg.Chain, seg.Run)
-	if err != nil {
-		return head, err
-	}
-	forms, err := a.tx.Forms(seg.Chain, seg.Run)
-	if err != nil {
-		return head, err
-	}
-	a.forms = append(a.forms, forms...)
-	links := seg.Before == head || head.IsZero()
-	by := make(map[dot.Seq]store.Judgement, len(held))
-	released := make([]store.Entry, 0, len(held))
-	for _, e := range held {
-		now := Describe(e.Dot, e.Raw, e.DeviceTime-e.CorrectedTime, a.ingest.cfg)
-		now.ReceivedAt = a.p.at
-		if !links {
-			a.unlinked++
-			now.Judgement = quarantine("chain_mismatch", "follows a different history of this device than the one before it")
-			by[e.Dot.Seq], released = now.Judgement, append(released, now)
-			head = entry.Next(head, e.Raw) // nothing was disposed of here: it is of another history
-			continue
-		}
-		if err := a.link(&now); err != nil {
-			return head, err
-		}
-		by[e.Dot.Seq], released = now.Judgement, append(released, now)
-		if len(now.Touches) > 0 || now.Noted != nil {
-			a.taken = append(a.taken, now)
-		}
-	}
-	if links {
-		head = seg.After
-	}
-	if err := a.tx.Judge(seg.Chain, by); err != nil {
-		return head, err
-	}
-	if err := errors.Join(a.tell(by), a.tx.DropSegment(seg)); err != nil {
-		return head, err
-	}
-	return head, a.settleCorrected(released)
 }
 
 // gaps opens and closes gaps by what changed.

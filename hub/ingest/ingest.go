@@ -117,10 +117,13 @@ func (noRound) Take([]store.Entry, []string) error { return nil }
 func (noRound) Finish() error                      { return nil }
 
 // Ingest takes arrivals in. It is safe for concurrent use.
-type Ingest struct{ cfg Config }
+type Ingest struct {
+	cfg  Config
+	room room // of each transaction
+}
 
 // New returns an Ingest.
-func New(cfg Config) *Ingest { return &Ingest{cfg: cfg} }
+func New(cfg Config) *Ingest { return &Ingest{cfg, room{maxReleased, maxReleasedBytes}} }
 
 // Arrival is one frame and how it came.
 type Arrival struct {
@@ -148,6 +151,8 @@ type Result struct {
 	// Left counts the frame's entries that were not taken, since their chain has too many
 	// holes: no receipt covers them, and the device sends them again.
 	Left int
+	// Unreleased says that more of the chain is held with nothing missing below it: see [Ingest.Release].
+	Unreleased bool
 	// Unattributed is the reason code when nobody vouches for the frame.
 	Unattributed string
 }
@@ -206,7 +211,7 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 	reading := g.read(prepared)
 	err = g.cfg.Store.Ingest(ctx, func(tx store.Tx) error {
 		clear(lanes)
-		round := g.cfg.begin(tx, g.cfg.Now())
+		round, room := g.cfg.begin(tx, g.cfg.Now()), g.room
 		for i, p := range prepared {
 			if p.refused != nil {
 				continue
@@ -214,13 +219,13 @@ func (g *Ingest) commit(ctx context.Context, prepared []*prepared, results []Res
 			if <-p.read; p.broken != nil {
 				return errBroken
 			}
-			a := applier{ingest: g, tx: tx, p: p, round: round}
+			a := applier{ingest: g, tx: tx, p: p, round: round, room: &room}
 			l, err := a.apply()
 			if err != nil {
 				return fmt.Errorf("ingest %s %s: %w", p.header.Chain, p.header.Run, err)
 			}
 			lanes[l.Chain] = l
-			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked, Linked: a.linked, Rehomed: a.rehomed, Left: a.left}
+			results[i] = Result{Chain: l.Chain, New: a.added, Copies: a.copies, Forked: a.forked, Unlinked: a.unlinked, Linked: a.linked, Rehomed: a.rehomed, Left: a.left, Unreleased: Unreleased(l)}
 		}
 		return round.Finish()
 	})
@@ -263,12 +268,17 @@ func (g *Ingest) sign(prepared []*prepared, lanes map[dot.Chain]store.Lane, resu
 	return nil
 }
 
-// ReceiptOf is the receipt for what the hub holds of a lane.
+// ReceiptOf is the receipt for what the hub holds of a lane. It goes as far as entries took
+// their effect; what is held above, also what is only waiting to be released, is named apart.
 func ReceiptOf(e receipt.Epoch, l store.Lane) receipt.Receipt {
-	return receipt.Receipt{
-		Epoch: e, Chain: l.Chain, Through: l.Received.Through(), Head: l.Head,
-		Extra: l.Received.Extra(), Archived: l.Archived,
+	through := l.Received.Through()
+	if l.Joined == 0 || l.Joined >= through {
+		return receipt.Receipt{Epoch: e, Chain: l.Chain, Through: through, Head: l.Head, Extra: l.Received.Extra(), Archived: l.Archived}
 	}
+	// What a receipt names apart does not touch its watermark: the one seq between is not
+	// named, and a device that sends it again sends one copy.
+	above := l.Received.Without(lane.Run(1, l.Joined+1))
+	return receipt.Receipt{Epoch: e, Chain: l.Chain, Through: l.Joined, Head: l.JoinedHead, Extra: above, Archived: min(l.Archived, l.Joined)}
 }
 
 // alarm raises the findings that a second history of a device deserves. What
@@ -474,7 +484,7 @@ func (g *Ingest) TakeSingly(ctx context.Context, a Arrival) (Result, error) {
 		r := results[0]
 		sum.New, sum.Copies, sum.Forked = sum.New+r.New, sum.Copies+r.Copies, sum.Forked+r.Forked
 		sum.Unlinked, sum.Linked, sum.Rehomed = sum.Unlinked+r.Unlinked, sum.Linked+r.Linked, sum.Rehomed+r.Rehomed
-		sum.Left += r.Left
+		sum.Left, sum.Unreleased = sum.Left+r.Left, r.Unreleased
 		sum.Receipt = r.Receipt
 	}
 	g.alarm(ctx, p, sum)

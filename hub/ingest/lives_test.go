@@ -56,6 +56,10 @@ func (s *script) sealed(t *testing.T, d *datadriven.TestData) string {
 		return err
 	})
 	check(t, err)
+	if s.released(t, l.Chain, nil) != nil {
+		l, err = laneOf(t.Context(), s.Store, l.Chain)
+		check(t, err)
+	}
 	return fmt.Sprintf("received %s, sealed %s, applied to %d\n", l.Received, l.Sealed, max(l.Joined, l.Received.Through()))
 }
 

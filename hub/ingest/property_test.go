@@ -23,6 +23,8 @@ import (
 type day struct {
 	histories []*history
 	takes     [][]piece
+	// between, which may be nil, is what happens after each take, last after all of them.
+	between, last func(ctx context.Context) error
 }
 
 // piece is a run of one history.
@@ -104,6 +106,16 @@ func (d day) deliver(ctx context.Context, w *world) error {
 				return err
 			}
 		}
+		if d.between != nil {
+			if err := d.between(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if d.last != nil {
+		if err := d.last(ctx); err != nil {
+			return err
+		}
 	}
 	return d.account(ctx, w, sent, counted)
 }
@@ -116,6 +128,9 @@ func receiptHolds(ctx context.Context, w *world, h *history, r ingest.Result, th
 		return err
 	}
 	committed, err := laneOf(ctx, w.Store, h.chain)
+	if ingest.Unreleased(committed) { // that one is held and has no place in a receipt
+		committed.Received = committed.Received.Without(lane.Run(got.Through+1, got.Through+1))
+	}
 	switch {
 	case err != nil:
 		return err

@@ -17,7 +17,8 @@ import (
 // applied, and what comes for them later is received, kept, and quarantined as
 // late. Seqs that were received stay as they are. Receipts do not cover sealed
 // seqs: a device that has them sends them. It is an operator's decision; who
-// decides runs it inside the transaction that records that. It returns the lane.
+// decides runs it inside the transaction that records that. It returns the lane, of which
+// more may be to release ([Unreleased]).
 func (g *Ingest) Seal(tx store.Tx, c dot.Chain, run lane.Range, at int64) (store.Lane, error) {
 	if err := c.Check(); err != nil {
 		return store.Lane{}, err
@@ -29,7 +30,8 @@ func (g *Ingest) Seal(tx store.Tx, c dot.Chain, run lane.Range, at int64) (store
 	if err := g.know(context.Background(), p, c.Device); err != nil {
 		return store.Lane{}, err
 	}
-	a := applier{ingest: g, tx: tx, p: p, round: g.cfg.begin(tx, time.UnixMilli(at))}
+	room := g.room
+	a := applier{ingest: g, tx: tx, p: p, round: g.cfg.begin(tx, time.UnixMilli(at)), room: &room}
 	var err error
 	if a.lane, err = tx.Lane(c); err != nil {
 		return a.lane, err
@@ -40,13 +42,7 @@ func (g *Ingest) Seal(tx store.Tx, c dot.Chain, run lane.Range, at int64) (store
 	if len(a.lane.Sealed) == 0 {
 		return a.lane, nil
 	}
-	start, _ := a.reached()
-	reached, head, err := a.advance(a.lane.Received)
-	if err != nil {
-		return a.lane, err
-	}
-	through := a.lane.Received.Through()
-	if err := a.rejoin(through, start, reached, head); err != nil {
+	if err := a.goOn(); err != nil {
 		return a.lane, err
 	}
 	if err := a.gaps(a.lane.Received); err != nil {

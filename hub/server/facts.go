@@ -130,10 +130,14 @@ func (s *Server) kinds() []ledger.Kind {
 		kind(kindTwin, func(tx store.Tx, _ ledger.Fact, b twinFact) error {
 			return tx.ConfirmLife(b.Device, b.Incarnation, b.At)
 		}),
-		kind(kindSealed, func(tx store.Tx, _ ledger.Fact, b sealedFact) error {
-			_, err := s.taker().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
-			return err
-		}),
+		{
+			Name: kindSealed,
+			Apply: kind(kindSealed, func(tx store.Tx, _ ledger.Fact, b sealedFact) error {
+				_, err := s.taker().Seal(tx, dot.Chain{Device: b.Device, Incarnation: b.Incarnation, Lane: b.Lane}, lane.Run(b.First, b.Last), b.At)
+				return err
+			}).Apply,
+			After: s.sealed,
+		},
 		kind(kindOpened, func(store.Tx, ledger.Fact, openedFact) error { return nil }),
 		kind(kindExport, func(store.Tx, ledger.Fact, exportFact) error { return nil }),
 		kind(kindStatement, func(store.Tx, ledger.Fact, statementFact) error { return nil }),

@@ -135,14 +135,15 @@ type Server struct {
 	suspect  atomic.Bool // something is proved about epochs that is not recorded yet
 	notes    epochNotes
 
-	pause func(ctx context.Context, d time.Duration) bool // between attempts
+	pause      func(ctx context.Context, d time.Duration) bool // between attempts
+	unreleased chan struct{}                                   // something held is to be released
 }
 
 // Open acquires everything the hub needs, in order; on an error what was
 // acquired is released.
 func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 	cfg.fill()
-	s := &Server{cfg: cfg, secret: webui.NewSecret(), pause: pause}
+	s := &Server{cfg: cfg, secret: webui.NewSecret(), pause: pause, unreleased: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -362,6 +363,7 @@ func (s *Server) Run(ctx context.Context) error {
 	group.Go(func() error { s.call(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error { s.forget(ctx); return nil })
+	group.Go(func() error { s.release(ctx); return nil })
 	group.Go(func() error { s.match(ctx); return nil })
 	group.Go(func() error {
 		changed, stop := s.bell.Listen()

@@ -184,6 +184,9 @@ func (s *Server) alone(ctx context.Context, a ingest.Arrival) broker.Disposition
 func (s *Server) announce(results []ingest.Result) {
 	byChain := make(map[dot.Chain][]byte)
 	for _, r := range results {
+		if r.Unreleased {
+			s.goOn()
+		}
 		if r.Receipt != nil {
 			byChain[r.Chain] = r.Receipt // the latest commit's holds most
 		}

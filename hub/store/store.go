@@ -104,9 +104,9 @@ type Lane struct {
 	ReceivedAt   int64 // the latest arrival, 0: none
 
 	// Sealed are seqs that the hub waits for no more: what lies above them is
-	// applied as if they were there. Joined is how far entries were applied past
-	// sealed seqs, JoinedHead the head there; both zero where that is not further
-	// than Received.Through and Head.
+	// applied as if they were there. Joined is how far entries were applied, JoinedHead the
+	// head there, where that is not Received.Through and Head: further, past sealed seqs, or less
+	// far, while what was held is released. Else both are zero.
 	Sealed     lane.Set
 	Joined     dot.Seq
 	JoinedHead entry.Hash
