@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -63,5 +64,27 @@ func TestEntitiesThatCannotBe(t *testing.T) {
 	}
 	if e := described(t, "D-101", []entry.Ref{{Type: "herd", ID: strings.Repeat("x", 128)}}); e.Judgement.Verdict != store.Applied {
 		t.Errorf("the longest id: %+v", e.Judgement)
+	}
+}
+
+// The office cannot make an entity either of what cannot be one, and says what to do.
+func TestNobodyAcceptsARecordAboutWhatCannotBe(t *testing.T) {
+	w := newWorld(t, nil)
+	check(t, w.enrol(t.Context(), "D-101"))
+	h := newHistory(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}, "main")
+	pub := entry.Public{
+		Dot: h.chain.At(1), HLC: hlc.Time{Millis: 1}, Wall: 1, Form: entry.FormRef{ID: "note", Version: 2}, Origin: &entry.Origin{Reason: entry.Installed},
+		Refs: []entry.Ref{{Type: "household", ID: strings.Repeat("x", 300)}},
+	}
+	h.add(encode("", pub, entry.Private{Fields: map[string]any{"text": "x"}}))
+	_, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, 1, 1)})
+	check(t, err)
+	a := newAuthor(t, w, 1)
+	err = w.Store.Ingest(t.Context(), func(tx store.Tx) error {
+		_, err := a.Dispose(tx, ingest.Disposal{Dot: h.chain.At(1), Choice: ingest.AsideAccept, Seen: "bad_write", Reason: "why not", By: "rita"})
+		return err
+	})
+	if no, ok := errors.AsType[*ingest.NotDisposable](err); !ok || !strings.Contains(no.Words, "cannot be an entity") {
+		t.Errorf("accepted: %v", err)
 	}
 }

@@ -372,10 +372,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { s.index(ctx); return nil })
-	group.Go(func() error {
-		s.glance(ctx)
-		return nil
-	})
+	group.Go(func() error { s.glance(ctx); return nil })
 	group.Go(func() error {
 		if err := s.http.Serve(s.listen); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("serve the console: %w", err)
