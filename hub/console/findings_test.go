@@ -63,7 +63,7 @@ func noticing(t *testing.T, n console.Findings, h *hub, may ...string) string {
 }
 
 func TestTheFleetLeadsToWhatWasNoticed(t *testing.T) {
-	for want, n := range map[string]console.Findings{"The hub noticed 15 things": much(), "The hub noticed nothing": noticed{}} {
+	for want, n := range map[string]console.Findings{"The hub noticed 17 things": much(), "The hub noticed nothing": noticed{}} {
 		if code, body := visit(t, noticing(t, n, day(), "view")); code != http.StatusOK || !strings.Contains(body, want) || !strings.Contains(body, `href="/findings"`) {
 			t.Errorf("%d: the fleet does not say %q", code, want)
 		}
