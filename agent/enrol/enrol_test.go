@@ -453,7 +453,7 @@ func TestLoadRefuses(t *testing.T) {
 		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.word) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := enrol.Enrol(t.Context(), enrol.Config{Dir: dir, Hub: h.URL, Code: h.code(t).String()}); !errors.Is(err, enrol.ErrEnrolled) || errors.Is(err, enrol.ErrDamaged) != (c.is == enrol.ErrDamaged) {
+		if _, err := enrol.Enrol(t.Context(), enrol.Config{Dir: dir, Hub: h.URL, Code: h.code(t).String()}); !errors.Is(err, enrol.ErrEnrolled) || errors.Is(err, enrol.ErrDamaged) != errors.Is(c.is, enrol.ErrDamaged) {
 			t.Errorf("%s: enrolled over it: %v", name, err)
 		}
 	}

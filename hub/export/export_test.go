@@ -67,8 +67,10 @@ func spool(t testing.TB, texts []string) *export.Spool {
 func TestNumbersThatAreNone(t *testing.T) {
 	s := spool(t, []string{"a", "b", "c"})
 	odd := map[string]any{"depth": math.Inf(1), "said": "d"}
-	r := export.Row{Entry: "D-102/1/record/1", Form: "visit", Version: 1, DeviceAt: noon, At: noon, ReceivedAt: noon, Verdict: "quarantined", Code: "out_of_range",
-		Position: &entry.Position{Source: entry.GNSS}, Answers: []export.Answer{{Name: "count", Value: math.NaN(), Text: "NaN"}, {Name: "said", Value: []any{odd}}}}
+	r := export.Row{
+		Entry: "D-102/1/record/1", Form: "visit", Version: 1, DeviceAt: noon, At: noon, ReceivedAt: noon, Verdict: "quarantined", Code: "out_of_range",
+		Position: &entry.Position{Source: entry.GNSS}, Answers: []export.Answer{{Name: "count", Value: math.NaN(), Text: "NaN"}, {Name: "said", Value: []any{odd}}},
+	}
 	if err := s.Add(r); err != nil {
 		t.Fatal(err)
 	}
