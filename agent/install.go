@@ -7,5 +7,5 @@ import (
 )
 
 func newInstall(app *cli.App) *cobra.Command {
-	return app.InstallService("agent", "run", func() (folders, flags []string, err error) { return nil, nil, nil })
+	return app.InstallService("agent", "run", nil)
 }

@@ -29,7 +29,7 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Integrity
 		case "bad_database", "already_there", "keys_missing":
 			exit = cli.Usage
-		case "backup_busy", "disk_full", "journal_unwritable", "pending":
+		case "backup_busy", "disk_full", "journal_unwritable", "not_writable", "pending", "read_only":
 			exit = cli.Storage
 		}
 		return &cli.Error{Exit: exit, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}

@@ -40,6 +40,9 @@ func (o *Office) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 	if keep < backup.LeastKept {
 		return backup.Made{}, &webui.Refusal{Code: "bad_request", What: "at least 2 backups must be kept, since what is archived rests on the second-newest", Do: "say --keep 2 or more"}
 	}
+	if passing(dir) {
+		return backup.Made{}, &webui.Refusal{Code: "bad_request", What: "what this hub writes there goes when it ends, and nobody else sees it", Which: dir, Do: "name a folder on another disk"}
+	}
 	made, err := o.keeper.Make(ctx, dir, keep)
 	if errors.Is(err, syscall.ENOSPC) {
 		err = errors.Join(store.ErrFull, err)

@@ -45,6 +45,9 @@ type App struct {
 	Log  *slog.Logger
 
 	config, format, level, zone, logFile string // as given
+	// given are the flags that the command line or the environment set: what the file
+	// sets is read from there again.
+	given map[string]bool
 }
 
 // PrintJSON writes v as one line.

@@ -271,3 +271,80 @@ func TestProfiles(t *testing.T) {
 		}
 	}
 }
+
+// A log that cannot be written is refused before anything runs, and nobody's folder is
+// moved out of its way.
+func TestLogFileIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder := filepath.Join(dir, "folder")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	try := func(file string) (cli.Exit, string) {
+		p := &cli.Program{Name: "prog", Zone: "UTC", Commands: []func(*cli.App) *cobra.Command{func(app *cli.App) *cobra.Command {
+			return app.KeepsRunning(&cobra.Command{Use: "run", RunE: func(*cobra.Command, []string) error { ran++; app.Log.Info("here"); return nil }})
+		}}}
+		var e bytes.Buffer
+		exit := p.Run(t.Context(), []string{"run", "--data", dir, "--log-file", file}, nil, io.Discard, &e)
+		return cli.Exit(exit), e.String()
+	}
+	for _, bad := range []string{filepath.Join(plain, "log"), folder} {
+		if exit, e := try(bad); exit != cli.Usage || !strings.Contains(e, "--log-file") || ran > 0 {
+			t.Errorf("%s: exit %d, %s", bad, exit, e)
+		}
+	}
+	if _, err := os.Stat(folder); err != nil {
+		t.Error(err)
+	}
+	good := filepath.Join(dir, "logs", "log")
+	if exit, e := try(good); exit != cli.OK || ran != 1 {
+		t.Fatalf("exit %d, %s", exit, e)
+	}
+	if b, err := os.ReadFile(good); err != nil || !strings.Contains(string(b), "here") {
+		t.Errorf("%s: %v", b, err)
+	}
+}
+
+// What install-service is told of the log and the zone holds for the service.
+func TestInstallServicePassesOn(t *testing.T) {
+	dir := t.TempDir()
+	install := func(args ...string) (cli.Exit, string, string) {
+		p := &cli.Program{Name: "prog", Zone: "UTC", Commands: []func(*cli.App) *cobra.Command{func(app *cli.App) *cobra.Command {
+			return app.InstallService("prog", "run", nil)
+		}}}
+		var out, e bytes.Buffer
+		exit := p.Run(t.Context(), append([]string{"install-service", "--print", "--system", "systemd"}, args...), nil, &out, &e)
+		return cli.Exit(exit), out.String(), e.String()
+	}
+	data, logs := filepath.Join(dir, "data"), filepath.Join(dir, "logs")
+	config := filepath.Join(dir, "prog.toml")
+	if err := os.WriteFile(config, []byte("log-level = \"error\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("OTOR_LOG_FORMAT", "json")
+	exit, out, e := install("--data", data, "--log-file", filepath.Join(logs, "prog.log"), "--zone", "Asia/Ulaanbaatar", "--config", config)
+	if exit != cli.OK {
+		t.Fatalf("exit %d, %s", exit, e)
+	}
+	for _, want := range []string{
+		"--log-file " + filepath.Join(logs, "prog.log") + " --log-format json --zone Asia/Ulaanbaatar\n", "ReadWritePaths=" + data + " " + logs + "\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the unit lacks %q:\n%s", want, out)
+		}
+	}
+	if exit, out, _ = install("--data", data); exit != cli.OK || strings.Contains(out, "--zone") || strings.Contains(out, "--log-file") {
+		t.Errorf("told nothing: exit %d\n%s", exit, out)
+	}
+	if exit, _, e = install("--as", "otor"); exit != cli.Usage || !strings.Contains(e, "--data") {
+		t.Errorf("another's home: exit %d, %s", exit, e)
+	}
+	if exit, out, _ = install("--as", "otor", "--data", data); exit != cli.OK || !strings.Contains(out, "User=otor\n") {
+		t.Errorf("exit %d\n%s", exit, out)
+	}
+}

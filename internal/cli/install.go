@@ -11,9 +11,9 @@ import (
 )
 
 // InstallService is the command that has the system start what keeps running:
-// verb, such as "run". more gives the folders that it writes into besides its
-// data folder, and further flags for it.
-func (a *App) InstallService(program, verb string, more func() (folders, flags []string, err error)) *cobra.Command {
+// verb, such as "run". more adds to the plan the folders that it writes into besides
+// its data folder, and further flags for it; nil for none.
+func (a *App) InstallService(program, verb string, more func(*startup.Plan) error) *cobra.Command {
 	var show, remove bool
 	var on string
 	p := startup.Plan{Program: program, Verb: verb}
@@ -27,6 +27,9 @@ func (a *App) InstallService(program, verb string, more func() (folders, flags [
 				if system, err = startup.Here(); err != nil {
 					return &Error{Exit: Usage, Code: "no_system", What: err.Error(), Do: "let whatever starts programs here run: " + program + " " + verb + "; see one with --print --system systemd", Err: err}
 				}
+			}
+			if p.As != "" && !cmd.Flags().Changed("data") && !remove {
+				return Misuse("--data", "the folder %s is in the home of whoever installs: %q cannot come to it", "name the folder of that user's own, such as --data /srv/otor/"+program, a.Data, clip(p.As))
 			}
 			if err := a.planned(&p, system, args, more); err != nil {
 				return err
@@ -55,8 +58,9 @@ func (a *App) InstallService(program, verb string, more func() (folders, flags [
 	return cmd
 }
 
-// planned completes a plan.
-func (a *App) planned(p *startup.Plan, s startup.System, args []string, more func() (folders, flags []string, err error)) error {
+// planned completes a plan: what this command line says of the log and of the zone
+// holds for the service.
+func (a *App) planned(p *startup.Plan, s startup.System, args []string, more func(*startup.Plan) error) error {
 	var err error
 	switch s {
 	case startup.Systemd, startup.Windows, startup.Termux:
@@ -74,20 +78,51 @@ func (a *App) planned(p *startup.Plan, s startup.System, args []string, more fun
 		}
 		p.Args = append(p.Args, "--config", file)
 	}
-	if s != startup.Systemd { // there nobody looks after logs
-		p.Args = append(p.Args, "--log-file", filepath.Join(a.Data, p.Program+".log"))
+	p.Folders = []string{a.Data}
+	if err := a.plannedLog(p, s); err != nil {
+		return err
 	}
-	folders, flags, err := more()
-	p.Folders = append([]string{a.Data}, folders...)
-	p.Args = append(append(p.Args, flags...), args...)
-	return err
+	if a.given["zone"] {
+		p.Args = append(p.Args, "--zone", a.zone)
+	}
+	if more != nil {
+		if err := more(p); err != nil {
+			return err
+		}
+	}
+	p.Args = append(p.Args, args...)
+	return nil
+}
+
+func (a *App) plannedLog(p *startup.Plan, s startup.System) error {
+	file := a.logFile
+	if file == "" && s != startup.Systemd { // there nobody looks after logs
+		file = filepath.Join(a.Data, p.Program+".log")
+	}
+	if file != "" {
+		whole, err := filepath.Abs(file)
+		if err != nil {
+			return err
+		}
+		p.Args = append(p.Args, "--log-file", whole)
+		if dir := filepath.Dir(whole); dir != a.Data {
+			p.Folders = append(p.Folders, dir)
+		}
+	}
+	if a.given["log-level"] {
+		p.Args = append(p.Args, "--log-level", a.level)
+	}
+	if a.given["log-format"] {
+		p.Args = append(p.Args, "--log-format", a.format)
+	}
+	return nil
 }
 
 func (a *App) installed(d startup.Done, removed bool) error {
 	if a.JSON {
 		return a.PrintJSON(d)
 	}
-	words := "%s is installed, and runs (%s).\n"
+	words := "%s is installed (%s).\n"
 	if removed {
 		words = "%s is removed (%s).\n"
 	}

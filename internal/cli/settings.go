@@ -40,6 +40,7 @@ var ownFlags = map[string]bool{"help": true, "version": true}
 // and makes the App of it.
 func (p *Program) settle(app *App, cmd *cobra.Command) error {
 	given := make(map[string]bool)
+	app.given = given
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed })
 	if err := fromEnvironment(cmd.Flags(), given); err != nil {
 		return err
@@ -116,7 +117,10 @@ func (a *App) openLog(stays bool) error {
 	o := &slog.HandlerOptions{Level: level}
 	out := a.Err
 	if stays && a.logFile != "" {
-		out = newLogFile(a.logFile)
+		var err error
+		if out, err = newLogFile(a.logFile); err != nil {
+			return Misuse("--log-file", "the log cannot be written: %v", "name a file in a folder that this user may write into", err)
+		}
 	}
 	switch format {
 	case "text", "":

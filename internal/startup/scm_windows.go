@@ -42,17 +42,20 @@ func (h *handler) Execute(_ []string, asked <-chan svc.ChangeRequest, state chan
 	state <- svc.Status{State: svc.StartPending}
 	go func() { ended <- h.run(ctx) }()
 	state <- svc.Status{State: svc.Running, Accepts: accepts}
+	stopped := false
 	for {
 		select {
 		case h.code = <-ended:
 			state <- svc.Status{State: svc.StopPending}
-			return h.code != 0, uint32(h.code) //nolint:gosec // an exit code
+			end := endOf(h.code, stopped)
+			return end != 0, uint32(end) //nolint:gosec // an exit code
 		case c := <-asked:
 			switch c.Cmd {
 			case svc.Interrogate:
 				state <- c.CurrentStatus
 			case svc.Stop, svc.Shutdown:
 				state <- svc.Status{State: svc.StopPending, WaitHint: 60_000}
+				stopped = true
 				stop()
 			}
 		}
@@ -74,6 +77,11 @@ func (p Plan) installWindows(d *Done) error {
 	defer s.Close() //nolint:errcheck // nothing was written through it
 	again := mgr.RecoveryAction{Type: mgr.ServiceRestart, Delay: 5 * time.Second}
 	if err := s.SetRecoveryActions([]mgr.RecoveryAction{again, again, {Type: mgr.ServiceRestart, Delay: time.Minute}}, 86_400); err != nil {
+		return errors.Join(err, s.Delete())
+	}
+	// Without this it is started again after a crash alone: an end that the program
+	// reports itself, whatever its code, would be its last.
+	if err := s.SetRecoveryActionsOnNonCrashFailures(true); err != nil {
 		return errors.Join(err, s.Delete())
 	}
 	d.Next = append(d.Next, "see how it is: sc.exe query "+p.Name())

@@ -18,6 +18,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"otor/internal/durable"
@@ -30,8 +32,11 @@ type Plan struct {
 	Exe     string   // whole path
 	Args    []string // behind the verb
 	Folders []string // that it writes into, whole paths
-	User    bool     // for this user alone, not for the machine
-	As      string   // the machine's user that it runs as; empty: the one who installs
+	// Aside are folders that it writes into when they are there, such as those on a disk
+	// that is carried away: it starts without them.
+	Aside []string
+	User  bool   // for this user alone, not for the machine
+	As    string // the machine's user that it runs as; empty: the one who installs
 }
 
 // System is what looks after programs on a machine.
@@ -53,6 +58,15 @@ func (p Plan) Name() string { return "otor-" + p.Program }
 // hopeless are the exit codes after which starting again changes nothing:
 // usage, input refused, credential, damage, locked by a person.
 const hopeless = "2 3 6 7 8"
+
+// endOf is the exit code that a service control hears of an end: 0, after which it lets
+// things be, where starting again changes nothing or somebody had it stopped.
+func endOf(code int, stopped bool) int {
+	if stopped || slices.Contains(strings.Fields(hopeless), strconv.Itoa(code)) {
+		return 0
+	}
+	return code
+}
 
 // Text is what the system is told, for people to look at.
 func (p Plan) Text(s System) string {
@@ -108,7 +122,7 @@ func (p Plan) script() string {
 		words = append(words, quoteShell(a))
 	}
 	return "#!/data/data/com.termux/files/usr/bin/sh\n# Starts Otor when the phone has started; see termux-boot.\n" +
-		"termux-wake-lock\nwhile :; do\n  " + strings.Join(words, " ") + "\n  case $? in 0|2|3|6|7|8) break ;; esac\n  sleep 10\ndone\n"
+		"termux-wake-lock\nwhile :; do\n  " + strings.Join(words, " ") + "\n  case $? in 0|" + strings.ReplaceAll(hopeless, " ", "|") + ") break ;; esac\n  sleep 10\ndone\n"
 }
 
 func quoteShell(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -16,7 +17,7 @@ import (
 
 var plan = startup.Plan{
 	Program: "hub", Verb: "serve", Exe: "/opt/otor dir/hub", Args: []string{"--data", "/srv/100% 'mine'", "--http", "0.0.0.0:8480"},
-	Folders: []string{"/srv/100% 'mine'", "/mnt/journal"}, As: "otor",
+	Folders: []string{"/srv/100% 'mine'", "/mnt/journal"}, Aside: []string{"/mnt/other disk"}, As: "otor",
 }
 
 func TestUnit(t *testing.T) {
@@ -24,7 +25,7 @@ func TestUnit(t *testing.T) {
 	for _, want := range []string{
 		`ExecStart="/opt/otor dir/hub" serve --data "/srv/100%% 'mine'" --http 0.0.0.0:8480` + "\n",
 		`RequiresMountsFor="/srv/100%% 'mine'" /mnt/journal` + "\n",
-		`ReadWritePaths="/srv/100%% 'mine'" /mnt/journal` + "\n",
+		`ReadWritePaths="/srv/100%% 'mine'" /mnt/journal "-/mnt/other disk"` + "\n",
 		"User=otor\n", "Restart=on-failure\n", "RestartPreventExitStatus=2 3 6 7 8\n", "ProtectSystem=strict\n", "NoNewPrivileges=yes\n",
 		"CapabilityBoundingSet=\n", "WantedBy=multi-user.target\n",
 	} {
@@ -118,9 +119,9 @@ func TestInstallForOneUser(t *testing.T) {
 		t.Fatal(s, err)
 	}
 	p := plan
-	p.User, p.Folders = true, []string{filepath.Join(dir, "data", "hub")}
+	p.User, p.Folders, p.Aside = true, []string{filepath.Join(dir, "data", "hub")}, nil
 	done, err := p.Install(t.Context(), startup.Systemd)
-	if err != nil || len(done.Next) != 2 {
+	if err != nil || len(done.Next) != 3 {
 		t.Fatalf("%+v, %v", done, err)
 	}
 	if b, err := os.ReadFile(done.File); err != nil || string(b) != p.Text(startup.Systemd) {
@@ -150,5 +151,42 @@ func TestInstallForOneUser(t *testing.T) {
 func TestUnder(t *testing.T) {
 	if got := startup.Under(t.Context(), "otor-test", func(context.Context) int { return 7 }); got != 7 {
 		t.Errorf("exit code %d", got)
+	}
+}
+
+// A service control starts it again after an end that another start may mend, and not
+// after others, nor when somebody had it stopped.
+func TestEnd(t *testing.T) {
+	for code, want := range map[int]int{0: 0, 1: 1, 2: 0, 3: 0, 4: 4, 5: 5, 6: 0, 7: 0, 8: 0} {
+		if got := startup.EndOf(code, false); got != want {
+			t.Errorf("exit code %d is told as %d", code, got)
+		}
+		if got := startup.EndOf(code, true); got != 0 {
+			t.Errorf("exit code %d of a service that was stopped is told as %d", code, got)
+		}
+	}
+}
+
+// Its user must come through the folders above those that were made for it.
+func TestInstallForTheMachineMakesFolders(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("systemd")
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	p := plan
+	p.As, p.Folders, p.Aside = me.Username, []string{filepath.Join(dir, "srv", "otor", "hub")}, []string{filepath.Join(dir, "mnt", "backups")}
+	if err := startup.MakeFolders(p); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]os.FileMode{
+		"srv": 0o755, "srv/otor": 0o755, "srv/otor/hub": 0o700, "mnt": 0o755, "mnt/backups": 0o700,
+	} {
+		if fi, err := os.Stat(filepath.Join(dir, path)); err != nil || fi.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, fi, err)
+		}
 	}
 }

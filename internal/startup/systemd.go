@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,8 +52,8 @@ func (p Plan) unit() string {
 		line("CapabilityBoundingSet=")
 		line("ProtectSystem=strict")
 		line("ProtectHome=read-only")
-		if len(p.Folders) > 0 {
-			line("ReadWritePaths=%s", joined(p.Folders))
+		if paths := p.writable(); len(paths) > 0 {
+			line("ReadWritePaths=%s", joined(paths))
 		}
 		line("PrivateTmp=yes")
 		line("PrivateDevices=yes")
@@ -73,6 +74,16 @@ func (p Plan) unit() string {
 		line("WantedBy=multi-user.target")
 	}
 	return b.String()
+}
+
+// writable are the paths that ReadWritePaths names; one with a dash may be missing
+// (systemd.exec(5)).
+func (p Plan) writable() []string {
+	out := slices.Clone(p.Folders)
+	for _, f := range p.Aside {
+		out = append(out, "-"+f)
+	}
+	return out
 }
 
 func joined(words []string) string {
@@ -130,6 +141,7 @@ func (p Plan) installSystemd(ctx context.Context, d *Done) (err error) {
 	if p.User {
 		d.Next = append(d.Next, "to have it run while you are not logged in: loginctl enable-linger")
 	}
+	d.Next = append(d.Next, "see whether it runs: "+strings.Join(strings.Fields("systemctl "+p.scope()+" status "+p.Name()), " "))
 	d.Next = append(d.Next, "its log: "+strings.TrimSpace("journalctl "+p.scope()+" -u "+p.Name()))
 	return nil
 }
@@ -150,12 +162,15 @@ func (p Plan) makeFolders() error {
 			return err
 		}
 	}
-	for _, f := range p.Folders {
+	for _, f := range slices.Concat(p.Folders, p.Aside) {
 		_, err := os.Stat(f)
 		if err == nil {
 			continue // somebody's own: its rights are theirs to set
 		}
 		if !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if err := p.makeAbove(f); err != nil {
 			return err
 		}
 		if err := durable.MkdirAll(f, 0o700); err != nil {
@@ -165,6 +180,30 @@ func (p Plan) makeFolders() error {
 			if err := os.Chown(f, uid, gid); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// makeAbove makes the folders above one that is its user's alone. They belong to
+// whoever installs: its user must come through them, whatever the umask.
+func (p Plan) makeAbove(folder string) error {
+	if p.User {
+		return nil
+	}
+	var missing []string
+	for dir := filepath.Dir(folder); dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); err == nil {
+			break
+		}
+		missing = append(missing, dir)
+	}
+	if err := durable.MkdirAll(filepath.Dir(folder), 0o755); err != nil {
+		return err
+	}
+	for _, dir := range missing {
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // nothing lies in it but folders with rights of their own
+			return err
 		}
 	}
 	return nil
