@@ -5,13 +5,17 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -350,8 +354,6 @@ func TestOneAtATime(t *testing.T) {
 	}
 }
 
-// Photos lie once beside all backups, are put back with any of them, and a damaged
-// one is not taken for a copy.
 // noting is a source that notes which photos are said to be in two backups.
 type noting struct {
 	backup.Source
@@ -363,6 +365,8 @@ func (n *noting) ArchiveBlobs(ctx context.Context, held []entry.Hash, gotBefore,
 	return n.Source.ArchiveBlobs(ctx, held, gotBefore, at)
 }
 
+// Photos lie once beside all backups, are put back with any of them, and a damaged
+// one is not taken for a copy.
 func TestPhotosAreBackedUp(t *testing.T) {
 	w := newWorld(t)
 	source := &noting{Source: w.keeper.Source}
@@ -431,5 +435,83 @@ func TestPhotosAreBackedUp(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(data, "blobs", "whole", bad[:2], bad)); err == nil {
 		t.Error("a damaged photo was put back")
+	}
+}
+
+// Old backups go, whatever becomes of the photos, and what was promised as archived is
+// in the second-newest still.
+func TestOldBackupsGoWithoutPhotos(t *testing.T) {
+	w := newWorld(t)
+	w.add(chainA, 3, "a")
+	w.make(2)
+	w.make(2)
+	first := names(t, w.backups)
+	w.keeper.Photos = filepath.Join(w.dir, "whole")
+	w.must(os.MkdirAll(filepath.Join(w.keeper.Photos, "ab"), 0o700))
+	w.must(os.WriteFile(filepath.Join(w.keeper.Photos, "ab", strings.Repeat("ab", 32)), nil, 0o600))
+	w.must(os.WriteFile(filepath.Join(w.backups, "photos"), nil, 0o600)) // the target takes none
+	w.now = w.now.Add(time.Hour)
+	if _, err := w.keeper.Make(t.Context(), w.backups, 2); err == nil || !strings.Contains(err.Error(), "the records are safe") {
+		t.Fatalf("a target that takes no photos: %v", err)
+	}
+	list, err := backup.List(w.backups)
+	w.must(err)
+	if len(list) != 2 || list[0].Manifest.Number != 2 || w.archived(chainA) != 3 {
+		t.Errorf("%d backups are left of %s, %d entries are archived", len(list), first, w.archived(chainA))
+	}
+}
+
+// failing is a disk of which some files cannot be read: on opening them or on the way.
+type failing struct {
+	fs.FS
+	opening, reading string
+}
+
+func (f failing) Open(name string) (fs.File, error) {
+	if path.Base(name) == f.opening {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	file, err := f.FS.Open(name)
+	if path.Base(name) == f.reading {
+		file = broken{file}
+	}
+	return file, err
+}
+
+type broken struct{ fs.File }
+
+func (broken) Read([]byte) (int, error) { return 0, syscall.EIO }
+
+// A photo that cannot be read keeps none of those behind it from being copied.
+func TestUnreadablePhotosArePassedOver(t *testing.T) {
+	whole := fstest.MapFS{}
+	var all []string
+	for i := range 4 {
+		content := fmt.Appendf(nil, "photo %d", i)
+		name := fmt.Sprintf("%x", sha256.Sum256(content))
+		all, whole[name[:2]+"/"+name] = append(all, name), &fstest.MapFile{Data: content}
+	}
+	slices.Sort(all)
+	disk := failing{whole, all[0], all[1]}
+	to := filepath.Join(t.TempDir(), "photos")
+	copied, bad, cause, err := backup.CopyPhotos(t.Context(), disk, to)
+	if copied != 2 || bad != 2 || !errors.Is(cause, fs.ErrPermission) || err != nil {
+		t.Errorf("copied %d, passed over %d: %v, %v", copied, bad, cause, err)
+	}
+	for i, name := range all {
+		_, err := os.Stat(filepath.Join(to, name[:2], name))
+		if (err == nil) != (i > 1) {
+			t.Errorf("photo %d: %v", i, err)
+		}
+	}
+	var left []string
+	err = filepath.WalkDir(to, func(at string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && len(e.Name()) != 64 {
+			left = append(left, at)
+		}
+		return err
+	})
+	if err != nil || len(left) > 0 {
+		t.Errorf("half copies are left: %v, %v", left, err)
 	}
 }

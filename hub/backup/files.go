@@ -21,6 +21,14 @@ func copyFile(from, to string) (digest string, err error) {
 		return "", err
 	}
 	defer in.Close() //nolint:errcheck // only read
+	if digest, err = copyInto(to, in); err != nil {
+		return "", fmt.Errorf("copy %s: %w", from, err)
+	}
+	return digest, nil
+}
+
+// copyInto does so with what in gives.
+func copyInto(to string, in io.Reader) (digest string, err error) {
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", err
@@ -28,7 +36,7 @@ func copyFile(from, to string) (digest string, err error) {
 	sum := sha256.New()
 	_, err = io.Copy(io.MultiWriter(out, sum), in)
 	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return "", fmt.Errorf("copy %s: %w", from, err)
+		return "", err
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
 }

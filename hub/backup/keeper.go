@@ -97,22 +97,38 @@ func (k *Keeper) Make(ctx context.Context, dir string, keep int) (out Made, err 
 	if out.Archived, err = k.archive(ctx, dir, second); err != nil {
 		return out, fmt.Errorf("back up into %s: %w", dir, err)
 	}
-	if k.Photos != "" {
-		copied, bad, held, err := copyPhotos(ctx, k.Photos, filepath.Join(dir, photosFolder))
-		if err != nil {
-			return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
-		}
-		if warning == "" { // the backup before is good
-			if err := k.archivePhotos(ctx, before, held); err != nil {
-				return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
-			}
-		}
-		if out.Photos = copied; bad > 0 {
-			out.Warning = strings.TrimPrefix(fmt.Sprintf("%s; %d photos are damaged at the hub and were not copied: run hub photos check", out.Warning, bad), "; ")
+	// What was archived rests on this backup and the one before, which both stay: nothing
+	// that may happen to photos keeps old ones from going.
+	if out.Removed, out.Kept, err = rotate(dir, append(slices.Clone(before), made), keep); err != nil {
+		return out, err
+	}
+	if k.Photos == "" {
+		return out, nil
+	}
+	if err := k.photos(ctx, dir, before, &out); err != nil {
+		return out, fmt.Errorf("back up into %s: the records are safe: %w", dir, err)
+	}
+	return out, nil
+}
+
+// photos copies the photos that no backup before had, and says so in out.
+func (k *Keeper) photos(ctx context.Context, dir string, before []Kept, out *Made) error {
+	c, err := copyPhotos(ctx, os.DirFS(k.Photos), filepath.Join(dir, photosFolder))
+	if err != nil {
+		return err
+	}
+	if out.Warning == "" { // the backup before is good
+		if err := k.archivePhotos(ctx, before, c.held); err != nil {
+			return err
 		}
 	}
-	out.Removed, out.Kept, err = rotate(dir, append(before, made), keep)
-	return out, err
+	if out.Photos = c.copied; c.bad > 0 {
+		if c.cause != nil {
+			k.Log.Error("a photo cannot be read", "err", c.cause)
+		}
+		out.Warning = strings.TrimPrefix(fmt.Sprintf("%s; %d photos are damaged or cannot be read at the hub and were not copied: run hub photos check", out.Warning, c.bad), "; ")
+	}
+	return nil
 }
 
 // notedAtOnce bounds the photos of one transaction.

@@ -137,7 +137,8 @@ func (to Target) put(ctx context.Context, backup, data string, m Manifest) error
 	}
 	if to.Photos != "" {
 		beside := filepath.Join(filepath.Dir(filepath.Clean(backup)), photosFolder)
-		if _, _, _, err := copyPhotos(ctx, beside, filepath.Join(data, to.Photos)); err != nil {
+		// One that cannot be read is missing then, and asked for from the device that took it.
+		if _, err := copyPhotos(ctx, os.DirFS(beside), filepath.Join(data, to.Photos)); err != nil {
 			return err
 		}
 	}
