@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"otor/hub/console"
 	"otor/internal/cli"
 	"otor/internal/support"
 )
@@ -17,6 +18,7 @@ func newBundle(app *cli.App) *cobra.Command {
 			}
 			add("running", running, nil)
 			fleet, err := o.Fleet(ctx)
+			unnamed(fleet)
 			add("status", fleet, err)
 			devices, err := o.Devices(ctx)
 			add("devices", devices, err)
@@ -35,4 +37,14 @@ func newBundle(app *cli.App) *cobra.Command {
 		}
 		return parts
 	})
+}
+
+// unnamed takes out of plans who made them, and why in their own words. The times stay:
+// they say what a device's silence means.
+func unnamed(f console.Fleet) {
+	for _, d := range f.Devices {
+		for i := range d.Plan {
+			d.Plan[i].Words, d.Plan[i].By = "", ""
+		}
+	}
 }

@@ -26,6 +26,11 @@ func TestBundlesHoldNothingPersonal(t *testing.T) {
 	}
 	a.MustPut(t, records(t, 7, 12), "--demo-numbers")
 	a.Sync(t)
+	hub.Do(t, "device", "plan", "D-101", "--from", "08:00", "--until", "18:30", "--words", "to BATBAYAR-NAME").Want(t, cli.OK)
+	for _, name := range []string{"HOME", "USERPROFILE"} {
+		t.Setenv(name, filepath.Dir(hub.Dir))
+	}
+	personal = append(personal, filepath.Dir(hub.Dir)) // a home has its owner's name
 	for program, do := range map[string]func(t testing.TB, args ...string) e2e.Result{"agent": a.Do, "hub": hub.Do} {
 		file := filepath.Join(t.TempDir(), program+".zip")
 		do(t, "support-bundle", "--out", file).Want(t, cli.OK)

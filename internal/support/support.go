@@ -4,7 +4,8 @@
 // A bundle is a zip file: versions, settings without secrets, states and counts
 // as JSON, and the end of the log. Everything in it was chosen because it holds
 // no answers of forms. Texts are scrubbed besides, in case an error quotes one:
-// long numbers and whatever is not written in ASCII are taken out ([Scrub]).
+// long numbers, whatever is not written in ASCII, and the home folders of paths are
+// taken out ([Scrub]).
 package support
 
 import (
@@ -16,7 +17,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -63,8 +66,8 @@ func Write(file, log string, at time.Time, parts []Part) (err error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			fmt.Fprintf(&missing, "log: there is no file %s; the log is where whatever starts the program keeps it\n", Scrub(log))
-		case err != nil:
-			return err
+		case err != nil: // such as one that only the service's user reads
+			fmt.Fprintf(&missing, "log: %s\n", Scrub(err.Error()))
 		default:
 			if err := add(z, "log.txt", at, []byte(Scrub(string(b)))); err != nil {
 				return err
@@ -128,10 +131,19 @@ func scrubbed(v any) any {
 var (
 	number  = regexp.MustCompile(`\b[0-9]{7,}[Xx]?\b`)
 	foreign = regexp.MustCompile(`[^\x00-\x7f]+`)
+	// homes are those of other users of the machine, as Linux, macOS and Windows lay them out;
+	// a log writes a backslash twice.
+	homes = regexp.MustCompile(`/(?:home|Users)/[^/\s"':;,]+|[A-Za-z]:\\{1,2}Users\\{1,2}[^\\"':;,]+`)
 )
 
-// Scrub takes long numbers and all that is not ASCII out of a text.
+// Scrub takes long numbers and all that is not ASCII out of a text, and writes ~ for home
+// folders, whose names are their people's.
 func Scrub(s string) string {
+	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) && filepath.Dir(home) != home {
+		s = strings.ReplaceAll(s, home, "~")
+		s = strings.ReplaceAll(s, strings.ReplaceAll(home, `\`, `\\`), "~") // as a log writes it
+	}
+	s = homes.ReplaceAllString(s, "~")
 	return foreign.ReplaceAllString(number.ReplaceAllString(s, "(number)"), "(text)")
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,29 @@ func TestScrub(t *testing.T) {
 		"tel:+8613904790000;x":                 "tel:+(number);x",
 		"ᠪᠠᠲᠤ":                                 "(text)",
 	} {
+		if got := support.Scrub(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Whose machine it is stands in the paths of home folders.
+func TestScrubHomes(t *testing.T) {
+	t.Setenv("HOME", "/srv/people/batbayar")
+	t.Setenv("USERPROFILE", `D:\People\Bat Bayar`)
+	cases := map[string]string{
+		"open /home/dorji/.local/share/otor/hub/hub.db: no": "open ~/.local/share/otor/hub/hub.db: no",
+		`path="C:\\Users\\dorji m\\otor" n=1`:               `path="~\\otor" n=1`,
+		`C:\Users\dorji\otor`:                               `~\otor`,
+		"/Users/dorji/otor":                                 "~/otor",
+		"/srv/otor/hub at /homestead":                       "/srv/otor/hub at /homestead",
+	}
+	if runtime.GOOS == "windows" {
+		cases[`open D:\People\Bat Bayar\otor`] = `open ~\otor`
+	} else {
+		cases["open /srv/people/batbayar/otor"] = "open ~/otor"
+	}
+	for in, want := range cases {
 		if got := support.Scrub(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
@@ -59,6 +83,9 @@ func TestWrite(t *testing.T) {
 	}
 	if err := support.Write(filepath.Join(dir, "c.zip"), filepath.Join(dir, "none"), at, nil); err != nil || !strings.Contains(Read(t, filepath.Join(dir, "c.zip"))["missing.txt"], "no file") {
 		t.Errorf("without a log: %v", err)
+	}
+	if err := support.Write(filepath.Join(dir, "d.zip"), dir, at, parts); err != nil || !strings.Contains(Read(t, filepath.Join(dir, "d.zip"))["missing.txt"], "log: ") {
+		t.Errorf("with a log that cannot be read: %v", err)
 	}
 }
 
