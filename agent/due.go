@@ -52,7 +52,7 @@ func newDone(app *cli.App) *cobra.Command {
 	var c choices
 	var answers map[string]string
 	cmd := &cobra.Command{
-		Use: "done FORM ENTITY", Short: "Say whether this work was done already, by whom and when", Args: cobra.ExactArgs(2),
+		Use: "done FORM ENTITY", Short: "Say whether this work was done already, by whom and when", Args: cli.TwoArgs("FORM", "ENTITY"),
 		Long: "Says before the work whether it was done already within the time that the pack's rules give, by what this device\n" +
 			"knows. --answer tells apart what the rules tell apart, such as an item and a year.",
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -46,6 +46,14 @@ func TestMisuse(t *testing.T) {
 		{"log --after 17", "dot"},
 		{"log --limit -1", "-1"},
 		{"sync --timeout 0s", "0s"},
+		{"done visit", "ENTITY"},
+		{"done visit H-1 H-2", "not 3"},
+		{"photo", "needs a command"},
+		{"photo ad x", `"ad"`},
+		{"photo add", "FILE"},
+		{"show", "ENTITY"},
+		{"show household H-1 H-2", "not 3"},
+		{"find", "WORDS"},
 		{"run --pack " + filepath.Join(empty, "none"), "none"},
 	} {
 		exit, out, e := try(t, "", strings.Fields(c.args)...)

@@ -16,11 +16,7 @@ import (
 )
 
 func newPhoto(app *cli.App) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: "photo", Short: "Keep photos and files for answers, and see which are at the hub",
-	}
-	cmd.AddCommand(newPhotoAdd(app), newPhotoList(app))
-	return cmd
+	return cli.Group("photo", "Keep photos and files for answers, and see which are at the hub", newPhotoAdd(app), newPhotoList(app))
 }
 
 // kept is what photo add says of a file.
@@ -34,7 +30,7 @@ func newPhotoAdd(app *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "add FILE…", Short: "Keep files and print the names by which answers call them",
 		Long: "Keeps photos and other files, sealed. A photo is made small, and what the camera wrote beside the picture is left out. Give the printed name as the answer to a photo's question; the file goes to the hub after the record that names it. One that nothing names for a week is removed.",
-		Args: cobra.MinimumNArgs(1),
+		Args: cli.SomeArgs("FILE", 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, file := range args {
 				mime, content, err := readFile(file)

@@ -20,7 +20,7 @@ func newShow(app *cli.App) *cobra.Command {
 	return &cobra.Command{
 		Use: "show ENTITY", Short: "Show a household, a person or another entity as this device has it",
 		Long: "Shows an entity: what the hub sent at the last contact, with what was captured here since. Name it by its id, or by type and id, such as household H-NB-07.",
-		Args: cobra.RangeArgs(1, 2),
+		Args: cli.SomeArgs("ENTITY", 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := strings.Join(args, "/")
 			var v web.EntityView
@@ -98,7 +98,7 @@ func newFind(app *cli.App) *cobra.Command {
 	var c choices
 	var limit int
 	cmd := &cobra.Command{
-		Use: "find WORDS", Short: "Find entities by id, name, telephone or another text", Args: cobra.MinimumNArgs(1),
+		Use: "find WORDS", Short: "Find entities by id, name, telephone or another text", Args: cli.SomeArgs("WORDS", 0),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 || limit > web.MaxFound {
 				return cli.Misuse("--limit", "%d is no number from 1 to %d", "give such a number", limit, web.MaxFound)

@@ -54,6 +54,9 @@ func TestMisuse(t *testing.T) {
 		{"entries", "no hub in this folder"},
 		{"status", "no hub in this folder"},
 		{"gaps --al", "--al"},
+		{"photos get", "PHOTO"},
+		{"photos get a b", "not 2"},
+		{"install-service --system systemd --print --data /srv/otor --backups /var/tmp/otor", "/var/tmp/otor"},
 	} {
 		exit, out, e := try(t, filepath.Join(t.TempDir(), "hub"), strings.Fields(c.args)...)
 		if exit != cli.Usage || out != "" || e.Do == "" || !strings.Contains(e.Which+" "+e.What, c.words) {

@@ -42,7 +42,7 @@ func newPhotos(app *cli.App) *cobra.Command {
 func newPhotosGet(app *cli.App) *cobra.Command {
 	var preview bool
 	cmd := &cobra.Command{
-		Use: "get PHOTO", Short: "Write a photo to stdout", Args: cobra.ExactArgs(1),
+		Use: "get PHOTO", Short: "Write a photo to stdout", Args: cli.OneArg("PHOTO"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
 				f, _, err := o.Photo(cmd.Context(), args[0], preview)

@@ -43,6 +43,32 @@ func MayHaveArg(name string) cobra.PositionalArgs {
 	}
 }
 
+// TwoArgs asks for exactly two arguments, called first and second.
+func TwoArgs(first, second string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch len(args) {
+		case 2:
+			return nil
+		case 0, 1:
+			return Misuse([]string{first, second}[len(args)], "%s needs its %s and %s", see(cmd), cmd.CommandPath(), first, second)
+		}
+		return Misuse(args[2], "%s takes two arguments, %s and %s, not %d", see(cmd)+"; put what has spaces in quotes", cmd.CommandPath(), first, second, len(args))
+	}
+}
+
+// SomeArgs asks for at least one argument, called name, and at most so many; 0 for any number.
+func SomeArgs(name string, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return Misuse(name, "%s needs its %s", see(cmd), cmd.CommandPath(), name)
+		case most > 0 && len(args) > most:
+			return Misuse(args[most], "%s takes at most %d arguments, %s, not %d", see(cmd), cmd.CommandPath(), most, name, len(args))
+		}
+		return nil
+	}
+}
+
 func see(cmd *cobra.Command) string { return "see: " + cmd.CommandPath() + " --help" }
 
 // Group is a command that only has others below it.

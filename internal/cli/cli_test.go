@@ -348,3 +348,49 @@ func TestInstallServicePassesOn(t *testing.T) {
 		t.Errorf("exit %d\n%s", exit, out)
 	}
 }
+
+// One setting may be a number for one command and a text for another.
+func TestSettingThatCommandsTakeDifferently(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prog.toml")
+	var number int
+	var text string
+	try := func(command, file string) (cli.Exit, string) {
+		number, text = 1, "none"
+		if err := os.WriteFile(config, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p := &cli.Program{Name: "prog", Zone: "UTC", Commands: []func(*cli.App) *cobra.Command{
+			func(*cli.App) *cobra.Command {
+				cmd := &cobra.Command{Use: "backup", RunE: func(*cobra.Command, []string) error { return nil }}
+				cmd.Flags().IntVar(&number, "keep", number, "")
+				return cmd
+			},
+			func(*cli.App) *cobra.Command {
+				cmd := &cobra.Command{Use: "demo", RunE: func(*cobra.Command, []string) error { return nil }}
+				cmd.Flags().StringVar(&text, "keep", text, "")
+				return cmd
+			},
+		}}
+		var e bytes.Buffer
+		exit := p.Run(t.Context(), []string{command, "--data", dir, "--config", config}, nil, io.Discard, &e)
+		return cli.Exit(exit), e.String()
+	}
+	for _, c := range []struct {
+		command, file string
+		number        int
+		text          string
+	}{
+		{"backup", "keep = 7\n", 7, "none"},
+		{"demo", "keep = 7\n", 1, "none"},
+		{"backup", "keep = \"here\"\n", 1, "none"},
+		{"demo", "keep = \"here\"\n", 1, "here"},
+	} {
+		if exit, e := try(c.command, c.file); exit != cli.OK || number != c.number || text != c.text {
+			t.Errorf("%s with %s: exit %d, %d, %s, %s", c.command, c.file, exit, number, text, e)
+		}
+	}
+	if exit, e := try("backup", "\nkeep = true\n"); exit != cli.Usage || !strings.Contains(e, "prog.toml:2") || !strings.Contains(e, "a whole number") {
+		t.Errorf("exit %d, %s", exit, e)
+	}
+}

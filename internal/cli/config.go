@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,17 +22,28 @@ func fromFile(name string, cmd *cobra.Command, given map[string]bool) error {
 	if err != nil {
 		return Misuse(name, "the configuration file cannot be read: %v", "check --config", err)
 	}
-	all := make(map[string]*pflag.Flag)
-	collect(cmd.Root(), all)
+	all, taken := make(map[string]*pflag.Flag), make(map[string]types)
+	collect(cmd.Root(), all, taken)
 	delete(all, "config")
-	names, target := shape(all)
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { // what it takes here counts
+		if all[f.Name] != nil {
+			all[f.Name] = f
+		}
+	})
+	names, target := shape(all, taken)
 	if err := toml.NewDecoder(strings.NewReader(string(src))).DisallowUnknownFields().Decode(target.Addr().Interface()); err != nil {
 		return fileTrouble(name, string(src), all, err)
 	}
 	for i, flag := range names {
 		v := target.Field(i)
+		if !v.IsNil() && len(taken[flag]) > 1 && !taken[flag].fit(v.Elem().Elem().Type()) {
+			return misfit(name, rowOf(string(src), flag), all[flag])
+		}
 		if v.IsNil() || given[flag] || cmd.Flags().Lookup(flag) == nil {
 			continue
+		}
+		if len(taken[flag]) > 1 && !(types{typeOf(all[flag])}).fit(v.Elem().Elem().Type()) {
+			continue // it is meant for another command
 		}
 		if err := cmd.Flags().Set(flag, text(v.Elem())); err != nil {
 			return misfit(name, rowOf(string(src), flag), all[flag])
@@ -53,36 +65,44 @@ func readBounded(name string) ([]byte, error) {
 	return b, err
 }
 
-// collect gathers the flags of cmd and all commands below it.
-func collect(cmd *cobra.Command, into map[string]*pflag.Flag) {
+// types are those of a setting that commands take differently: a number here, a text there.
+type types []reflect.Type
+
+// fit reports whether what the file has, of that type, is one of these.
+func (t types) fit(got reflect.Type) bool {
+	if got.Kind() == reflect.Slice {
+		return slices.Contains(t, reflect.TypeFor[*[]string]())
+	}
+	return slices.Contains(t, reflect.PointerTo(got))
+}
+
+// collect gathers the flags of cmd and all commands below it, and what they take.
+func collect(cmd *cobra.Command, into map[string]*pflag.Flag, taken map[string]types) {
 	add := func(f *pflag.Flag) {
-		if !ownFlags[f.Name] {
-			into[f.Name] = f
+		if ownFlags[f.Name] {
+			return
 		}
+		if typ := typeOf(f); !slices.Contains(taken[f.Name], typ) {
+			taken[f.Name] = append(taken[f.Name], typ)
+		}
+		into[f.Name] = f
 	}
 	cmd.PersistentFlags().VisitAll(add)
 	cmd.LocalFlags().VisitAll(add)
 	for _, c := range cmd.Commands() {
-		collect(c, into)
+		collect(c, into, taken)
 	}
 }
 
 // shape builds the structure that the file must have: a pointer for each flag,
-// of the TOML type that the flag's type calls for.
-func shape(flags map[string]*pflag.Flag) ([]string, reflect.Value) {
+// of the TOML type that the flag's type calls for, or of any where several call for it.
+func shape(flags map[string]*pflag.Flag, taken map[string]types) ([]string, reflect.Value) {
 	var names []string
 	var fields []reflect.StructField
 	for _, name := range sortedKeys(flags) {
-		var typ reflect.Type
-		switch flags[name].Value.Type() {
-		case "bool":
-			typ = reflect.TypeFor[*bool]()
-		case "int", "int64", "uint", "uint64":
-			typ = reflect.TypeFor[*int64]()
-		case "stringSlice":
-			typ = reflect.TypeFor[*[]string]()
-		default:
-			typ = reflect.TypeFor[*string]()
+		typ := typeOf(flags[name])
+		if len(taken[name]) > 1 {
+			typ = reflect.TypeFor[*any]()
 		}
 		names = append(names, name)
 		fields = append(fields, reflect.StructField{
@@ -90,6 +110,19 @@ func shape(flags map[string]*pflag.Flag) ([]string, reflect.Value) {
 		})
 	}
 	return names, reflect.New(reflect.StructOf(fields)).Elem()
+}
+
+func typeOf(f *pflag.Flag) reflect.Type {
+	switch f.Value.Type() {
+	case "bool":
+		return reflect.TypeFor[*bool]()
+	case "int", "int64", "uint", "uint64":
+		return reflect.TypeFor[*int64]()
+	case "stringSlice":
+		return reflect.TypeFor[*[]string]()
+	default:
+		return reflect.TypeFor[*string]()
+	}
 }
 
 // text writes a value as a flag would be written.
