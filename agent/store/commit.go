@@ -12,6 +12,7 @@ import (
 	"github.com/dgraph-io/badger/v4"
 
 	"otor/internal/dot"
+	"otor/internal/durable"
 	"otor/internal/entry"
 	"otor/internal/failpoint"
 	"otor/internal/receipt"
@@ -263,7 +264,7 @@ func (s *Store) write(rows []row) error {
 // failed half way, what is on the disk is known only by opening it again.
 func (s *Store) fail(err error) error {
 	switch {
-	case isNoSpace(err):
+	case durable.Full(err):
 		err = fmt.Errorf("%w: %w", errFull(s.dir, 0), err)
 	case isReadOnly(err):
 		err = fmt.Errorf("%w: %s: %w", ErrReadOnly, s.dir, err)

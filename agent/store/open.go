@@ -87,7 +87,7 @@ func (s *Store) explain(err error) error {
 		}
 	}
 	switch {
-	case isNoSpace(err):
+	case durable.Full(err):
 		free, _ := durable.Free(s.dir) // 0 when even that cannot be read
 		return fmt.Errorf("%w: %w", errFull(s.dir, free), err)
 	case errors.Is(err, syscall.EIO):
@@ -131,7 +131,7 @@ func (s *Store) openBadger() (err error) {
 	}
 	if err != nil {
 		s.db = nil
-		if isNoSpace(err) || isReadOnly(err) || errors.Is(err, syscall.EIO) {
+		if durable.Full(err) || isReadOnly(err) || errors.Is(err, syscall.EIO) {
 			return err
 		}
 		return damaged(s.dbDir(), err.Error(), "keep the folder, move it away and enrol again")

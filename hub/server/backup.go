@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"otor/hub/backup"
@@ -18,6 +17,7 @@ import (
 	"otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/dot"
+	"otor/internal/durable"
 	"otor/internal/webui"
 )
 
@@ -44,7 +44,7 @@ func (o *Office) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 		return backup.Made{}, &webui.Refusal{Code: "bad_request", What: "what this hub writes there goes when it ends, and nobody else sees it", Which: dir, Do: "name a folder on another disk"}
 	}
 	made, err := o.keeper.Make(ctx, dir, keep)
-	if errors.Is(err, syscall.ENOSPC) {
+	if durable.Full(err) {
 		err = errors.Join(store.ErrFull, err)
 	}
 	if err != nil {

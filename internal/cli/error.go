@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"syscall"
+
+	"otor/internal/durable"
 )
 
 // Exit is a program's exit code. `go run` turns all but 0 into 1.
@@ -71,7 +73,7 @@ func general(err error) *Error {
 		return e
 	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
+	case durable.Full(err):
 		return Say(Storage, "disk_full", "", "free some space and try again; nothing that was saved is lost", err)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return Say(Storage, "not_writable", "", "give this user the right to it, or name another folder with --data", err)

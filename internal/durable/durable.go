@@ -3,15 +3,23 @@
 //
 // [WriteFile] writes beside the target, syncs, renames over it and syncs the
 // folder: a reader sees the old bytes or the new ones. [MkdirAll] makes folders
-// that are still there afterwards, and [SyncDir] fixes the names in one.
+// that are still there afterwards, and [SyncDir] fixes the names in one. [Full] tells
+// that a disk took no more.
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
+
+// Full reports whether the system said that a disk or a quota is full.
+func Full(err error) bool {
+	return slices.ContainsFunc(fullErrors, func(e error) bool { return errors.Is(err, e) })
+}
 
 // WriteFile replaces the file at path by b, with mode, atomically and durably.
 // On an error the old file is untouched.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"otor/internal/durable"
@@ -51,5 +52,15 @@ func TestWriteFileLeavesTheOldOneOnError(t *testing.T) {
 	}
 	if err := durable.WriteFile(filepath.Join(dir, "no", "such", "folder"), nil, 0o600); err == nil {
 		t.Fatal("wrote into a folder that does not exist")
+	}
+}
+
+func TestFull(t *testing.T) {
+	for err, want := range map[error]bool{
+		&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}: true, os.ErrPermission: false, nil: false,
+	} {
+		if got := durable.Full(err); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
 	}
 }

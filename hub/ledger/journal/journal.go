@@ -282,7 +282,7 @@ func (j *Journal) Aside() (out []Aside, err error) {
 
 // reason names a full disk.
 func reason(err error) error {
-	if isFull(err) {
+	if durable.Full(err) {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err

@@ -13,6 +13,7 @@ import (
 
 	"otor/hub/store"
 	"otor/hub/store/tables"
+	"otor/internal/durable"
 )
 
 // explain puts an error of SQLite into words that the operator can act on, and
@@ -31,7 +32,7 @@ func explain(ctx context.Context, path string, err error) error {
 	switch {
 	case ctx.Err() != nil && (code == sqlite3.INTERRUPT || code == sqlite3.BUSY):
 		return ctx.Err()
-	case code == sqlite3.FULL, isFull(err):
+	case code == sqlite3.FULL, durable.Full(err):
 		return fmt.Errorf("%w: no space left in %s; free some and start the hub again, nothing that was acknowledged is lost (%w)",
 			store.ErrFull, filepath.Dir(path), err)
 	case code == sqlite3.READONLY, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
@@ -47,16 +48,6 @@ func explain(ctx context.Context, path string, err error) error {
 		return fmt.Errorf("%w: another program keeps %s locked; close it and try again (%w)", store.ErrLocked, path, err)
 	}
 	return err
-}
-
-// isFull reports whether the system said that a disk or a quota is full.
-func isFull(err error) bool {
-	for _, e := range fullErrors {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
 }
 
 // probeSize is what must fit into the folder for it not to count as full, in
