@@ -205,7 +205,8 @@ func migrate(ctx context.Context, cfg Config, from database, to string, told fun
 	}
 	if to == InFile {
 		moving := filepath.Join(cfg.Dir, databaseFile+".moving")
-		if err := errors.Join(sqlite.Bare(moving), removeIfThere(moving), removeIfThere(filepath.Join(cfg.Dir, databaseFile+".made"))); err != nil {
+		// One that was killed leaves a log beside its file, and that alone is no database.
+		if err := errors.Join(sqlite.Bare(moving), removeIfThere(moving), removeIfThere(moving+"-wal"), removeIfThere(moving+"-shm"), removeIfThere(filepath.Join(cfg.Dir, databaseFile+".made"))); err != nil {
 			return nil, err
 		}
 		target, err = newCopy(ctx, moving)
