@@ -52,8 +52,11 @@ func (s *Store) format() (version uint32, err error) {
 // first, with the database closed, so that the older program can be put back.
 func (s *Store) upgrade() error {
 	from, err := s.format()
-	if err != nil || from == 0 || from >= newest() {
+	if err != nil || from == 0 || from > newest() {
 		return nil //nolint:nilerr // what is wrong with that row is said by load
+	}
+	if from == newest() {
+		return s.unmark() // a crash may have left it: the next upgrade has a copy of its own
 	}
 	if s.o.ReadOnly {
 		return fmt.Errorf("%w: %s has the rows of an older program: start the agent once, so that it brings them up to date", ErrReadOnly, s.dir)
@@ -74,10 +77,21 @@ func (s *Store) upgrade() error {
 			return fmt.Errorf("bring the rows of %s from format %d to %d: %w; as they were before they are in %s", s.dbDir(), v, newest(), err, s.beforeOf(before))
 		}
 	}
-	if err := os.Remove(filepath.Join(s.dir, upgradeFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := s.unmark(); err != nil {
 		return err
 	}
 	s.log.Info("rows of an older program were brought up to date", "from", from, "to", newest(), "copy", s.beforeOf(before))
+	return nil
+}
+
+// unmark says that an upgrade is done.
+func (s *Store) unmark() error {
+	if s.o.ReadOnly {
+		return nil
+	}
+	if err := os.Remove(filepath.Join(s.dir, upgradeFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	return nil
 }
 

@@ -99,3 +99,35 @@ func TestUpgradeThatFails(t *testing.T) {
 	}
 	well(t, s)
 }
+
+// TestUpgradeAfterACrashAtTheEnd: what a crash after the last step leaves is no reason to
+// make no copy at the next upgrade.
+func TestUpgradeAfterACrashAtTheEnd(t *testing.T) {
+	dir := t.TempDir()
+	reopen := func(n int) {
+		t.Helper()
+		s, err := store.Open(dir, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(t, s, dot.Record, n)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reopen(5)
+	back := store.WithUpgrades(store.Mark)
+	reopen(1)
+	if err := os.WriteFile(filepath.Join(dir, "upgrade"), []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	reopen(1)
+	back()
+	back = store.WithUpgrades(store.Mark, func(*store.Store) error { return nil })
+	defer back()
+	reopen(1)
+	old, err := filepath.Glob(filepath.Join(dir, "db.before-*"))
+	if err != nil || len(old) != 1 || filepath.Base(old[0]) != "db.before-2" {
+		t.Errorf("copies: %v, %v", old, err)
+	}
+}

@@ -12,8 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/ncruces/go-sqlite3"
@@ -257,11 +255,11 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 				store.ErrNewer, s.path, v)
 		}
 	}
-	if !slices.ContainsFunc(known, func(v int64) bool { return !slices.Contains(applied, v) }) {
-		return nil
+	if !lacks(applied, known) {
+		return unmark(s.path) // a crash may have left it: the next change has a copy of its own
 	}
 	if len(applied) > 0 && !s.scratch {
-		if err := s.copyBefore(ctx, c, version); err != nil {
+		if err := s.copyBefore(ctx, c, applied); err != nil {
 			return fmt.Errorf("copy %s before its tables are changed: %w", s.path, err)
 		}
 	}
@@ -284,7 +282,7 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("migrate %s from version %d to %d: %w; as it was before it is beside it (%s.before-*)", s.path, version, newest, err, filepath.Base(s.path))
 	}
-	if err := os.Remove(upgradeOf(s.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := unmark(s.path); err != nil {
 		return err
 	}
 	s.log.InfoContext(ctx, "database migrated", "path", s.path, "from", version, "to", newest, "steps", len(done))
@@ -319,54 +317,6 @@ func appliedVersions(c *conn) ([]int64, error) {
 		return nil
 	})
 	return out, err
-}
-
-// upgradeOf names the file that says of which version the copy is that was made
-// before the tables began to change, until they all have.
-func upgradeOf(path string) string { return path + ".upgrade" }
-
-// copyBefore keeps the database as it was before its tables are changed, beside
-// it, so that the older program can be put back. Copies of earlier changes go. A
-// change that was cut short or failed half way goes on from where it is, and the
-// copy stays the one from before all of it.
-func (s *Store) copyBefore(ctx context.Context, c *conn, version int64) error {
-	if b, err := os.ReadFile(upgradeOf(s.path)); err == nil {
-		if from, err := strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64); err == nil && from < version {
-			return nil
-		}
-	}
-	name := fmt.Sprintf("%s.before-%d", s.path, version)
-	tmp := name + ".new"
-	if err := os.Remove(tmp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := newFile(tmp); err != nil {
-		return err
-	}
-	if err := errors.Join(copyTo(ctx, c, tmp), syncFile(tmp)); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	if err := os.Rename(tmp, name); err != nil {
-		return err
-	}
-	if err := durable.SyncDir(filepath.Dir(name)); err != nil {
-		return err
-	}
-	dir := filepath.Dir(s.path)
-	names, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		old := filepath.Join(dir, n.Name())
-		if old != name && strings.HasPrefix(old, s.path+".before-") {
-			if err := os.Remove(old); err != nil {
-				return err
-			}
-		}
-	}
-	s.log.InfoContext(ctx, "database copied before its tables are changed", "path", name)
-	return durable.WriteFile(upgradeOf(s.path), []byte(strconv.FormatInt(version, 10)+"\n"), 0o600)
 }
 
 // scanInt reads a single number. The statement is not kept.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -151,6 +152,94 @@ func TestFailedUpgrade(t *testing.T) {
 	half["09002_bad.sql"] = "ALTER TABLE devices ADD COLUMN shape TEXT;"
 	if err := tryOpen(t, path, half); err != nil {
 		t.Fatalf("the mended program: %v", err)
+	}
+	if again := copies(t, path); !slices.Equal(again, got) {
+		t.Errorf("copies: %v, were %v", again, got)
+	}
+	opensElsewhere(t, got[0])
+}
+
+// TestFailedUpgradeOutOfOrder: a step with a lower number than those that are there
+// leaves the highest number as it was, and the copy is the one from before it still.
+func TestFailedUpgradeOutOfOrder(t *testing.T) {
+	path := filled(t)
+	if err := tryOpen(t, path, map[string]string{"09001_colour.sql": good}); err != nil {
+		t.Fatal(err)
+	}
+	half := map[string]string{
+		"09001_colour.sql": good, "08001_shape.sql": "ALTER TABLE devices ADD COLUMN shape TEXT;", "08002_bad.sql": broken,
+	}
+	for range 2 {
+		if err := tryOpen(t, path, half); err == nil {
+			t.Fatal("a broken step went through")
+		}
+	}
+	got := copies(t, path)
+	if len(got) != 1 {
+		t.Fatalf("copies: %v", got)
+	}
+	old := filepath.Join(t.TempDir(), "hub.db")
+	b, err := os.ReadFile(got[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(old, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tryOpen(t, old, map[string]string{"09001_colour.sql": good}); err != nil {
+		t.Errorf("the program before with the copy: %v", err)
+	}
+}
+
+// TestUpgradeAfterACrashAtTheEnd: what a crash after the last step leaves is no reason to
+// make no copy at the next upgrade.
+func TestUpgradeAfterACrashAtTheEnd(t *testing.T) {
+	path := filled(t)
+	half := map[string]string{"09001_colour.sql": good, "09002_bad.sql": broken}
+	if err := tryOpen(t, path, half); err == nil {
+		t.Fatal("a broken step went through")
+	}
+	mark, err := os.ReadFile(path + ".upgrade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := map[string]string{"09001_colour.sql": good, "09002_bad.sql": "ALTER TABLE devices ADD COLUMN shape TEXT;"}
+	if err := tryOpen(t, path, whole); err != nil {
+		t.Fatal(err)
+	}
+	first := copies(t, path)
+	if err := os.WriteFile(path+".upgrade", mark, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tryOpen(t, path, whole); err != nil {
+		t.Fatal(err)
+	}
+	whole["09003_more.sql"] = "ALTER TABLE devices ADD COLUMN weight TEXT;"
+	if err := tryOpen(t, path, whole); err != nil {
+		t.Fatal(err)
+	}
+	if got := copies(t, path); len(got) != 1 || slices.Equal(got, first) {
+		t.Errorf("copies: %v, were %v", got, first)
+	}
+}
+
+// TestMarkOfAnOlderProgram: what it noted of a change that it began is understood.
+func TestMarkOfAnOlderProgram(t *testing.T) {
+	path := filled(t)
+	half := map[string]string{"09001_colour.sql": good, "09002_bad.sql": broken}
+	if err := tryOpen(t, path, half); err == nil {
+		t.Fatal("a broken step went through")
+	}
+	got := copies(t, path)
+	if len(got) != 1 {
+		t.Fatalf("copies: %v", got)
+	}
+	version := strings.TrimPrefix(got[0], path+".before-")
+	if err := os.WriteFile(path+".upgrade", []byte(version+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tryOpen(t, path, half); err == nil {
+		t.Fatal("a broken step went through")
 	}
 	if again := copies(t, path); !slices.Equal(again, got) {
 		t.Errorf("copies: %v, were %v", again, got)
