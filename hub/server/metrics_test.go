@@ -24,7 +24,12 @@ func TestMetrics(t *testing.T) {
 	check(t, s.Store().Ingest(t.Context(), func(tx store.Tx) error {
 		return tx.Judge(chain, map[dot.Seq]store.Judgement{1: {Verdict: store.Quarantined, Code: "id_checksum", Words: "x"}})
 	}))
-	check(t, s.Store().NoteContact(t.Context(), "D-BB", store.Contact{At: 1}, []store.Lane{{Chain: dot.Chain{Device: "D-BB", Incarnation: 1, Lane: dot.Record}, Declared: 9, DeclaredAt: 1}}))
+	enrol(t, s, "D-CC", 0, 0) // it was lost, and declared more than it sent
+	for d, at := range map[dot.Device]int64{"D-BB": time.Now().UnixMilli(), "D-CC": 1} {
+		check(t, s.Store().NoteContact(t.Context(), d, store.Contact{At: 1}, []store.Lane{{Chain: dot.Chain{Device: d, Incarnation: 1, Lane: dot.Record}, Declared: 9, DeclaredAt: at}}))
+	}
+	_, err := s.Store().Revoke(t.Context(), "D-CC", 1)
+	check(t, err)
 	status, scrape, _ := send(t, browser(t), "GET", "http://"+s.HTTPAddr()+"/metrics", "", false)
 	if status != http.StatusOK {
 		t.Fatalf("status %d: %s", status, scrape)
@@ -48,7 +53,12 @@ func TestMetrics(t *testing.T) {
 	if who := regexp.MustCompile(`D-AA|D-BB|H-AA|H-BB|1390483`).FindString(scrape); who != "" {
 		t.Errorf("%s is told", who)
 	}
+	if old := oldestWaiting.FindStringSubmatch(scrape); old == nil || strings.Contains(old[1], "e+") { // D-BB spoke just now
+		t.Errorf("a phone that is lost is waited for: %q", old)
+	}
 }
+
+var oldestWaiting = regexp.MustCompile(`(?m)^otor_hub_oldest_waiting_seconds (\S+)$`)
 
 // On this machine anybody may scrape; elsewhere a token is needed that sees everything.
 func TestWhoMayScrape(t *testing.T) {

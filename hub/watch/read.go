@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"otor/hub/store"
+	"otor/internal/dot"
 	"otor/internal/durable"
 	"otor/internal/telemetry"
 )
 
 // Metrics is what is read when a monitoring system asks. Times are seconds.
 var Metrics = []telemetry.Metric{
-	{Name: "otor_hub_waiting_entries", Help: "Entries that devices declared and the hub has not received."},
-	{Name: "otor_hub_oldest_waiting_seconds", Help: "How long ago the device spoke last that has had entries waiting for longest; 0 when nothing waits."},
+	{Name: "otor_hub_waiting_entries", Help: "Entries that devices declared and the hub has not received; not those of revoked devices."},
+	{Name: "otor_hub_oldest_waiting_seconds", Help: "How long ago the device spoke last that has had entries waiting for longest; 0 when nothing waits. Revoked devices do not count."},
 	{Name: "otor_hub_missing_entries", Help: "Entries missing below a later one that is here (gaps)."},
 	{Name: "otor_hub_oldest_gap_seconds", Help: "Age of the oldest open gap; 0 without one."},
 	{Name: "otor_hub_devices", Help: "Devices by state: enrolled, silent (enrolled and not heard from for a day), invited, revoked, in_doubt.", Labels: []string{"state"}},
@@ -77,7 +78,8 @@ func age(now time.Time, ms int64) float64 {
 	return max(0, seconds(now.UnixMilli()-ms))
 }
 
-// backlog is what lanes lack.
+// backlog is what lanes lack. What a revoked device declared and did not send is waited
+// for by nobody: else a phone that is lost would hide all that fall silent after it.
 type backlog struct {
 	waiting, missing uint64
 	oldest           int64 // the earliest last word of a device of which something waits
@@ -88,10 +90,21 @@ func (r *Room) backlog(ctx context.Context) (b backlog, err error) {
 	if err != nil {
 		return b, err
 	}
+	devices, err := r.cfg.Ledger.Devices(ctx)
+	if err != nil {
+		return b, err
+	}
+	revoked := make(map[dot.Device]bool)
+	for _, d := range devices {
+		revoked[d.ID] = d.RevokedAt != 0
+	}
 	for _, l := range lanes {
 		holes, waiting := l.Lacking()
 		for _, x := range holes {
 			b.missing += x.Len()
+		}
+		if revoked[l.Chain.Device] {
+			continue
 		}
 		for _, x := range waiting {
 			b.waiting += x.Len()
