@@ -65,7 +65,7 @@ func asides(cmd *cobra.Command, o office) (out []server.EntryLine, err error) {
 }
 
 func newAsideRule(app *cli.App, choice, short, long string) *cobra.Command {
-	var answers, reason string
+	var answers, reason, seen string
 	cmd := &cobra.Command{
 		Use: choice + " ENTRY", Short: short, Long: long,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -79,7 +79,7 @@ func newAsideRule(app *cli.App, choice, short, long string) *cobra.Command {
 			if err != nil {
 				return cli.Misuse("ENTRY", "%v", "name it as hub aside shows it: D-101/1/record/7", err)
 			}
-			in := server.AsideRuling{Dot: d, Choice: choice, Reason: reason}
+			in := server.AsideRuling{Dot: d, Choice: choice, Reason: reason, Seen: seen}
 			if answers != "" {
 				dec := json.NewDecoder(strings.NewReader(answers))
 				dec.UseNumber()
@@ -88,13 +88,15 @@ func newAsideRule(app *cli.App, choice, short, long string) *cobra.Command {
 				}
 			}
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
-				list, err := asides(cmd, o)
-				if err != nil {
-					return err
-				}
-				for _, e := range list {
-					if e.Dot == d {
-						in.Seen = e.Code
+				if in.Seen == "" {
+					list, err := asides(cmd, o)
+					if err != nil {
+						return err
+					}
+					for _, e := range list {
+						if e.Dot == d {
+							in.Seen = e.Code
+						}
 					}
 				}
 				out, err := o.RuleAside(cmd.Context(), in)
@@ -110,6 +112,7 @@ func newAsideRule(app *cli.App, choice, short, long string) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&reason, "reason", "", "`why`, for the ledger and for its author; needed")
+	f.StringVar(&seen, "seen", "", "the `CODE` that hub aside listed: if it is another by now nothing is decided")
 	if choice == ingest.AsideAccept {
 		f.StringVar(&answers, "answers", "", "corrected answers as a JSON `object`")
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 
+	"otor/hub/access"
 	"otor/hub/backup"
 	"otor/hub/broker"
 	"otor/hub/ledger"
 	"otor/hub/ledger/journal"
+	"otor/hub/reconcile"
 	"otor/hub/store"
 	"otor/hub/store/tables"
 	"otor/internal/cli"
@@ -33,6 +35,13 @@ func explain(app *cli.App, err error) *cli.Error {
 			exit = cli.Storage
 		}
 		return &cli.Error{Exit: exit, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
+	}
+	// A hub that answers in this process gives its rooms' own refusals.
+	if e, ok := errors.AsType[*reconcile.Refused](err); ok {
+		return &cli.Error{Exit: cli.Refused, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
+	}
+	if e, ok := errors.AsType[*access.Refusal](err); ok {
+		return &cli.Error{Exit: cli.Refused, Code: e.Code, What: e.What, Which: e.Which, Do: e.Do, Err: err}
 	}
 	if _, ok := errors.AsType[*pack.Fault](err); ok {
 		return cli.Say(cli.Refused, "bad_pack", "", "correct what is named and try again; without --pack a hub starts with the built-in pack", err)

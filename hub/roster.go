@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -206,7 +207,7 @@ func newRosterShow(app *cli.App) *cobra.Command {
 				return cli.Misuse("--limit", "it is a number of 0 or more", "correct it")
 			}
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
-				rows := [][]string{{"KEY", "ROW", "NAME", "STANDING", "PERSON", "EVIDENCE", "WAITS", "DECIDED"}}
+				rows := [][]string{{"KEY", "ROW", "NAME", "STANDING", "PERSON", "EVIDENCE", "WAITS", "DECIDED", "SEEN"}}
 				for l, err := range o.RosterLines(cmd.Context(), q) {
 					if err != nil {
 						return err
@@ -271,7 +272,7 @@ func rosterCells(l server.RosterLine) []string {
 	if l.Decided != nil {
 		decided = l.Decided.Choice + " by " + l.Decided.By
 	}
-	return []string{l.Key, row, name, string(l.Standing), person, strings.Join(evidence, "; "), waits, decided}
+	return []string{l.Key, row, name, string(l.Standing), person, strings.Join(evidence, "; "), waits, decided, l.Seen}
 }
 
 func newRosterDecide(app *cli.App) *cobra.Command {
@@ -281,7 +282,8 @@ func newRosterDecide(app *cli.App) *cobra.Command {
 		Long: "confirm says that the row is the person (--person when several were offered), refuse that it is none of them,\n" +
 			"note that it is as it is and nothing is to be done here. Neither the list nor the person changes.\n" +
 			"take says that it is the person and that the list is right: the values in which they differ are written here\n" +
-			"and go to the devices; undo within 24 hours puts back what stood before.",
+			"and go to the devices; undo within 24 hours puts back what stood before. It needs --seen, as hub roster show\n" +
+			"lists it: if the line changed since then nothing is decided (exit code 3). Of the other choices --seen may be left out.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 3 {
 				return cli.Misuse("KIND KEY CHOICE", "%d arguments", "give the kind of list, a key as hub roster show lists it, and confirm, take, refuse, note or undo", len(args))
@@ -290,14 +292,14 @@ func newRosterDecide(app *cli.App) *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Key, c.Choice = args[1], args[2]
+			if c.Seen == "" && c.Choice == reconcile.RosterTake {
+				return cli.Misuse("--seen", "it is not said what you had in view of this line", "give what stands under SEEN: hub roster show "+args[0])
+			}
 			return reads().with(cmd.Context(), app, func(o office, _ bool) error {
-				for l, err := range o.RosterLines(cmd.Context(), store.RosterQuery{Kind: args[0], AfterLine: -1}) {
-					if err != nil {
+				if c.Seen == "" {
+					var err error
+					if c.Seen, err = lineSeen(cmd.Context(), o, args[0], c.Key); err != nil {
 						return err
-					}
-					if l.Key == c.Key {
-						c.Seen = l.Seen
-						break
 					}
 				}
 				l, err := o.RuleRoster(cmd.Context(), args[0], c)
@@ -313,5 +315,20 @@ func newRosterDecide(app *cli.App) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&c.Person, "person", "", "the `person` that the row is, of those who were offered")
 	cmd.Flags().StringVar(&c.Reason, "reason", "", "`why`, for the ledger; needed")
+	cmd.Flags().StringVar(&c.Seen, "seen", "", "what `SEEN` said of the line: if it is another by now nothing is decided; needed with take")
 	return cmd
+}
+
+// lineSeen is what a line says now of how it is to be seen, for choices that need nobody
+// to have looked at it.
+func lineSeen(ctx context.Context, o office, kind, key string) (string, error) {
+	for l, err := range o.RosterLines(ctx, store.RosterQuery{Kind: kind, AfterLine: -1}) {
+		if err != nil {
+			return "", err
+		}
+		if l.Key == key {
+			return l.Seen, nil
+		}
+	}
+	return "", nil
 }

@@ -84,6 +84,8 @@ func TestRosterCommands(t *testing.T) {
 		{"roster import pension_list", cli.Usage, ""},
 		{"roster show other", cli.Refused, "no_roster"},
 		{"roster decide pension_list x", cli.Usage, ""},
+		{"roster decide pension_list x take --reason y", cli.Usage, "usage"},
+		{"roster decide pension_list " + l.Key + " note --reason y --seen old", cli.Refused, "item_changed"},
 		{"roster decide pension_list x note --reason y", cli.Refused, "not_found"},
 	} {
 		if exit, _, e := try(t, dir, strings.Fields(c.args)...); exit != c.exit || c.code != "" && e.Code != c.code || e.Do == "" {
