@@ -22,7 +22,8 @@ func newBackup(app *cli.App) *cobra.Command {
 		Use: "backup DIR", Short: "Copy the hub into a new folder below DIR, and verify the copy", Args: cli.OneArg("DIR"),
 		Long: "Copies database and keys of the running hub, or of the stopped one, opens the copy as a hub would and computes\n" +
 			"every chain anew from its entries. The folder gets its name only then. What lies in the second-newest backup\n" +
-			"too counts as archived from then on. DIR holds the hub's secrets: keep it on another disk, and to yourself.",
+			"too counts as archived from then on. DIR holds the hub's secrets: keep it on another disk, and to yourself.\n" +
+			"A hub that the system starts writes only into folders that hub install-service --backups named.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := filepath.Abs(args[0])
 			if err != nil {

@@ -110,3 +110,16 @@ func TestByteSize(t *testing.T) {
 		}
 	}
 }
+
+// The unit lets the hub write its backups, and waits for no disk that holds them.
+func TestInstallNamesBackups(t *testing.T) {
+	exit, out, e := try(t, "/srv/otor/hub", "install-service", "--system", "systemd", "--print", "--as", "otor", "--backups", "/mnt/other/otor,/mnt/weekly/otor")
+	if exit != cli.OK {
+		t.Fatalf("exit %d, %+v", exit, e)
+	}
+	for _, want := range []string{" -/mnt/other/otor -/mnt/weekly/otor\n", "\nRequiresMountsFor=/srv/otor/hub /srv/otor/hub-journal\n", "\nUser=otor\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the unit lacks %q:\n%s", want, out)
+		}
+	}
+}
