@@ -13,6 +13,7 @@ import (
 
 	"otor/hub/ledger/journal"
 	"otor/hub/store"
+	"otor/internal/failpoint"
 	"otor/internal/identity"
 )
 
@@ -161,10 +162,12 @@ func (l *Ledger) commit(ctx context.Context, kind Kind, a Act, effect func(store
 		}
 		written = true
 		l.tail = tail{f.Number, f.Hash}
+		failpoint.At(failpoint.Journalled)
 		return nil
 	})
 	switch {
 	case err == nil:
+		failpoint.At(failpoint.Recorded)
 		if l.cfg.Shared {
 			l.own[f.Number] = true
 		}
