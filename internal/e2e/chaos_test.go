@@ -65,10 +65,13 @@ func slice(t *testing.T, site *chaos.Site, row chaos.Row, first uint64) {
 	} else {
 		trials = 1
 	}
-	faults, checked := 0, 0
+	faults, checked, met := 0, 0, map[string]int{}
 	for seed := first; seed < first+uint64(trials); seed++ { //nolint:gosec // a small count
 		o := chaos.Run(t.Context(), site, row, seed, "")
 		faults, checked = faults+o.Faults, checked+o.Checked
+		for what, n := range o.Met {
+			met[what] += n
+		}
 		for _, p := range o.Problems {
 			t.Errorf("OTOR_ROW=%s OTOR_SEED=%d: %s", row.Name, seed, p)
 		}
@@ -76,5 +79,5 @@ func slice(t *testing.T, site *chaos.Site, row chaos.Row, first uint64) {
 			t.Log(n)
 		}
 	}
-	t.Logf("%s: %d, %d entries looked for, seeds from %d", row.Fault, faults, checked, first)
+	t.Logf("%s: %d, %d entries looked for, seeds from %d, met %v", row.Fault, faults, checked, first, met)
 }

@@ -90,6 +90,9 @@ func startStream(t testing.TB, file string, env []string, lines string, args ...
 			}
 		}
 		_ = cmd.Wait() // it was killed
+		p.run.mu.Lock()
+		p.run.note()
+		p.run.mu.Unlock()
 	}()
 	t.Cleanup(func() {
 		p.Kill()
@@ -143,5 +146,8 @@ func (p *Stream) HasEnded() bool {
 	}
 }
 
+// Died reports whether the command was killed, and had not ended by itself before.
+func (p *Stream) Died() bool { return p.run.died() }
+
 // Exit is the exit code of a command that has ended; -1 when a signal ended it.
-func (p *Stream) Exit() cli.Exit { return cli.Exit(p.run.cmd.ProcessState.ExitCode()) }
+func (p *Stream) Exit() cli.Exit { return p.run.exitCode() }

@@ -73,6 +73,9 @@ func (h *Hub) NATS() string { return h.nats }
 // Kill ends the hub as a crash would.
 func (h *Hub) Kill() { h.run.kill() }
 
+// Died reports whether the hub was killed: one that had ended by itself before was not.
+func (h *Hub) Died() bool { return h.run.died() }
+
 // Stop ends the hub in order and returns its exit code.
 func (h *Hub) Stop(t testing.TB) cli.Exit {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -24,8 +25,18 @@ type process struct {
 	log   string        // file of its stderr
 	ended chan struct{} // closed when it has ended
 
-	mu   sync.Mutex
-	exit cli.Exit // once ended
+	mu     sync.Mutex
+	exit   cli.Exit // once ended
+	killed bool     // once ended: as kill -9 ends it
+}
+
+// killedCode is the exit code of a process that was killed. Windows has no signals:
+// there killing is ending with this code.
+func killedCode() int {
+	if runtime.GOOS == "windows" {
+		return 1
+	}
+	return -1
 }
 
 // launch says what to start: where its log goes, its name, its file when that
@@ -69,7 +80,7 @@ func start(t testing.TB, l launch, args ...string) (p *process, first []byte, er
 		_, _ = io.Copy(io.Discard, r)
 		_ = p.cmd.Wait()
 		p.mu.Lock()
-		p.exit = cli.Exit(p.cmd.ProcessState.ExitCode())
+		p.note()
 		p.mu.Unlock()
 		close(p.ended)
 	}()
@@ -93,6 +104,19 @@ func start(t testing.TB, l launch, args ...string) (p *process, first []byte, er
 	}
 	b, _ := os.ReadFile(p.log)
 	return p, first, fmt.Errorf("%s %v ended with exit %d before it was ready: %s", name, args, p.exitCode(), b)
+}
+
+// note keeps how it ended; p.mu is held.
+func (p *process) note() {
+	code := p.cmd.ProcessState.ExitCode()
+	p.exit, p.killed = cli.Exit(code), code == killedCode()
+}
+
+// died reports whether it has ended as kill -9 ends it, and not by itself.
+func (p *process) died() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.killed
 }
 
 func (p *process) exitCode() cli.Exit {

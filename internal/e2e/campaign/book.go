@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,16 +24,17 @@ type failure struct {
 
 // progress is the content of a state file.
 type progress struct {
-	Row      string        `json:"row"`
-	From     uint64        `json:"from"`
-	Next     uint64        `json:"next"` // the first seed that nobody took yet
-	Running  []uint64      `json:"running"`
-	Done     int           `json:"done"` // trials
-	Faults   int           `json:"faults"`
-	Checked  int           `json:"checked"`
-	Spent    time.Duration `json:"spent"`
-	Controls []string      `json:"controls"` // how each was found out
-	Failures []failure     `json:"failures"`
+	Row      string         `json:"row"`
+	From     uint64         `json:"from"`
+	Next     uint64         `json:"next"` // the first seed that nobody took yet
+	Running  []uint64       `json:"running"`
+	Done     int            `json:"done"` // trials
+	Faults   int            `json:"faults"`
+	Checked  int            `json:"checked"`
+	Met      map[string]int `json:"met,omitempty"` // what trials came to
+	Spent    time.Duration  `json:"spent"`
+	Controls []string       `json:"controls"` // how each was found out
+	Failures []failure      `json:"failures"`
 }
 
 // book is the progress and its file. It is safe for concurrent use.
@@ -114,6 +116,12 @@ func (b *book) done(o chaos.Outcome) {
 	b.p.Done++
 	b.p.Faults += o.Faults
 	b.p.Checked += o.Checked
+	for what, n := range o.Met {
+		if b.p.Met == nil {
+			b.p.Met = make(map[string]int)
+		}
+		b.p.Met[what] += n
+	}
 	b.average = b.p.Faults / b.p.Done
 	if len(o.Problems) > 0 {
 		b.p.Failures = append(b.p.Failures, failure{o.Seed, o.Problems[0]})
@@ -137,7 +145,30 @@ func (b *book) save() {
 func (b *book) now() (progress, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.p, b.err
+	p := b.p
+	p.Met = maps.Clone(p.Met)
+	return p, b.err
+}
+
+// unmet lists what a row's trials were to come to and never did. A few trials may
+// miss something by chance: of them nothing is said.
+func (p progress) unmet(row chaos.Row) []string {
+	if p.Done < chaos.EnoughTrials {
+		return nil
+	}
+	return row.Unmet(p.Met)
+}
+
+// tally is what trials came to, in words.
+func (p progress) tally() string {
+	if len(p.Met) == 0 {
+		return ""
+	}
+	var words []string
+	for _, what := range slices.Sorted(maps.Keys(p.Met)) {
+		words = append(words, fmt.Sprintf("%s %d", what, p.Met[what]))
+	}
+	return "met: " + strings.Join(words, ", ") + "\n"
 }
 
 // insertLine puts a line at the end of the table that stands below a heading.

@@ -58,7 +58,7 @@ func TestTheLogGetsALine(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	row := chaos.Row{Name: "kill-agent", Controls: []string{"taken"}}
+	row := chaos.Row{Name: "kill-agent", Controls: []chaos.Control{{Name: "taken", Words: "gone"}}}
 	p := progress{From: 1, Next: 4, Done: 3, Faults: 30, Checked: 9, Spent: time.Minute, Controls: []string{"taken: x"}, Failures: []failure{{2, "lost"}}}
 	if err := insertLine(path, "## Faults", faultLine(row, p, time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC))); err != nil {
 		t.Fatal(err)
@@ -104,5 +104,38 @@ func TestFuzzingOfTheLogCounts(t *testing.T) {
 	}
 	if got, err := logged(plan{log: path}); err != nil || len(got) != 0 {
 		t.Errorf("without a day: %v, %v", got, err)
+	}
+}
+
+// TestWhatNobodyMetIsNoSuccess: a campaign whose trials never came to a place that
+// its row is to meet fails, once they are enough to say so.
+func TestWhatNobodyMetIsNoSuccess(t *testing.T) {
+	row := chaos.Row{Name: "kill-hub", Meets: []string{"ingested", "recorded"}}
+	b, err := openBook(plan{row: row.Name, faults: 1000, state: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint64(chaos.EnoughTrials) {
+		p, _ := b.now()
+		if got := p.unmet(row); len(got) > 0 {
+			t.Fatalf("after %d trials: %v", i, got)
+		}
+		seed, _ := b.take()
+		b.done(chaos.Outcome{Seed: seed, Faults: 1, Met: map[string]int{"ingested": 1}})
+	}
+	p, err := b.now()
+	if got := p.unmet(row); err != nil || len(got) != 1 || got[0] != "recorded" {
+		t.Errorf("never met are %v, %v", got, err)
+	}
+	if line := faultLine(row, p, time.Now()); !strings.Contains(line, "never met: recorded") {
+		t.Error(line)
+	}
+	if p.tally() != "met: ingested 10\n" {
+		t.Error(p.tally())
+	}
+	seed, _ := b.take()
+	b.done(chaos.Outcome{Seed: seed, Met: map[string]int{"recorded": 1}})
+	if p, _ := b.now(); len(p.unmet(row)) > 0 {
+		t.Errorf("%v", p.unmet(row))
 	}
 }

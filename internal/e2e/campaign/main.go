@@ -95,7 +95,11 @@ func campaign(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if list {
 		for _, r := range chaos.Rows() {
-			if _, err := fmt.Fprintf(out, "%-14s %s; controls %v\n", r.Name, r.Fault, r.Controls); err != nil {
+			var controls []string
+			for _, c := range r.Controls {
+				controls = append(controls, c.Name)
+			}
+			if _, err := fmt.Fprintf(out, "%-14s %s; controls %v\n", r.Name, r.Fault, controls); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,8 +56,8 @@ func run(ctx context.Context, site *chaos.Site, row chaos.Row, p plan, out io.Wr
 	if err != nil {
 		return fmt.Errorf("keep the state of the campaign: %w", err)
 	}
-	if _, err := fmt.Fprintf(out, "%s: %d of %d %s, %d trials, %d entries looked for, %d failures, %s\n",
-		row.Name, got.Faults, p.faults, row.Fault, got.Done, got.Checked, len(got.Failures), got.Spent.Round(time.Second)); err != nil {
+	if _, err := fmt.Fprintf(out, "%s: %d of %d %s, %d trials, %d entries looked for, %d failures, %s\n%s",
+		row.Name, got.Faults, p.faults, row.Fault, got.Done, got.Checked, len(got.Failures), got.Spent.Round(time.Second), got.tally()); err != nil {
 		return err
 	}
 	if !p.finish && got.Faults < p.faults {
@@ -72,6 +73,9 @@ func run(ctx context.Context, site *chaos.Site, row chaos.Row, p plan, out io.Wr
 	if len(got.Failures) > 0 {
 		return fmt.Errorf("%d of %d trials failed; the first: OTOR_ROW=%s OTOR_SEED=%d go test ./internal/e2e -run TestChaos", len(got.Failures), got.Done, row.Name, got.Failures[0].Seed)
 	}
+	if unmet := got.unmet(row); len(unmet) > 0 {
+		return fmt.Errorf("%d trials of %s never came to %s: they say nothing about it", got.Done, row.Name, strings.Join(unmet, ", "))
+	}
 	return nil
 }
 
@@ -80,6 +84,9 @@ func faultLine(row chaos.Row, p progress, at time.Time) string {
 	result := "0"
 	if len(p.Failures) > 0 {
 		result = fmt.Sprintf("%d (first: seed %d)", len(p.Failures), p.Failures[0].Seed)
+	}
+	if unmet := p.unmet(row); len(unmet) > 0 {
+		result += ", never met: " + strings.Join(unmet, ", ")
 	}
 	return fmt.Sprintf("| %s | %s | %d | %d to %d | %d | %d | %d of %d | %s | %s |",
 		at.Format(time.DateOnly), row.Name, p.Faults, p.From, p.Next-1, p.Done, p.Checked, len(p.Controls), len(row.Controls), result, p.Spent.Round(time.Second))

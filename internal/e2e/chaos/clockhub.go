@@ -32,19 +32,13 @@ func clocksHub(t *T) {
 	jump := func() { set(t.R.Int64N(2*years) - years) }
 	jump()
 	h.Program, h.Env = e2e.Control(t, "hub"), []string{"OTOR_CLOCK=" + file}
-	if t.Control == noDedup {
-		t.dropUnique(h.Dir)
-		h.Env = append(h.Env, "OTOR_CONTROL=no-dedup")
-	}
 	h.Start(t)
-	const n = 60
+	t.forgetful(h)
 	var members []*member
 	for i := range 2 {
-		members = append(members, t.join(h.Enrol(t, fmt.Sprintf("D-%d", 101+i)), t.Seed+uint64(i), n, 20*time.Millisecond, func(c *device.Config) { //nolint:gosec // 0 or 1
+		members = append(members, t.join(h.Enrol(t, fmt.Sprintf("D-%d", 101+i)), t.Seed+uint64(i), many, 20*time.Millisecond, func(c *device.Config) { //nolint:gosec // 0 or 1
 			c.MinPause, c.MaxPause = 50*time.Millisecond, time.Second
-			if t.Control != noDedup { // which sends everything once more, and so must have it
-				c.Keep = 24 * time.Hour
-			}
+			c.Keep = 24 * time.Hour
 		}))
 	}
 	backups := filepath.Join(t.TempDir(), "backups")
@@ -66,7 +60,9 @@ func clocksHub(t *T) {
 	printed := make(map[dot.Dot]bool)
 	var fleet []*e2e.Agent
 	for _, m := range members {
-		m.drained(t, n)
+		m.enough()
+		m.drained(t)
+		t.resend(h, m.device)
 	}
 	pruned := uint64(0)
 	if t.Control != noDedup {
@@ -76,10 +72,6 @@ func clocksHub(t *T) {
 		m.dots(printed)
 		m.leave(t)
 		fleet = append(fleet, m.agent)
-	}
-	if t.Control == noDedup {
-		resendAll(t, fleet)
-		time.Sleep(time.Second)
 	}
 	t.Checked += len(printed)
 	for _, p := range LedgerProblems(t, h, fleet, printed) {

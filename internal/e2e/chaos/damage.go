@@ -7,18 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"otor/agent/capture"
 	"otor/agent/device"
 	"otor/agent/enrol"
+	"otor/agent/life"
 	"otor/agent/refill"
 	"otor/agent/store"
-	"otor/hub/backup"
-	hubstore "otor/hub/store"
-	"otor/hub/store/sqlite"
 	"otor/internal/dot"
-	"otor/internal/e2e"
 	"otor/internal/entry"
 	"otor/internal/lane"
 	"otor/internal/wire"
@@ -81,8 +79,8 @@ func (t *T) pick(dir string) string {
 	byKind := make(map[string][]string)
 	var kinds []string
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "ballast" || d.Name() == "token" {
-			return err
+		if err != nil || d.IsDir() || slices.Contains([]string{"ballast", "token", life.FileName, "mark"}, d.Name()) {
+			return err // nothing that is read here is in them
 		}
 		kind := filepath.Ext(p)
 		if kind == "" {
@@ -187,8 +185,12 @@ func (t *T) remember(v *victim, d *device.Device) {
 
 // damageAgent damages one file of a device's folder at a time. Whatever is lost
 // must be named, exactly; nothing may come back changed; no seq may be given out
-// twice; and what the hub has must come back.
+// twice; and what the hub has must come back. What says where and which life the
+// folder is, the program is to open: see damagedBook.
 func damageAgent(t *T) {
+	for range booksIn {
+		t.damagedBook()
+	}
 	v := t.newVictim()
 	for range damagedIn {
 		dir := filepath.Join(t.TempDir(), "copy")
@@ -352,116 +354,4 @@ func (l ledger) Refill(_ context.Context, r wire.Refill) (wire.RefillPage, error
 		p.Entries = append(p.Entries, raws[seq-1].Encode())
 	}
 	return p, nil
-}
-
-// damageHub damages one file of a hub's folder at a time. What the ledger holds
-// must be what it held, or a check must say that it is not; a ledger that went
-// back in time says so by its watermarks, so that devices bring back the rest.
-func damageHub(t *T) {
-	base, have := t.newHubVictim()
-	for range damagedIn {
-		dir := filepath.Join(t.TempDir(), "copy")
-		if err := copyFolder(dir, base); err != nil {
-			t.Fatal(err)
-		}
-		name := t.pickHub(dir)
-		what := t.harm(name)
-		t.Faults++
-		before := t.Failed()
-		t.examineHub(dir, have)
-		if t.Failed() && !before {
-			rel, _ := filepath.Rel(dir, name)
-			t.Errorf("that was %s: %s", rel, what)
-			return
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// pickHub takes the database and its log as often as all other files together:
-// the others hold no entries.
-func (t *T) pickHub(dir string) string {
-	t.Helper()
-	switch t.R.IntN(4) {
-	case 0, 1:
-		return filepath.Join(dir, "hub.db")
-	case 2:
-		return filepath.Join(dir, "hub.db-wal")
-	default:
-		return t.pick(dir)
-	}
-}
-
-// newHubVictim is a hub's folder as kill -9 leaves it, half of its ledger in the
-// database's log.
-func (t *T) newHubVictim() (string, map[dot.Dot]entry.Hash) {
-	t.Helper()
-	h := e2e.NewHub(t, "", "--demo-numbers", "--max-store", "16MiB")
-	h.Start(t)
-	a := h.Enrol(t, "D-101")
-	for i := range 2 {
-		a.MustPut(t, t.Site.Records(t, t.Seed+uint64(i), 120), "--demo-numbers") //nolint:gosec // small
-		a.Sync(t)
-		if i == 0 {
-			h.Stop(t)
-			h.Start(t)
-		}
-	}
-	have := make(map[dot.Dot]entry.Hash)
-	for _, e := range h.Entries(t) {
-		have[e.Dot] = e.Hash
-	}
-	if len(have) != 240 {
-		t.Fatalf("%d entries at the hub, want 240", len(have))
-	}
-	h.Kill()
-	return h.Dir, have
-}
-
-func (t *T) examineHub(dir string, have map[dot.Dot]entry.Hash) {
-	t.Helper()
-	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{})
-	if err != nil {
-		for _, known := range []error{hubstore.ErrDamaged, hubstore.ErrForeign, hubstore.ErrNewer, hubstore.ErrNotFound} {
-			if errors.Is(err, known) {
-				return
-			}
-		}
-		t.Errorf("refused without saying why: %v", err)
-		return
-	}
-	defer func() { _ = s.Close() }()
-	if err := backup.Inspect(t.Context(), s); err != nil && t.Control != deaf {
-		return // a check says so
-	}
-	lanes, err := s.Lanes(t.Context())
-	if err != nil {
-		t.Errorf("a check found nothing, and the lanes cannot be read: %v", err)
-		return
-	}
-	received := make(map[dot.Chain]lane.Set)
-	for _, l := range lanes {
-		received[l.Chain] = l.Received
-	}
-	now := make(map[dot.Dot]bool)
-	for e, err := range s.Entries(t.Context(), hubstore.EntryQuery{WithRaw: true}) {
-		if err != nil {
-			t.Errorf("a check found nothing, and the entries cannot be read: %v", err)
-			return
-		}
-		t.Checked++
-		if have[e.Dot] != e.Hash || e.Raw.Hash() != e.Hash {
-			t.Errorf("a check found nothing, and %s has other bytes", e.Dot)
-			return
-		}
-		now[e.Dot] = true
-	}
-	for x := range have {
-		if !now[x] && received[x.Chain].Contains(x.Seq) {
-			t.Errorf("a check found nothing, and %s, which counts as received, is not there", x)
-			return
-		}
-	}
 }

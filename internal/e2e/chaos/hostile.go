@@ -34,12 +34,7 @@ const (
 func hostile(t *T) {
 	h := e2e.NewHub(t, "", "--demo-numbers", "--max-store", "32MiB")
 	h.Start(t)
-	if t.Control == noDedup {
-		h.Stop(t)
-		t.dropUnique(h.Dir)
-		h.Program, h.Env = e2e.Control(t, "hub"), []string{"OTOR_CONTROL=no-dedup"}
-		h.Start(t)
-	}
+	t.forgetful(h)
 	calm := t.others(h, 1, nil)
 	evil := h.Enrol(t, "D-666")
 	evil.MustPut(t, t.Site.Records(t, t.Seed, 40), "--demo-numbers")
@@ -80,6 +75,7 @@ func hostile(t *T) {
 		t.Error(p)
 	}
 	t.Checked += len(printed)
+	t.Met(copies, int(s.TransportDuplicates)) //nolint:gosec // a count
 	t.Logf("the others drained in %s alone and in %s beside %d blows; %d frames of nobody set aside, %d copies counted, hub %d MB",
 		calm.Round(time.Millisecond), busy.Round(time.Millisecond), t.Faults, s.Unattributed, s.TransportDuplicates, rss)
 }
@@ -102,7 +98,7 @@ func (t *T) others(h *e2e.Hub, round int, meanwhile func()) time.Duration {
 	printed := make(map[dot.Dot]bool)
 	var fleet []*e2e.Agent
 	for _, m := range members {
-		m.drained(t, n)
+		m.drained(t)
 	}
 	took := time.Since(began)
 	group.Wait()

@@ -108,7 +108,6 @@ func (t *T) savePhotos(m *member) (total, previews uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.saved.Add(1)
 	}
 	return total, previews
 }

@@ -13,6 +13,9 @@ import (
 	"otor/agent/device"
 	"otor/agent/enrol"
 	"otor/agent/store"
+	"otor/hub/broker"
+	hubledger "otor/hub/ledger"
+	"otor/hub/ledger/journal"
 	hubstore "otor/hub/store"
 	"otor/hub/store/sqlite"
 	"otor/internal/cli"
@@ -24,12 +27,12 @@ import (
 // mountRows need a disk of their own.
 func mountRows() []Row {
 	return []Row{
-		{Name: "power-agent", Fault: "power cut of the agent", Least: images, Root: true, Controls: []string{noSync, lies}, Trial: powerAgent},
-		{Name: "power-hub", Fault: "power cut of the hub", Least: images, Root: true, Controls: []string{noSync, lies}, Trial: powerHub},
-		{Name: "full-agent", Fault: "full disk of the agent", Least: sizes, Root: true, Controls: []string{taken}, Trial: fullAgent},
-		{Name: "full-hub", Fault: "full disk of the hub", Least: hubSizes, Root: true, Controls: []string{noDedup}, Trial: fullHub},
-		{Name: "eio-agent", Fault: "I/O error under the agent", Least: errorsIn, Root: true, Controls: []string{drops}, Trial: eioAgent},
-		{Name: "eio-hub", Fault: "I/O error under the hub", Least: errorsIn, Root: true, Controls: []string{drops}, Trial: eioHub},
+		{Name: "power-agent", Fault: "power cut of the agent", Least: images, Root: true, Controls: []Control{{noSync, isGone}, {lies, isGone}}, Trial: powerAgent},
+		{Name: "power-hub", Fault: "power cut of the hub", Least: images, Root: true, Controls: []Control{{noSync, isGone}, {lies, isGone}}, Trial: powerHub},
+		{Name: "full-agent", Fault: "full disk of the agent", Least: sizes, Root: true, Controls: []Control{{taken, isGone}}, Trial: fullAgent},
+		{Name: "full-hub", Fault: "full disk of the hub", Least: hubSizes, Root: true, Controls: []Control{{noDedup, twice}}, Trial: fullHub},
+		{Name: "eio-agent", Fault: "I/O error under the agent", Least: errorsIn, Root: true, Controls: []Control{{drops, isGone}}, Trial: eioAgent},
+		{Name: "eio-hub", Fault: "I/O error under the hub", Least: errorsIn, Root: true, Controls: []Control{{drops, isGone}}, Trial: eioHub},
 	}
 }
 
@@ -184,21 +187,79 @@ func powerHub(t *T) {
 		fleet = append(fleet, h.Enrol(t, fmt.Sprintf("D-%d", 101+i)))
 	}
 	begin := d.Events()
+	ops := t.operators(h.Dir, d.Events)
 	var known []at
 	for i, a := range fleet {
 		known = append(known, t.drain(a, d, t.Seed+uint64(i), 150)...) //nolint:gosec // 0 or 1
 	}
+	ops.stop()
 	end := d.Events()
 	h.Kill()
+	told := ops.done()
+	if len(told) == 0 {
+		t.Fatal("no operator was told that anything is done")
+	}
 	for i := range images {
 		last := i == images-1
 		t.cut(d, begin+t.R.IntN(end-begin+1), func(im *disk.Image) {
 			t.ledgerAfterCut(filepath.Join(im.Mount, "hub"), known, im.Events)
+			t.actsAfterCut(filepath.Join(im.Mount, "hub"), told, im.Events)
 			if last && t.Control == "" {
 				t.refilled(filepath.Join(im.Mount, "hub"), fleet)
 			}
 		})
 	}
+}
+
+// actsAfterCut wants the acts of which an operator was told before the cut in the
+// database and in the journal, and no other story in one than in the other.
+func (t *T) actsAfterCut(dir string, told []act, event int) {
+	t.Helper()
+	keys, err := broker.HubKey(dir, time.Now())
+	if err != nil {
+		t.Errorf("after %d events: %v", event, err)
+		return
+	}
+	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "hub.db"), sqlite.Options{})
+	if err != nil {
+		return // said already
+	}
+	defer func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	checked, hashes, err := hubledger.CheckRows(s.Facts(t.Context(), hubstore.FactQuery{}), keys.Public())
+	if err != nil {
+		t.Errorf("after %d events the facts are not as they were signed: %v", event, err)
+		return
+	}
+	var facts []fact
+	j, _, err := journal.Open(dir+"-journal", false, func(signed []byte) error {
+		f, err := hubledger.Read(signed, keys.Public())
+		if n := uint64(len(facts)); err == nil && n < checked.Facts && f.Hash != hashes[n] {
+			err = fmt.Errorf("fact %d is another one in the database", n+1)
+		}
+		facts = append(facts, fact{f.Kind, f.Subject})
+		return err
+	})
+	if err != nil {
+		t.Errorf("after %d events the journal: %v", event, err)
+		return
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	n := 0
+	for n < len(told) && told[n].event <= event {
+		n++
+	}
+	t.actsAmong(facts, told[:n])
+	if checked.Facts > uint64(len(facts)) {
+		t.Errorf("after %d events the database has %d facts, and the journal %d", event, checked.Facts, len(facts))
+		return
+	}
+	t.actsAmong(facts[:checked.Facts], told[:n])
 }
 
 // drain captures n records, a few at a time, and notes which seqs receipts
@@ -373,12 +434,7 @@ func fullHub(t *T) {
 	dir := t.tmpfs("128m")
 	h := e2e.NewHub(t, filepath.Join(dir, "hub"), "--demo-numbers", "--max-store", "16MiB")
 	h.Start(t)
-	if t.Control == noDedup {
-		h.Stop(t)
-		t.dropUnique(h.Dir)
-		h.Program, h.Env = e2e.Control(t, "hub"), []string{"OTOR_CONTROL=no-dedup"}
-		h.Start(t)
-	}
+	t.forgetful(h)
 	a := h.Enrol(t, "D-101")
 	printed := make(map[dot.Dot]bool)
 	for i := range hubSizes {
@@ -403,10 +459,7 @@ func fullHub(t *T) {
 		t.receiptsHold(h, []*e2e.Agent{a})
 	}
 	a.Sync(t)
-	if t.Control == noDedup {
-		resendAll(t, []*e2e.Agent{a})
-		time.Sleep(time.Second)
-	}
+	resendAll(t, h, []*e2e.Agent{a})
 	t.Checked += len(printed)
 	for _, p := range LedgerProblems(t, h, []*e2e.Agent{a}, printed) {
 		t.Error(p)

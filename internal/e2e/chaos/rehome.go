@@ -1,10 +1,8 @@
 package chaos
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"otor/internal/e2e"
@@ -23,16 +21,7 @@ func killRehome(t *T) {
 	a := e2e.NewAgent(t, "")
 	a.Do(t, "enrol", hub.Invite(t, name).Code, "--hub", hub.URL).Want(t, 0)
 	want := make(map[string]int)
-	capture := func(on *e2e.Agent, user string, n int) {
-		t.Helper()
-		var lines strings.Builder
-		for range n {
-			fmt.Fprintf(&lines, `{"topics":["weather"],"minutes":%d}`+"\n", 10+t.R.IntN(100))
-		}
-		on.MustPut(t, lines.String(), "--form", "visit", "--user", user)
-		want[user] += n
-	}
-	capture(a, "A", 5+t.R.IntN(30))
+	t.visits(a, "A", 5+t.R.IntN(30), want)
 	if t.R.IntN(2) == 0 {
 		a.Sync(t)
 	}
@@ -40,7 +29,7 @@ func killRehome(t *T) {
 	if err := os.CopyFS(image, os.DirFS(a.Dir)); err != nil {
 		t.Fatal(err)
 	}
-	capture(a, "B", 1+t.R.IntN(30))
+	t.visits(a, "B", 1+t.R.IntN(30), want)
 	a.Sync(t)
 	victim, fleet := a, []*e2e.Agent{a}
 	if t.R.IntN(3) == 0 { // a copy that runs beside it
@@ -49,12 +38,13 @@ func killRehome(t *T) {
 	} else {
 		t.putBack(a.Dir, image)
 	}
-	capture(victim, "C", 70+t.R.IntN(150)) // several commits of new names
-	for range rehomeKills {
-		t.killSync(victim.Dir)
-		t.Faults++
+	t.visits(victim, "C", 70+t.R.IntN(150), want) // several commits of new names
+	for tries := 0; t.Faults < rehomeKills && tries < 4*rehomeKills; tries++ {
+		if t.killSync(victim.Dir) {
+			t.Faults++
+		}
 		if t.R.IntN(2) == 0 {
-			capture(victim, "D", 1+t.R.IntN(5)) // life goes on in between
+			t.visits(victim, "D", 1+t.R.IntN(5), want) // life goes on in between
 		}
 	}
 	if t.Control == taken {
@@ -65,26 +55,9 @@ func killRehome(t *T) {
 			x.Sync(t)
 		}
 	}
-	got := make(map[string]int)
-	for _, e := range hub.Entries(t, "--device", name) {
-		switch {
-		case e.Verdict == "applied":
-			got[e.User]++
-		case e.Code != "linked":
-			t.Errorf("%s: %s %s", e.Dot, e.Verdict, e.Code)
-		}
-	}
-	for user, n := range want {
-		t.Checked += n
-		if got[user] != n {
-			t.Errorf("%d facts of %s have their effect at the hub, want %d", got[user], user, n)
-		}
-	}
+	t.effects(hub, name, want)
 	for _, x := range fleet {
-		if s := x.Status(t); s.Waiting != 0 || !s.NothingLost {
-			t.Errorf("%d wait, nothing lost: %t, %v", s.Waiting, s.NothingLost, s.Findings)
-		}
-		x.Do(t, "doctor").Want(t, 0)
+		t.settled(x)
 	}
 }
 
@@ -113,20 +86,25 @@ func (t *T) putBack(dir, image string) {
 }
 
 // killSync has a device make contact and kills it meanwhile: at a point of its
-// going on in another life, or at any moment.
-func (t *T) killSync(dir string) {
+// going on in another life, or at any moment. A sync that ended by itself before was
+// not killed.
+func (t *T) killSync(dir string) (died bool) {
 	t.Helper()
 	points := append(failpoint.Rehoming(), failpoint.Points("agent")...)
-	var env []string
+	var d doom
 	most := 3 * time.Second // a point that it does not pass kills nobody
 	if t.R.IntN(4) == 0 {
 		most = time.Duration(20+t.R.IntN(600)) * time.Millisecond
 	} else {
-		env = []string{fmt.Sprintf("OTOR_DIE=%s:%d", points[t.R.IntN(len(points))], 1+t.R.IntN(3))}
+		d = t.doom(points, 3)
 	}
-	p := e2e.StartCommand(t, e2e.Control(t, "agent"), env, "sync", "--data", dir, "--timeout", "20s")
+	p := e2e.StartCommand(t, e2e.Control(t, "agent"), d.env, "sync", "--data", dir, "--timeout", "20s")
 	for deadline := time.Now().Add(most); !p.HasEnded() && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	p.Kill()
+	if d.file != "" {
+		t.came(d)
+	}
+	return p.Died()
 }

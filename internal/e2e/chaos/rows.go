@@ -1,18 +1,43 @@
 package chaos
 
+import (
+	"slices"
+
+	"otor/internal/failpoint"
+)
+
+// copies is met where a copy came to the hub and was recognised.
+const copies = "copies"
+
+// Violations by which controls are found out.
+const (
+	twice    = "is in the ledger again"
+	isGone   = "is gone"
+	noEffect = "have their effect at the hub"
+)
+
 // Rows lists the kinds of harm, in the order of the fault matrix.
 func Rows() []Row {
+	dedup := []Control{{noDedup, twice}}
+	agent, rehoming := names(failpoint.Points("agent")), names(failpoint.Rehoming())
 	rows := []Row{
-		{Name: "kill-agent", Fault: "kill -9 of the agent", Least: killsIn, Controls: []string{taken}, Trial: killAgent},
-		{Name: "kill-hub", Fault: "kill -9 of the hub", Least: hubKill, Controls: []string{noDedup}, Trial: killHub},
-		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []string{deaf}, Trial: damageAgent},
-		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []string{deaf}, Trial: damageHub},
-		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: []string{noDedup}, Trial: flaps},
-		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []string{lostPieces}, Trial: album},
-		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocks},
-		{Name: "clocks-hub", Fault: "jump of the hub's clock", Least: clocksIn, Controls: []string{noDedup}, Trial: clocksHub},
-		{Name: "kill-rehome", Fault: "kill -9 while re-homing", Least: rehomeKills, Controls: []string{taken}, Trial: killRehome},
-		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: []string{noDedup, tame}, Trial: hostile},
+		{Name: "kill-agent", Fault: "kill -9 of the agent", Least: killsIn, Controls: []Control{{taken, "was printed and is gone"}}, Meets: agent, Trial: killAgent},
+		{Name: "kill-hub", Fault: "kill -9 of the hub", Least: hubKill, Controls: dedup, Meets: append(names(failpoint.Points("hub")), copies), Trial: killHub},
+		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []Control{{deaf, "is lost and nobody says so"}}, Trial: damageAgent},
+		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []Control{{deaf, "a check found nothing, and"}}, Trial: damageHub},
+		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: dedup, Meets: []string{copies}, Trial: flaps},
+		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []Control{{lostPieces, "bytes of photos went"}}, Trial: album},
+		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: append(dedup, Control{walls, "does not rise"}), Trial: clocks},
+		{Name: "clocks-hub", Fault: "jump of the hub's clock", Least: clocksIn, Controls: dedup, Trial: clocksHub},
+		{Name: "kill-rehome", Fault: "kill -9 while re-homing", Least: rehomeKills, Controls: []Control{{taken, noEffect}}, Meets: slices.Concat(rehoming, agent), Trial: killRehome},
+		{Name: "hostile", Fault: "message of a hostile device", Least: blowsIn, Controls: append(dedup, Control{tame, "it was answered, and"}), Meets: []string{copies}, Trial: hostile},
 	}
 	return append(rows, mountRows()...)
+}
+
+func names(points []failpoint.Point) (out []string) {
+	for _, p := range points {
+		out = append(out, string(p))
+	}
+	return out
 }

@@ -25,8 +25,32 @@ type Row struct {
 	Fault    string // what is counted
 	Least    int    // faults that a trial must have had
 	Root     bool   // it mounts disks
-	Controls []string
-	Trial    func(t *T)
+	Controls []Control
+	// Meets lists what the trials of a campaign must have met together, see [T.Met]:
+	// a place that none of them came to was not tried.
+	Meets []string
+	Trial func(t *T)
+}
+
+// Control is a promise broken on purpose.
+type Control struct {
+	Name string
+	// Words are part of the violation by which it must be found out: a trial that
+	// fails for anything else, such as its own trouble, has not noticed it.
+	Words string
+}
+
+// EnoughTrials is how many trials must have met all that a row is to meet.
+const EnoughTrials = 10
+
+// Unmet lists what a row was to meet and did not.
+func (r Row) Unmet(met map[string]int) (out []string) {
+	for _, what := range r.Meets {
+		if met[what] == 0 {
+			out = append(out, what)
+		}
+	}
+	return out
 }
 
 // Site is where trials take place.
@@ -155,8 +179,11 @@ func LedgerProblems(t testing.TB, hub *e2e.Hub, fleet []*e2e.Agent, printed map[
 		}
 	}
 	for d := range printed {
-		if times[d] != 1 {
-			add("%s is in the ledger %d times", d, times[d])
+		switch n := times[d]; {
+		case n == 0:
+			add("%s is not in the ledger", d)
+		case n > 1:
+			add("%s is in the ledger again: %d times", d, n)
 		}
 	}
 	at := heads(t, hub)

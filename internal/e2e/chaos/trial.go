@@ -34,6 +34,7 @@ type T struct {
 	mu       sync.Mutex // guards what follows
 	problems []string
 	notes    []string
+	met      map[string]int
 	cleanups []func()
 	dirs     int
 }
@@ -132,10 +133,21 @@ func (t *T) note(text string) {
 	}
 }
 
+// Met counts something that a trial is to come to, such as a failpoint.
+func (t *T) Met(what string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.met == nil {
+		t.met = make(map[string]int)
+	}
+	t.met[what] += n
+}
+
 // Outcome is what came of a trial.
 type Outcome struct {
 	Seed            uint64
 	Faults, Checked int
+	Met             map[string]int
 	Problems        []string // empty: it held
 	Notes           []string
 }
@@ -159,7 +171,7 @@ func Run(ctx context.Context, site *Site, row Row, seed uint64, control string) 
 	if len(t.problems) == 0 && t.Faults < row.Least {
 		t.Errorf("only %d faults, at least %d are wanted: the trial says nothing", t.Faults, row.Least)
 	}
-	return Outcome{seed, t.Faults, t.Checked, t.problems, t.notes}
+	return Outcome{seed, t.Faults, t.Checked, t.met, t.problems, t.notes}
 }
 
 // over runs the cleanups, last one first, as go test does.
@@ -194,16 +206,19 @@ const proofs = 20
 func Prove(ctx context.Context, site *Site, row Row) ([]string, error) {
 	var how []string
 	for _, c := range row.Controls {
-		found := ""
+		found, other := "", ""
 		for seed := uint64(1); seed <= proofs && found == ""; seed++ {
-			if o := Run(ctx, site, row, seed, c); len(o.Problems) > 0 {
-				found = o.Problems[0]
+			o := Run(ctx, site, row, seed, c.Name)
+			if i := slices.IndexFunc(o.Problems, func(p string) bool { return strings.Contains(p, c.Words) }); i >= 0 {
+				found = o.Problems[i]
+			} else if len(o.Problems) > 0 {
+				other = "; one said instead: " + o.Problems[0]
 			}
 		}
 		if found == "" {
-			return how, fmt.Errorf("%w: %s %s: %d trials did not notice it", ErrBlind, row.Name, c, proofs)
+			return how, fmt.Errorf("%w: %s %s: none of %d trials said %q%s", ErrBlind, row.Name, c.Name, proofs, c.Words, other)
 		}
-		how = append(how, c+": "+firstLine(found))
+		how = append(how, c.Name+": "+firstLine(found))
 	}
 	return how, nil
 }
