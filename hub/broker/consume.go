@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"otor/internal/wire"
@@ -226,14 +228,28 @@ func (b *Broker) openStreams(ctx context.Context) error {
 			Discard: jetstream.DiscardNew, DiscardNewPerSubject: true, MaxMsgsPerSubject: maxPerDevice,
 			MaxBytes: s.bytes, MaxMsgSize: MaxPayload, Replicas: copies, DenyDelete: true, DenyPurge: true,
 		})
+		if err == nil {
+			err = openConsumer(ctx, stream, b.cfg.AckWait, b.elsewhere == nil)
+		}
+		if b.elsewhere == nil && damaged(err) {
+			err = fmt.Errorf("%w: %w", ErrBuffer, err)
+		}
 		if err != nil {
 			return fmt.Errorf("open stream %s: %w", s.name, err)
 		}
-		if err := openConsumer(ctx, stream, b.cfg.AckWait, b.elsewhere == nil); err != nil {
-			return fmt.Errorf("open stream %s: consumer: %w", s.name, err)
-		}
 	}
 	return nil
+}
+
+// ErrBuffer marks a folder of streams that its own server does not take up again.
+var ErrBuffer = errors.New("the buffer of what devices sent is damaged")
+
+// damaged reports whether the server says no for another reason than that there is
+// no room: with a server that is this program's own, what it wrote is not what it was.
+func damaged(err error) bool {
+	refusal, ok := errors.AsType[*jetstream.APIError](err)
+	full := []server.ErrorIdentifier{server.JSInsufficientResourcesErr, server.JSMemoryResourcesExceededErr, server.JSStorageResourcesExceededErr}
+	return ok && !slices.Contains(full, server.ErrorIdentifier(refusal.ErrorCode))
 }
 
 // orphanWait is a little more than the time after which the server looks at a

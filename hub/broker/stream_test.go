@@ -3,7 +3,10 @@ package broker_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,6 +68,33 @@ func TestStreamsOutliveARestart(t *testing.T) {
 			t.Errorf("message %d is gone", i)
 		}
 	}
+}
+
+// TestADamagedBufferSaysSo: streams that the server does not take up again are named
+// as what they are, and without them the hub goes on.
+func TestADamagedBufferSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	if err := open(t, dir, "127.0.0.1:0").Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "stream", "jetstream", "*", "streams", wire.UpStream, "obs", "*", "meta.inf"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("consumers: %v, %v", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], bytes.Replace(b, []byte(`"max_`), []byte(`"maxx`), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := broker.Open(t.Context(), broker.Config{Dir: dir, Listen: "127.0.0.1:0", MaxStore: 16 << 20}); !errors.Is(err, broker.ErrBuffer) {
+		t.Fatalf("got %v, want %v", err, broker.ErrBuffer)
+	}
+	if err := os.Rename(filepath.Join(dir, "stream"), filepath.Join(dir, "stream.away")); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir, "127.0.0.1:0")
 }
 
 func TestDispositions(t *testing.T) {
