@@ -130,7 +130,7 @@ func TestWhatNobodyMetIsNoSuccess(t *testing.T) {
 	if line := faultLine(row, p, time.Now()); !strings.Contains(line, "never met: recorded") {
 		t.Error(line)
 	}
-	if p.tally() != "met: ingested 10\n" {
+	if p.tally() != "met: ingested 25\n" {
 		t.Error(p.tally())
 	}
 	seed, _ := b.take()

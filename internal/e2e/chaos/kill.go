@@ -96,9 +96,14 @@ type doom struct {
 	file string
 }
 
-// doom draws one of the points, and at which time of passing it: the first up to the most.
+// doom draws one of the points, and at which time of passing it: the first up to the
+// most. A new life begins once.
 func (t *T) doom(points []failpoint.Point, most int) doom {
-	where := fmt.Sprintf("OTOR_DIE=%s:%d", points[t.R.IntN(len(points))], 1+t.R.IntN(most))
+	point, time := points[t.R.IntN(len(points))], 1+t.R.IntN(most)
+	if point == failpoint.Living {
+		time = 1
+	}
+	where := fmt.Sprintf("OTOR_DIE=%s:%d", point, time)
 	file := filepath.Join(t.TempDir(), "died")
 	return doom{[]string{where, "OTOR_DIED=" + file}, file}
 }
@@ -234,18 +239,20 @@ func (t *T) forgetful(h *e2e.Hub) {
 func (t *T) killOnce(h *e2e.Hub, fleet []*e2e.Agent) {
 	t.Helper()
 	program, env := h.Program, h.Env
+	left := waiting(t, fleet)
 	met := func() {
-		if h.Kill(); h.Died() && waiting(t, fleet) > 0 {
+		if h.Kill(); h.Died() && left > 0 {
 			t.Faults++
 		}
 	}
 	if t.R.IntN(2) == 0 {
 		met()
-		d := t.doom(failpoint.Points("hub"), 3)
+		d := t.doom(failpoint.Points("hub"), 2)
 		h.Program, h.Env = e2e.Control(t, "hub"), append(slices.Clone(env), d.env...)
 		if err := h.TryStart(t); err == nil {
-			h.Ended(2 * time.Second)
+			h.Ended(3 * time.Second)
 		}
+		left = waiting(t, fleet)
 		met()
 		t.came(d)
 		h.Program, h.Env = program, env

@@ -41,7 +41,7 @@ type Control struct {
 }
 
 // EnoughTrials is how many trials must have met all that a row is to meet.
-const EnoughTrials = 10
+const EnoughTrials = 25
 
 // Unmet lists what a row was to meet and did not.
 func (r Row) Unmet(met map[string]int) (out []string) {
