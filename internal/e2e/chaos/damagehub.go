@@ -26,6 +26,7 @@ import (
 // hubVictim is a hub's folder as kill -9 leaves it, with what was in it.
 type hubVictim struct {
 	dir, journal string
+	settled      string // the database alone, with its log put back
 	key          identity.PublicKey
 	device       *e2e.Agent
 	have         map[dot.Dot]entry.Hash
@@ -47,10 +48,7 @@ func damageHub(t *T) {
 	v := t.newHubVictim()
 	for range damagedIn {
 		dir := filepath.Join(t.TempDir(), "copy")
-		if err := errors.Join(copyFolder(dir, v.dir), copyFolder(dir+"-journal", v.journal)); err != nil {
-			t.Fatal(err)
-		}
-		name, examine := t.pickHub(dir)
+		name, examine := t.pickHub(v, dir)
 		what := t.harm(name)
 		t.Faults++
 		before := t.Failed()
@@ -68,22 +66,30 @@ func damageHub(t *T) {
 	}
 }
 
-// pickHub takes the database and its log more often than all other files together:
-// the others hold no entries.
-func (t *T) pickHub(dir string) (name string, examine func(*hubVictim, string)) {
+// pickHub copies the folder and takes the database and its log more often than all
+// other files together: the others hold no entries. Where the log is whole, it would
+// cover most of what is done to the database, which is damaged without it.
+func (t *T) pickHub(v *hubVictim, dir string) (name string, examine func(*hubVictim, string)) {
 	t.Helper()
-	switch t.R.IntN(8) {
+	kind, from := t.R.IntN(8), v.dir
+	if kind < 4 {
+		from = v.settled
+	}
+	if err := errors.Join(copyFolder(dir, from), copyFolder(dir+"-journal", v.journal)); err != nil {
+		t.Fatal(err)
+	}
+	switch kind {
 	case 0, 1, 2, 3:
 		return filepath.Join(dir, "hub.db"), func(v *hubVictim, dir string) { t.examineHub(v, dir, true) }
 	case 4, 5, 6: // the log may take the database back in time, and all tables with it
 		return filepath.Join(dir, "hub.db-wal"), func(v *hubVictim, dir string) { t.examineHub(v, dir, false) }
 	default:
-		from := dir
+		harmed := dir
 		if t.R.IntN(4) == 0 {
-			from = dir + "-journal"
+			harmed = dir + "-journal"
 		}
 		for { // what a kill -9 leaves of who runs is nobody's
-			name = t.pick(from)
+			name = t.pick(harmed)
 			if base := filepath.Base(name); !strings.HasPrefix(base, "hub.db") && base != "run.json" && !strings.HasSuffix(base, "lock") {
 				return name, t.startHarmed
 			}
@@ -121,16 +127,16 @@ func (t *T) newHubVictim() *hubVictim {
 	}
 	h.Kill()
 	v.device, v.journal = a, check.Dir
-	whole := filepath.Join(t.TempDir(), "whole")
-	if err := copyFolder(whole, v.dir); err != nil {
+	v.settled = filepath.Join(t.TempDir(), "settled")
+	if err := copyFolder(v.settled, v.dir); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlite.Open(t.Context(), filepath.Join(whole, "hub.db"), sqlite.Options{})
+	s, err := sqlite.Open(t.Context(), filepath.Join(v.settled, "hub.db"), sqlite.Options{})
 	if err == nil {
 		err = s.Close()
 	}
 	if err == nil {
-		v.rows, err = rowsOf(t.Context(), whole)
+		v.rows, err = rowsOf(t.Context(), v.settled)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +230,8 @@ func (t *T) startHarmed(v *hubVictim, dir string) {
 	t.Helper()
 	h := e2e.NewHub(t, dir, "--demo-numbers", "--max-store", "16MiB", "--journal", dir+"-journal")
 	if err := h.TryStart(t); err != nil {
-		if strings.Contains(err.Error(), `"code":"internal"`) || !strings.Contains(err.Error(), `"code":`) {
+		said := err.Error()
+		if !strings.Contains(said, "correct the file, or remove it") && (strings.Contains(said, `"code":"internal"`) || !strings.Contains(said, `"code":`)) {
 			t.Errorf("refused without saying why: %v", err)
 		}
 		return

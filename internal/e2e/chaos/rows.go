@@ -24,7 +24,7 @@ func Rows() []Row {
 		{Name: "kill-agent", Fault: "kill -9 of the agent", Least: killsIn, Controls: []Control{{taken, "was printed and is gone"}}, Meets: agent, Trial: killAgent},
 		{Name: "kill-hub", Fault: "kill -9 of the hub", Least: hubKill, Controls: dedup, Meets: append(names(failpoint.Points("hub")), copies), Trial: killHub},
 		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []Control{{deaf, "is lost and nobody says so"}}, Trial: damageAgent},
-		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []Control{{deaf, "a check found nothing, and"}}, Trial: damageHub},
+		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []Control{{deaf, "has other bytes"}}, Trial: damageHub},
 		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: dedup, Meets: []string{copies}, Trial: flaps},
 		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []Control{{lostPieces, "bytes of photos went"}}, Trial: album},
 		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: append(dedup, Control{walls, "does not rise"}), Trial: clocks},
