@@ -18,6 +18,7 @@ import (
 	"otor/hub/store/tables"
 	"otor/internal/dot"
 	"otor/internal/e2e"
+	"otor/internal/e2e/chaos"
 	"otor/internal/feed"
 )
 
@@ -64,7 +65,8 @@ func startWorkers(t *testing.T) *workers {
 // TestWorkers kills hubs and NATS servers of a cluster while agents drain, and then
 // wants every printed dot in the ledger exactly once, equal heads, and feeds in
 // which no number came to light after a higher one. A hub that confirms before it
-// commits must be found out.
+// commits must be found out. Operators act at both hubs meanwhile: what they were told
+// is done is in the ledger once, in their order.
 func TestWorkers(t *testing.T) {
 	c := campaign{agents: 4, kills: 5, rate: "300", seed: uint64(time.Now().UnixNano())}
 	for name, into := range map[string]any{"OTOR_SEED": &c.seed, "OTOR_KILLS": &c.kills} {
@@ -83,6 +85,12 @@ func TestWorkers(t *testing.T) {
 		a.Flags = []string{"--rate", c.rate}
 		a.Start(t)
 	}
+	var ops []*chaos.Operators
+	for i, h := range w.hubs {
+		o := chaos.Operate(t.Context(), h.Dir, fmt.Sprintf("X%d", i), nil)
+		t.Cleanup(o.Stop)
+		ops = append(ops, o)
+	}
 	w.kill(t, rand.New(rand.NewPCG(c.seed, 0)), c.kills, func() bool { return waiting(t, fleet) == 0 })
 	for _, a := range fleet { // let go of the throttle
 		a.Kill()
@@ -98,12 +106,32 @@ func TestWorkers(t *testing.T) {
 		for _, problem := range ledgerProblems(t, h, fleet, printed) {
 			t.Errorf("hub %d: %s", i+1, problem)
 		}
+		for _, problem := range actProblems(t, ops[i]) {
+			t.Errorf("hub %d: %s", i+1, problem)
+		}
 	}
 	for _, problem := range follower.end(t) {
 		t.Error(problem)
 	}
+	t.Logf("%d and %d acts of operators", len(ops[0].Told()), len(ops[1].Told()))
 	t.Logf("%d entries, %d kills, %d copies recognised, %d rows of %d feeds followed", len(printed), c.kills,
 		w.hubs[0].Status(t).TransportDuplicates, follower.rows, len(follower.at))
+}
+
+// actProblems holds what operators were told against their hub. A hub's journal learns
+// now and then what other hubs recorded, so it may be behind the database for a moment.
+func actProblems(t *testing.T, o *chaos.Operators) (problems []string) {
+	t.Helper()
+	o.Stop()
+	if len(o.Told()) == 0 {
+		return []string{"no operator was told that anything is done"}
+	}
+	e2e.Eventually(t, "ledger and journal to tell the same story", func() (ok bool) {
+		var err error
+		problems, err = o.Problems(t.Context())
+		return err == nil
+	})
+	return problems
 }
 
 // offline enrols agents at both hubs, and puts records in while they talk to nobody.

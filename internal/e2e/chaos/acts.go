@@ -9,7 +9,6 @@ import (
 	"otor/hub/server"
 	hubstore "otor/hub/store"
 	"otor/internal/dot"
-	"otor/internal/e2e"
 )
 
 // act is something that an operator was told is done.
@@ -19,11 +18,12 @@ type act struct {
 	event   int // what the disk had seen when it was told
 }
 
-// operators let devices in, plan for them and let them out, one act after the other,
+// Operators let devices in, plan for them and let them out, one act after the other,
 // while harm is done to their hub. Each act is about something new, so none may come
 // about twice; one that got no answer may have come about or not.
-type operators struct {
+type Operators struct {
 	dir    string
+	prefix string
 	events func() int
 	end    context.CancelFunc
 	group  sync.WaitGroup
@@ -32,12 +32,11 @@ type operators struct {
 	told []act
 }
 
-// operators acts on the hub of a folder until the trial ends, or it is stopped. events
-// may be nil.
-func (t *T) operators(dir string, events func() int) *operators {
-	t.Helper()
-	ctx, end := context.WithCancel(t.Context())
-	o := &operators{dir: dir, events: events, end: end}
+// Operate acts on the hub of a folder until ctx ends, or it is stopped. Its devices'
+// names begin with prefix. events may be nil.
+func Operate(ctx context.Context, dir, prefix string, events func() int) *Operators {
+	ctx, end := context.WithCancel(ctx)
+	o := &Operators{dir: dir, prefix: prefix, events: events, end: end}
 	o.group.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			c, ok, err := server.Dial(ctx, dir)
@@ -47,7 +46,14 @@ func (t *T) operators(dir string, events func() int) *operators {
 			rest(ctx)
 		}
 	})
-	t.Cleanup(o.stop)
+	return o
+}
+
+// operators acts on a hub until the trial ends, or it is stopped.
+func (t *T) operators(dir string, events func() int) *Operators {
+	t.Helper()
+	o := Operate(t.Context(), dir, "X", events)
+	t.Cleanup(o.Stop)
 	return o
 }
 
@@ -60,9 +66,9 @@ func rest(ctx context.Context) {
 }
 
 // act goes on until an act gets no answer; it returns the number of that device.
-func (o *operators) act(ctx context.Context, c *server.Client, n int) int {
+func (o *Operators) act(ctx context.Context, c *server.Client, n int) int {
 	for ; ; n++ {
-		d := dot.Device(fmt.Sprintf("X-%d", n))
+		d := dot.Device(fmt.Sprintf("%s-%d", o.prefix, n))
 		acts := []struct {
 			kind string
 			do   func() error
@@ -84,7 +90,7 @@ func (o *operators) act(ctx context.Context, c *server.Client, n int) int {
 	}
 }
 
-func (o *operators) tell(kind string, d dot.Device) {
+func (o *Operators) tell(kind string, d dot.Device) {
 	event := 0
 	if o.events != nil {
 		event = o.events() // read after the answer: never too early
@@ -94,15 +100,15 @@ func (o *operators) tell(kind string, d dot.Device) {
 	o.told = append(o.told, act{kind, string(d), event})
 }
 
-// done lists what they were told so far.
-func (o *operators) done() []act {
+// Told lists what they were told so far.
+func (o *Operators) Told() []act {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.told[:len(o.told):len(o.told)]
 }
 
-// stop ends the acting. It may be called again.
-func (o *operators) stop() {
+// Stop ends the acting. It may be called again.
+func (o *Operators) Stop() {
 	o.end()
 	o.group.Wait()
 }
@@ -110,50 +116,51 @@ func (o *operators) stop() {
 // fact is a fact of a hub's ledger, as far as acts are about it.
 type fact struct{ kind, subject string }
 
-// actsHold wants each act that an operator was told is done in the ledger of a running
-// hub once, in the same order, and in effect; and ledger and journal to tell the same
-// story.
-func (t *T) actsHold(h *e2e.Hub, o *operators) {
-	t.Helper()
-	told := o.done()
-	c, ok, err := server.Dial(t.Context(), h.Dir)
-	if err != nil || !ok {
-		t.Fatalf("the hub does not answer: %v", err)
+// Problems holds what the operators were told against their hub, which runs: each act
+// is in its ledger once, in the same order, and in effect; and ledger and journal tell
+// the same story.
+func (o *Operators) Problems(ctx context.Context) (problems []string, err error) {
+	told := o.Told()
+	c, ok, err := server.Dial(ctx, o.dir)
+	if err == nil && !ok {
+		err = fmt.Errorf("the hub of %s does not answer", o.dir)
 	}
-	check, err := c.CheckLedger(t.Context())
 	if err != nil {
-		t.Fatalf("ledger and journal: %v", err)
+		return nil, err
+	}
+	check, err := c.CheckLedger(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ledger and journal: %w", err)
 	}
 	if check.Unapplied > 0 {
-		t.Errorf("%d acts are decided and not in effect, behind a start", check.Unapplied)
+		problems = append(problems, fmt.Sprintf("%d acts are decided and not in effect, behind a start", check.Unapplied))
 	}
 	var facts []fact
-	for f, err := range c.Facts(t.Context(), hubstore.FactQuery{}, false) {
+	for f, err := range c.Facts(ctx, hubstore.FactQuery{}, false) {
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		facts = append(facts, fact{f.Kind, f.Subject})
 	}
-	t.actsAmong(facts, told)
-	state := make(map[string]string)
-	devices, err := c.Devices(t.Context())
+	problems = append(problems, among(facts, told)...)
+	devices, err := c.Devices(ctx)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
+	state := make(map[string]string)
 	for _, d := range devices {
 		state[string(d.Device)] = d.State
 	}
 	for _, a := range told {
 		if s := state[a.subject]; s == "" || a.kind == "revoked" && s != "revoked" {
-			t.Errorf("%s was told to be %s and is %q", a.subject, a.kind, s)
-			return
+			problems = append(problems, fmt.Sprintf("an operator was told that %s is %s, and it is %q", a.subject, a.kind, s))
 		}
 	}
+	return problems, nil
 }
 
-// actsAmong wants acts among facts, each once and in the same order.
-func (t *T) actsAmong(facts []fact, told []act) {
-	t.Helper()
+// among wants acts among facts, each once and in the same order.
+func among(facts []fact, told []act) (problems []string) {
 	at, times := make(map[fact]int), make(map[fact]int)
 	for i, f := range facts {
 		at[f], times[f] = i, times[f]+1
@@ -161,16 +168,36 @@ func (t *T) actsAmong(facts []fact, told []act) {
 	before := -1
 	for _, a := range told {
 		f := fact{a.kind, a.subject}
-		switch i := at[f]; {
-		case times[f] != 1:
-			t.Errorf("an operator was told that %s is %s, and the ledger has that %d times", a.subject, a.kind, times[f])
-			return
-		case i < before:
-			t.Errorf("%s was %s before what the ledger has before it", a.subject, a.kind)
-			return
-		default:
-			before = i
+		if times[f] != 1 {
+			problems = append(problems, fmt.Sprintf("an operator was told that %s is %s, and the ledger has that %d times", a.subject, a.kind, times[f]))
+			continue
 		}
+		if at[f] < before {
+			problems = append(problems, fmt.Sprintf("%s was %s after what the ledger has behind it", a.subject, a.kind))
+		}
+		before = at[f]
+	}
+	return problems
+}
+
+// actsHold wants what the operators of a running hub were told.
+func (t *T) actsHold(o *Operators) {
+	t.Helper()
+	problems, err := o.Problems(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Error(p)
+	}
+	t.Checked += len(o.Told())
+}
+
+// actsAmong wants acts that were told among facts.
+func (t *T) actsAmong(facts []fact, told []act) {
+	t.Helper()
+	for _, p := range among(facts, told) {
+		t.Error(p)
 	}
 	t.Checked += len(told)
 }

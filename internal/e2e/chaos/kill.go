@@ -205,10 +205,10 @@ func killHub(t *T) {
 	for tries := 0; t.Faults < hubKill && tries < 3*hubKill; tries++ {
 		t.killOnce(h, fleet)
 		t.receiptsHold(h, fleet)
-		t.actsHold(h, ops)
+		t.actsHold(ops)
 	}
-	ops.stop()
-	t.actsHold(h, ops)
+	ops.Stop()
+	t.actsHold(ops)
 	for _, a := range fleet { // let go of the throttle
 		a.Kill()
 		a.Flags = nil

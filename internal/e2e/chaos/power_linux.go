@@ -192,10 +192,10 @@ func powerHub(t *T) {
 	for i, a := range fleet {
 		known = append(known, t.drain(a, d, t.Seed+uint64(i), 150)...) //nolint:gosec // 0 or 1
 	}
-	ops.stop()
+	ops.Stop()
 	end := d.Events()
 	h.Kill()
-	told := ops.done()
+	told := ops.Told()
 	if len(told) == 0 {
 		t.Fatal("no operator was told that anything is done")
 	}
