@@ -19,6 +19,9 @@ type Agent struct {
 	Page  string   // of the running agent, with its secret
 	HTTP  string   // of the running agent, host:port
 	Flags []string // further flags of run
+	Env   []string // of run, as "NAME=value"
+	// Program is the file of the program that runs; empty: the one that Build made.
+	Program string
 
 	logs string
 	run  *process
@@ -37,7 +40,7 @@ func NewAgent(t testing.TB, dir string) *Agent {
 func (a *Agent) Start(t testing.TB) {
 	t.Helper()
 	args := append([]string{"run", "--json", "--data", a.Dir, "--http", "127.0.0.1:0"}, a.Flags...)
-	run, line, err := start(t, launch{a.logs, "agent", "", nil}, args...)
+	run, line, err := start(t, launch{a.logs, "agent", a.Program, a.Env}, args...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func TestTheLogGetsALine(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	row := chaos.Row{Name: "kill-agent", Controls: []chaos.Control{{Name: "taken", Words: "gone"}}}
+	row := chaos.Row{Name: "kill-agent", Controls: []chaos.Control{{Name: "taken", Words: []string{"gone"}}}}
 	p := progress{From: 1, Next: 4, Done: 3, Faults: 30, Checked: 9, Spent: time.Minute, Controls: []string{"taken: x"}, Failures: []failure{{2, "lost"}}}
 	if err := insertLine(path, "## Faults", faultLine(row, p, time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC))); err != nil {
 		t.Fatal(err)

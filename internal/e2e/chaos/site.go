@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,9 +36,22 @@ type Row struct {
 // Control is a promise broken on purpose.
 type Control struct {
 	Name string
-	// Words are part of the violation by which it must be found out: a trial that
-	// fails for anything else, such as its own trouble, has not noticed it.
-	Words string
+	// Words are parts of the violations by which it must be found out, any of them: a
+	// trial that fails for anything else, such as its own trouble, has not noticed it.
+	Words []string
+}
+
+// by is a control that must be found out by any of these violations.
+func by(name string, words ...string) Control { return Control{name, words} }
+
+// found gives the violation among problems by which a control was found out.
+func (c Control) found(problems []string) (string, bool) {
+	for _, p := range problems {
+		if slices.ContainsFunc(c.Words, func(w string) bool { return strings.Contains(p, w) }) {
+			return p, true
+		}
+	}
+	return "", false
 }
 
 // EnoughTrials is how many trials must have met all that a row is to meet.

@@ -209,8 +209,8 @@ func Prove(ctx context.Context, site *Site, row Row) ([]string, error) {
 		found, other := "", ""
 		for seed := uint64(1); seed <= proofs && found == ""; seed++ {
 			o := Run(ctx, site, row, seed, c.Name)
-			if i := slices.IndexFunc(o.Problems, func(p string) bool { return strings.Contains(p, c.Words) }); i >= 0 {
-				found = o.Problems[i]
+			if p, ok := c.found(o.Problems); ok {
+				found = p
 			} else if len(o.Problems) > 0 {
 				other = "; one said instead: " + o.Problems[0]
 			}
