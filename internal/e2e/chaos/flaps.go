@@ -160,12 +160,15 @@ func flaps(t *T) {
 	for i, m := range members {
 		m.enough()
 		m.drained(t)
-		m.dots(printed)
-		m.leave(t)
-		fleet = append(fleet, m.agent)
 		t.Logf("%s: %d connections, %d cut", m.agent.Dir, lines[i].dials, lines[i].cut)
 	}
 	t.Met(copies, int(h.Status(t).TransportDuplicates)) //nolint:gosec // a count
+	for _, m := range members {
+		t.resend(h, m.device)
+		m.dots(printed)
+		m.leave(t)
+		fleet = append(fleet, m.agent)
+	}
 	t.Checked += len(printed)
 	for _, p := range LedgerProblems(t, h, fleet, printed) {
 		t.Error(p)
