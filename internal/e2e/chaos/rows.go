@@ -27,7 +27,7 @@ func Rows() []Row {
 		{Name: "damage-agent", Fault: "damaged file of the agent", Least: damagedIn, Controls: []Control{by(deaf, "is lost and nobody says so")}, Trial: damageAgent},
 		{Name: "damage-hub", Fault: "damaged file of the hub", Least: damagedIn, Controls: []Control{by(deaf, "has other bytes")}, Trial: damageHub},
 		{Name: "flaps", Fault: "up and down of a line", Least: flapsIn, Controls: dedup, Trial: flaps},
-		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []Control{by(lostPieces, "bytes of photos went")}, Trial: album},
+		{Name: "photos", Fault: "cut of a line that carries photos", Least: photosIn, Controls: []Control{by(lostPieces, "bytes of photos went", "the hub's photos: ")}, Trial: album},
 		{Name: "clocks", Fault: "jump of a clock", Least: clocksIn, Controls: append(dedup, by(walls, "does not rise")), Trial: clocks},
 		{Name: "clocks-hub", Fault: "jump of the hub's clock", Least: clocksIn, Controls: dedup, Trial: clocksHub},
 		{Name: "kill-rehome", Fault: "kill -9 while re-homing", Least: rehomeKills, Controls: []Control{by(taken, noEffect)}, Meets: slices.Concat(rehoming, agent), Trial: killRehome},
