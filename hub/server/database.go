@@ -53,7 +53,7 @@ func IsHub(dir string) (bool, error) {
 // else where it was; "" for the file in dir.
 func databaseOf(dir, asked string) (string, error) {
 	var last located
-	if _, err := readNote(filepath.Join(dir, databaseNote), &last); err != nil {
+	if _, err := readNote(filepath.Join(dir, databaseNote), &last); err != nil && (asked == "" || !errors.Is(err, ErrNote)) {
 		return "", err
 	}
 	if asked == "" {
@@ -100,7 +100,8 @@ func openFile(ctx context.Context, cfg Config) (database, error) {
 
 func noteDatabase(dir, address string) error {
 	var last located
-	if _, err := readNote(filepath.Join(dir, databaseNote), &last); err != nil || last.Address == address {
+	_, err := readNote(filepath.Join(dir, databaseNote), &last)
+	if err != nil && !errors.Is(err, ErrNote) || last.Address == address {
 		return err
 	}
 	return writeNote(filepath.Join(dir, databaseNote), located{address})

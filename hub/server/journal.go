@@ -37,6 +37,9 @@ type restoration struct {
 	Made   string       `json:"made"`
 }
 
+// ErrNote is for a file of the hub's folder that says where something is, and cannot be read.
+var ErrNote = errors.New("a file that says where something of this hub is cannot be read")
+
 func readNote(path string, into any) (found bool, err error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -46,7 +49,7 @@ func readNote(path string, into any) (found bool, err error) {
 		return false, err
 	}
 	if err := json.Unmarshal(b, into); err != nil {
-		return false, fmt.Errorf("%s: %w; correct the file, or remove it", path, err)
+		return false, fmt.Errorf("%w: %s: %w", ErrNote, path, err)
 	}
 	return true, nil
 }
@@ -64,7 +67,7 @@ func writeNote(path string, v any) error {
 // it before: it must be there.
 func journalFolder(dir, asked string) (folder string, known bool, err error) {
 	var last note
-	if _, err := readNote(filepath.Join(dir, journalNote), &last); err != nil {
+	if _, err := readNote(filepath.Join(dir, journalNote), &last); err != nil && (asked == "" || !errors.Is(err, ErrNote)) {
 		return "", false, err
 	}
 	switch {

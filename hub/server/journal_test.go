@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -176,6 +177,26 @@ func TestAMissingJournalIsNotReplaced(t *testing.T) {
 	if _, err := openIn(t, filepath.Join(t.TempDir(), "other"), aside); !errors.Is(err, ledger.ErrForeign) {
 		t.Errorf("another hub's journal: %v", err)
 	}
+}
+
+// A damaged note is named, and what it held can be named again by its flag; the hub takes
+// no other journal instead by itself.
+func TestADamagedNoteSaysSo(t *testing.T) {
+	dir, story := filepath.Join(t.TempDir(), "hub"), filepath.Join(t.TempDir(), "journal")
+	s := mustOpen(t, dir, story)
+	admit(t, s, "D-1", false)
+	check(t, s.Close())
+	note := filepath.Join(dir, "journal.json")
+	check(t, os.WriteFile(note, []byte(`{"dir": "/`), 0o600))
+	if _, err := openIn(t, dir, ""); !errors.Is(err, server.ErrNote) || !strings.Contains(err.Error(), note) {
+		t.Fatalf("with a damaged note: %v", err)
+	}
+	s = mustOpen(t, dir, story)
+	if c, err := s.Office().CheckLedger(t.Context()); err != nil || c.Journal < 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	check(t, s.Close())
+	check(t, mustOpen(t, dir, "").Close()) // the note is whole again
 }
 
 func TestDamagedPagesAreReported(t *testing.T) {

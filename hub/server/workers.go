@@ -34,7 +34,7 @@ type servers struct {
 func natsServers(dir string, asked []string) ([]string, error) {
 	var last servers
 	path := filepath.Join(dir, natsNote)
-	if _, err := readNote(path, &last); err != nil {
+	if _, err := readNote(path, &last); err != nil && (len(asked) == 0 || !errors.Is(err, ErrNote)) {
 		return nil, err
 	}
 	if len(asked) == 0 || slices.Equal(asked, last.Servers) {
