@@ -50,6 +50,9 @@ func (h *hostile) raw(at dot.Dot) (entry.Raw, error) {
 		return r, nil
 	}
 	r, err := h.fresh(at)
+	for err == nil && r.Size() > entry.MaxRaw { // no frame carries it
+		r, err = h.fresh(at)
+	}
 	h.made[at] = r
 	return r, err
 }
@@ -59,17 +62,24 @@ func (h *hostile) fresh(at dot.Dot) (entry.Raw, error) {
 	if _, err := h.dice.Read(private.Salt[:]); err != nil {
 		return entry.Raw{}, err
 	}
+	pub := entry.Public{
+		Dot: at, HLC: hlc.Time{Millis: noon.UnixMilli()}, Wall: noon.UnixMilli(), Actor: "nobody", Form: entry.FormRef{ID: "sos", Version: 1},
+	}
+	if h.dice.is(0.7) {
+		if at.Lane == dot.Record {
+			pub.Form.ID, private.Fields = "edit", nil
+		}
+		h.write(&pub, &private)
+		h.w.did("hostile", func(w *Work) { w.Odd += len(private.Writes) }, "writes to %.80s", pub.Refs)
+	}
 	priv, err := private.Encode()
 	if err != nil {
 		return entry.Raw{}, err
 	}
-	pub := entry.Public{
-		Dot: at, HLC: hlc.Time{Millis: noon.UnixMilli()}, Wall: noon.UnixMilli(), Actor: "nobody", Form: entry.FormRef{ID: "sos", Version: 1},
-	}
 	if at.Seq == 1 {
 		pub.Origin = &entry.Origin{Reason: entry.Installed}
 	}
-	switch h.dice.IntN(6) {
+	switch h.dice.IntN(9) {
 	case 0: // it takes the name of somebody else's entry
 		pub.Dot = dot.Chain{Device: h.w.devices[0].id, Incarnation: 1, Lane: at.Lane}.At(1 + max(1, at.Seq%dot.MaxSeq))
 		pub.Origin = nil
@@ -120,9 +130,12 @@ func (h *hostile) frame() ([]byte, dot.Lane, error) {
 	return b, l, err
 }
 
-// far is a frame of one entry as far up as there are seqs.
+// far is a frame of one entry as far up as there are seqs, or anywhere: the hole below it is a lie.
 func (h *hostile) far(l dot.Lane) ([]byte, dot.Lane, error) {
 	at := h.chain(l).At(dot.MaxSeq - dot.Seq(h.dice.IntN(4)))
+	if h.dice.is(0.6) {
+		at.Seq = dot.Seq(1 + h.dice.Int64N(1<<h.dice.IntN(50))) //nolint:gosec // positive
+	}
 	r, err := h.raw(at)
 	if err != nil {
 		return nil, 0, err
@@ -135,9 +148,40 @@ func (h *hostile) far(l dot.Lane) ([]byte, dot.Lane, error) {
 	return b, l, err
 }
 
-// act lets it do its worst, by its own connection or in a carrier's hands.
+// act lets it do its worst, by its own connection or in a carrier's hands: mostly a frame,
+// and at times many, each above a hole of its own.
 func (h *hostile) act() error {
-	b, l, err := h.frame()
+	if !h.dice.is(0.15) {
+		return h.send(h.frame())
+	}
+	l := dot.Lanes()[h.dice.IntN(2)]
+	for range 5 + h.dice.IntN(20) {
+		r, err := h.raw(h.chain(l).At(dot.Seq(len(h.heads[l]))))
+		if err != nil {
+			return err
+		}
+		h.heads[l] = append(h.heads[l], entry.Next(h.heads[l][len(h.heads[l])-1], r)) // nobody will ever see it
+		if err := h.send(h.one(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one is a frame of the next entry of its chain.
+func (h *hostile) one(l dot.Lane) ([]byte, dot.Lane, error) {
+	c, heads := h.chain(l), h.heads[l]
+	at := c.At(dot.Seq(len(heads)))
+	r, err := h.raw(at)
+	if err != nil {
+		return nil, 0, err
+	}
+	h.heads[l] = append(heads, entry.Next(heads[len(heads)-1], r))
+	b, _, err := batch.Seal(c, at.Seq, heads[at.Seq-1], []entry.Raw{r}, h.key, batch.Small)
+	return b, l, err
+}
+
+func (h *hostile) send(b []byte, l dot.Lane, err error) error {
 	if err != nil {
 		return err
 	}

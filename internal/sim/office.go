@@ -148,6 +148,9 @@ func (o observed) Take(es []hubstore.Entry, scopes []string) error {
 			o.h.w.oracle.saw[e.Dot] = o.h.sight
 			o.h.w.oracle.own[e.Dot] = slices.Clone(e.Touches)
 		}
+		if e.Dot.Device == hostileName {
+			o.h.w.oracle.believe(e.Touches)
+		}
 	}
 	return o.Round.Take(es, scopes)
 }

@@ -31,10 +31,12 @@ type oracle struct {
 	// own are the hub's entries, also those that a rollback lost for good: somebody
 	// may have had them in view.
 	own map[dot.Dot][]merge.Touch
+	// lied are the places where a device wrote that says of anything that it saw it.
+	lied map[place]bool
 }
 
 func newOracle() *oracle {
-	return &oracle{saw: make(map[dot.Dot]sight), away: make(map[dot.Dot]bool), own: make(map[dot.Dot][]merge.Touch)}
+	return &oracle{saw: make(map[dot.Dot]sight), away: make(map[dot.Dot]bool), own: make(map[dot.Dot][]merge.Touch), lied: make(map[place]bool)}
 }
 
 // place is a register of an entity.
@@ -201,12 +203,15 @@ func (w *world) checkEntities(ctx context.Context, l *ledger, ledger map[dot.Dot
 	}
 	for ref, s := range states {
 		for _, name := range s.Registers() {
-			if p := (place{ref, name}); a.writes[p] == nil {
+			if p := (place{ref, name}); a.writes[p] == nil && !w.oracle.lied[p] {
 				w.violate("I2: %s of %s has a value that nobody wrote", name, ref)
 			}
 		}
 	}
 	for _, p := range slices.SortedFunc(maps.Keys(a.writes), comparePlaces) {
+		if w.oracle.lied[p] {
+			continue
+		}
 		writes := a.writes[p]
 		w.checkPlace(a, p, writes, states[p.ref])
 	}
@@ -272,7 +277,7 @@ func (w *world) checkItems(ctx context.Context, a *account, l *ledger, states ma
 	for p := range a.writes {
 		_, rule, _ := w.domain.Type(p.ref.Type).Register(p.register)
 		sides := a.maximal(p)
-		if strings.Contains(p.register, "/") || rule != merge.Ask || agreed(sides) {
+		if strings.Contains(p.register, "/") || rule != merge.Ask || agreed(sides) || w.oracle.lied[p] {
 			continue
 		}
 		want[p] = true
@@ -286,7 +291,7 @@ func (w *world) checkItems(ctx context.Context, a *account, l *ledger, states ma
 		}
 	}
 	for p := range open {
-		if !want[p] {
+		if !want[p] && !w.oracle.lied[p] {
 			w.violate("I3: %s of %s is listed as in conflict, and is not", p.register, p.ref)
 		}
 	}
@@ -299,7 +304,7 @@ func (w *world) checkItems(ctx context.Context, a *account, l *ledger, states ma
 	w.work.Conflicts += len(want)
 	w.mu.Unlock()
 	for d, e := range a.ledger {
-		if e.Judgement.Verdict == hubstore.Conflict && !a.disputed(d) {
+		if e.Judgement.Verdict == hubstore.Conflict && d.Device != hostileName && !a.disputed(d) {
 			w.violate("I3: the verdict of %s is conflict, and everybody who wrote there had it in view, or was in its", d)
 		}
 	}
@@ -324,7 +329,8 @@ func (a *account) disputed(d dot.Dot) bool {
 		if !mine {
 			continue
 		}
-		if len(a.writes[place{p.ref, merge.Deleted}]) > 0 {
+		deleted := place{p.ref, merge.Deleted}
+		if len(a.writes[deleted]) > 0 || a.o.lied[deleted] || a.o.lied[p] {
 			return true
 		}
 		for x, w := range writes {
@@ -350,7 +356,7 @@ func (w *world) checkScopes(ctx context.Context, l *ledger, rows map[entry.Ref]h
 	}
 	want := make(map[string]map[string]hubstore.Entity) // by scope and key
 	for ref, row := range rows {
-		if states[ref].View(w.domain.Type(ref.Type)).Deleted {
+		if len(w.domain.Lives(ref.Type)) == 0 || states[ref].View(w.domain.Type(ref.Type)).Deleted {
 			continue
 		}
 		home := ref
@@ -374,16 +380,27 @@ func (w *world) checkScopes(ctx context.Context, l *ledger, rows map[entry.Ref]h
 				continue
 			}
 			e, here := want[scope][r.Key]
+			large, err := w.tooLarge(ctx, l, e)
+			if err != nil {
+				return err
+			}
 			switch {
 			case !here:
 				w.violate("%s is in the feed of %s, where it does not belong", r.Key, scope)
+			case large:
 			case e.Rev != r.Rev || string(e.State) != string(r.Body):
 				w.violate("%s is in the feed of %s as of revision %d and the hub has %d", r.Key, scope, r.Rev, e.Rev)
 			}
 			delete(want[scope], r.Key)
 		}
-		for key := range want[scope] {
-			w.violate("%s is not in the feed of %s", key, scope)
+		for key, e := range want[scope] {
+			large, err := w.tooLarge(ctx, l, e)
+			if err != nil {
+				return err
+			}
+			if !large {
+				w.violate("%s is not in the feed of %s", key, scope)
+			}
 		}
 	}
 	return nil
@@ -443,22 +460,14 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 // arrives takes one entry in.
 func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State) error {
 	j := e.Judgement
-	if j.Verdict == hubstore.Held || e.Dot.Device == hostileName || j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown) {
+	if j.Verdict == hubstore.Held || j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown) {
 		return nil // what waits for its form is not disposed of
 	}
-	pub, err := entry.DecodePublic(e.Raw.Public)
+	aside := j.Verdict == hubstore.Quarantined
+	touches, err := touchesOf(e, aside)
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.Dot, err)
 	}
-	priv, err := entry.DecodePrivate(e.Raw.Private)
-	if err != nil {
-		return fmt.Errorf("%s: %w", e.Dot, err)
-	}
-	touches, err := merge.Changes(pub, priv)
-	if err != nil {
-		return fmt.Errorf("%s: %w", e.Dot, err)
-	}
-	aside := e.Judgement.Verdict == hubstore.Quarantined
 	for _, t := range touches {
 		if !aside && len(t.Writes) == 0 {
 			continue
@@ -476,4 +485,33 @@ func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State) error {
 		s.Apply(t.Change)
 	}
 	return nil
+}
+
+// touchesOf reads what an entry does. One that is set aside does nothing to those that it
+// names, if they can be entities at all.
+func touchesOf(e hubstore.Entry, aside bool) ([]merge.Touch, error) {
+	pub, err := entry.DecodePublic(e.Raw.Public)
+	if aside && (err != nil || pub.Dot != e.Dot) {
+		return nil, nil // nobody knows what it is about
+	}
+	if err != nil {
+		return nil, err
+	}
+	if aside {
+		var out []merge.Touch
+		for i, r := range pub.Refs {
+			if slices.Contains(pub.Refs[:i], r) {
+				return nil, nil
+			}
+			if nameable(r) {
+				out = append(out, merge.Touch{Ref: r})
+			}
+		}
+		return out, nil
+	}
+	priv, err := entry.DecodePrivate(e.Raw.Private)
+	if err != nil {
+		return nil, err
+	}
+	return merge.Changes(pub, priv)
 }

@@ -99,6 +99,7 @@ type Work struct {
 	Carried       int `json:"carried"`   // frames passed on for others
 	Forged        int `json:"forged"`    // frames that nobody vouches for
 	Hostile       int `json:"hostile"`   // frames of the device that breaks the rules
+	Odd           int `json:"odd"`       // writes in its entries
 	Lost          int `json:"lost"`      // times that the stream lost all it held
 	Jumps         int `json:"jumps"`     // of clocks
 	Published     int `json:"published"` // rows of feeds

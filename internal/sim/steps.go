@@ -85,6 +85,11 @@ func (w *world) tend(ctx context.Context) error {
 		}
 	}
 	synctest.Wait() // they take up what is there before anything else happens
+	if l := h.current(); l != nil {
+		if _, err := l.releaseSome(ctx, w.dice); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
