@@ -22,11 +22,12 @@ type hostile struct {
 	key   identity.SigningKey
 	other identity.SigningKey // that no hub knows
 	heads map[dot.Lane][]entry.Hash
-	made  map[dot.Dot]entry.Raw // what it said last under a name
+	made  map[dot.Dot]entry.Raw    // what it said last under a name
+	even  map[dot.Lane][]entry.Raw // of a life of its own in which it keeps to the order, so that it is heard
 }
 
 func newHostile(ctx context.Context, w *world) (*hostile, error) {
-	h := &hostile{w: w, dice: newDice(w.cfg.Seed, "hostile"), heads: make(map[dot.Lane][]entry.Hash), made: make(map[dot.Dot]entry.Raw)}
+	h := &hostile{w: w, dice: newDice(w.cfg.Seed, "hostile"), heads: make(map[dot.Lane][]entry.Hash), made: make(map[dot.Dot]entry.Raw), even: make(map[dot.Lane][]entry.Raw)}
 	var err error
 	if h.key, err = keyOf(w.cfg.Seed, string(hostileName)); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (h *hostile) fresh(at dot.Dot) (entry.Raw, error) {
 	if at.Seq == 1 {
 		pub.Origin = &entry.Origin{Reason: entry.Installed}
 	}
-	switch h.dice.IntN(9) {
+	switch h.dice.IntN(12) {
 	case 0: // it takes the name of somebody else's entry
 		pub.Dot = dot.Chain{Device: h.w.devices[0].id, Incarnation: 1, Lane: at.Lane}.At(1 + max(1, at.Seq%dot.MaxSeq))
 		pub.Origin = nil
@@ -151,7 +152,10 @@ func (h *hostile) far(l dot.Lane) ([]byte, dot.Lane, error) {
 // act lets it do its worst, by its own connection or in a carrier's hands: mostly a frame,
 // and at times many, each above a hole of its own.
 func (h *hostile) act() error {
-	if !h.dice.is(0.15) {
+	if h.dice.is(0.5) {
+		return h.send(h.inOrder())
+	}
+	if !h.dice.is(0.25) {
 		return h.send(h.frame())
 	}
 	l := dot.Lanes()[h.dice.IntN(2)]
@@ -166,6 +170,29 @@ func (h *hostile) act() error {
 		}
 	}
 	return nil
+}
+
+// inOrder is a frame of what the hub lacks of the life that has no holes.
+func (h *hostile) inOrder() ([]byte, dot.Lane, error) {
+	l := dot.Lanes()[h.dice.IntN(2)]
+	c := dot.Chain{Device: hostileName, Incarnation: 2, Lane: l}
+	h.w.mu.Lock()
+	first := h.w.committed[c].Through() + 1
+	h.w.mu.Unlock()
+	for range 1 + h.dice.IntN(3) {
+		r, err := h.raw(c.At(dot.Seq(len(h.even[l]) + 1)))
+		if err != nil {
+			return nil, 0, err
+		}
+		h.even[l] = append(h.even[l], r)
+	}
+	before := entry.Genesis(c)
+	for _, r := range h.even[l][:first-1] {
+		before = entry.Next(before, r)
+	}
+	raws := h.even[l][first-1:]
+	b, _, err := batch.Seal(c, first, before, raws[:min(len(raws), 8)], h.key, batch.Small)
+	return b, l, err
 }
 
 // one is a frame of the next entry of its chain.
