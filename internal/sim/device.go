@@ -74,6 +74,8 @@ type process struct {
 	hangUp  context.CancelFunc // ends the connection; nil: there is none
 	session sync.WaitGroup
 	hubSaid time.Time // its clock in the latest hello's answer; the session's
+
+	prunable chan time.Time // holds one: of the latest contact of which receipts are settled
 }
 
 func newDevice(ctx context.Context, w *world, id dot.Device) (*device, error) {
@@ -134,8 +136,8 @@ func (d *device) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%s starts: %w", d.name, err)
 	}
-	p := &process{store: st}
-	p.outbox = &outbox{Outbox: agent.NewOutbox(st, func() { d.prune(p) }), dev: d, store: st}
+	p := &process{store: st, prunable: make(chan time.Time, 1)}
+	p.outbox = &outbox{Outbox: agent.NewOutbox(st, p.settledAt), dev: d, store: st}
 	p.lives = &agent.Lives{
 		Store: st, Book: book, Device: d.id, Enrolled: 1, Outbox: p.outbox.Outbox, Again: func() { p.uplink.Again() }, Changed: func() {}, Log: d.w.log,
 	}
@@ -155,6 +157,7 @@ func (d *device) start(ctx context.Context) error {
 	})
 	p.down = d.downlink(p)
 	ctx, p.stop = context.WithCancel(ctx)
+	p.loops.Go(func() { d.prunes(ctx, p, newDice(d.w.cfg.Seed, fmt.Sprintf("prunes of %s %d", d.name, d.starts))) })
 	p.loops.Go(func() { p.watch(ctx, newDice(d.w.cfg.Seed, fmt.Sprintf("watcher of %s %d", d.name, d.starts))) })
 	d.keepTails()
 	d.checkStart()
@@ -173,14 +176,6 @@ func (d *device) openBook(book **lifebook.Book) func([]dot.Incarnation) (dot.Inc
 		now := (*book).Current()
 		return now.Incarnation, now.Origin(), nil
 	}
-}
-
-// mend is what becomes of a chain of which the hub has another history.
-func (d *device) mend(p *process) func(context.Context, dot.Chain, uplink.Compare) error {
-	if d.w.cfg.Control == NoRehome {
-		return nil
-	}
-	return p.lives.Mend
 }
 
 // A run opens some twenty stores, and lets minutes of their time pass: they get

@@ -68,19 +68,6 @@ func (h *hub) archive(ctx context.Context, marks []hubstore.Watermark) error {
 	return err
 }
 
-// prune removes from a device what has been archived for long enough (L8), as
-// agent/device does once a hello's receipts are settled.
-func (d *device) prune(p *process) {
-	for more := d.keep > 0; more; {
-		out, err := p.store.Prune(context.Background(), p.hubSaid, d.keep, p.outbox.Disputed()...)
-		if err != nil {
-			d.w.violate("%s cannot prune: %v", d.name, err)
-		}
-		d.w.did(d.name, func(w *Work) { w.Pruned += out.Entries }, "pruned %d", out.Entries)
-		more = out.More
-	}
-}
-
 // checkPruned asks that what a device removed is in the backup that the hub would be
 // put back to. Of a chain's old forms the new ones count.
 func (w *world) checkPruned(d *device, st store.ChainState) {
