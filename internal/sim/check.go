@@ -257,6 +257,9 @@ func (w *world) account(ctx context.Context) error {
 			w.violate("I1: the operator's entry %s was confirmed and is not in the ledger", at)
 		}
 	}
+	if err := w.checkTold(ctx, l, ledger); err != nil {
+		return err
+	}
 	if err := w.checkTrouble(ctx, l, ledger); err != nil {
 		return err
 	}
