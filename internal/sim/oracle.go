@@ -436,10 +436,14 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 	order := slices.SortedFunc(maps.Keys(chains), dot.Chain.Compare)
 	d := newDice(w.cfg.Seed, "another order")
 	anew := make(map[entry.Ref]*merge.State)
+	apply := law(w.cfg.Control)
+	if apply == nil {
+		apply = (*merge.State).Apply
+	}
 	for len(order) > 0 {
 		i := d.IntN(len(order))
 		c := order[i]
-		if err := arrives(chains[c][0], anew); err != nil {
+		if err := arrives(chains[c][0], anew, apply); err != nil {
 			return err
 		}
 		if chains[c] = chains[c][1:]; len(chains[c]) == 0 {
@@ -457,8 +461,8 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 	return nil
 }
 
-// arrives takes one entry in.
-func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State) error {
+// arrives takes one entry in, by the hub's law: who broke that is for the oracle to find.
+func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State, apply func(*merge.State, merge.Change)) error {
 	j := e.Judgement
 	if j.Verdict == hubstore.Held || j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown) {
 		return nil // what waits for its form is not disposed of
@@ -482,7 +486,7 @@ func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State) error {
 			continue
 		}
 		t.Linked = e.Judgement.Code == "linked"
-		s.Apply(t.Change)
+		apply(s, t.Change)
 	}
 	return nil
 }

@@ -50,6 +50,34 @@ func Controls() []Control {
 	return []Control{NoDedup, NoSync, CustodyIsReceipt, ReceiptFirst, NoChild, NoCall, CursorFirst, NoMarks, NoRehome, NoLink, Absorb, Ignore, EarlyArchive}
 }
 
+// wordsOf is what a violation says that comes of a control. That something else went wrong
+// as well does not show that anybody looks at what was broken.
+var wordsOf = map[Control]string{
+	NoDedup:          "exists already",
+	NoSync:           "I1: after a restart",
+	CustodyIsReceipt: "for received, of which the hub has committed less",
+	ReceiptFirst:     "L5: a receipt for",
+	NoChild:          "after the last trouble",
+	NoCall:           "after the last trouble",
+	CursorFirst:      " rows of ",
+	NoMarks:          " rows of ",
+	NoRehome:         "after the last trouble",
+	NoLink:           " took effect as ",
+	Absorb:           "is gone, though nobody who replaced it had it in view",
+	Ignore:           "stands, though somebody replaced it who had it in view",
+	EarlyArchive:     "L8: ",
+}
+
+// FoundOut gives the violation that shows that a control was found out; "" when there is none.
+func (r Report) FoundOut(c Control) string {
+	for _, v := range r.Violations {
+		if words := wordsOf[c]; words != "" && strings.Contains(v, words) {
+			return v
+		}
+	}
+	return ""
+}
+
 // Config is what a run is made of.
 type Config struct {
 	Seed    uint64

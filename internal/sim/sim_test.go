@@ -107,8 +107,8 @@ func TestControls(t *testing.T) {
 	for _, c := range sim.Controls() {
 		t.Run(string(c), func(t *testing.T) {
 			for s := uint64(1); s <= few; s++ {
-				if r := run(t, s, c); len(r.Violations) > 0 {
-					t.Logf("found out by %s", r)
+				if v := run(t, s, c).FoundOut(c); v != "" {
+					t.Logf("found out with seed %d: %s", s, v)
 					return
 				}
 			}
