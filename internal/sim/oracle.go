@@ -1,9 +1,9 @@
 package sim
 
 import (
-	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,7 +13,6 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/feed"
-	"otor/internal/form"
 	"otor/internal/merge"
 )
 
@@ -75,7 +74,7 @@ func (o *oracle) tell(ledger map[dot.Dot]hubstore.Entry) (*account, error) {
 	}
 	for d, e := range ledger {
 		if v := e.Judgement.Verdict; d.Device == hostileName || v == hubstore.Quarantined || v == hubstore.Held {
-			continue // of a linked one nobody asks: no device has two folders here
+			continue // none is linked: no device has two folders here
 		}
 		pub, err := entry.DecodePublic(e.Raw.Public)
 		if err != nil {
@@ -183,14 +182,15 @@ func (w *world) checkEntities(ctx context.Context, l *ledger, ledger map[dot.Dot
 			return err
 		}
 	}
+	err := errors.Join(w.checkOrder(ledger, states), w.checkSums(ledger, states))
 	w.mu.Lock()
 	split := len(w.split) > 0
-	w.mu.Unlock()
-	if split { // one name may stand for two facts on two screens until they are told apart
-		return w.checkScopes(ctx, l, rows, states)
+	if !split {
+		w.work.Whole++
 	}
-	if err := w.checkOrder(ledger, states); err != nil {
-		return err
+	w.mu.Unlock()
+	if err != nil || split { // one name may stand for two facts on two screens until they are told apart
+		return errors.Join(err, w.checkScopes(ctx, l, rows, states))
 	}
 	a, err := w.oracle.tell(ledger)
 	if err != nil {
@@ -424,98 +424,4 @@ func (w *world) overlay(ctx context.Context, d *device) string {
 		}
 	}
 	return ""
-}
-
-// checkOrder merges all that the ledger has once more, in another order of arrival:
-// chains overtake each other, each stays in its own. The bytes must be the hub's.
-func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.Ref]*merge.State) error {
-	chains := make(map[dot.Chain][]hubstore.Entry)
-	for _, at := range slices.SortedFunc(maps.Keys(ledger), dot.Dot.Compare) {
-		chains[at.Chain] = append(chains[at.Chain], ledger[at])
-	}
-	order := slices.SortedFunc(maps.Keys(chains), dot.Chain.Compare)
-	d := newDice(w.cfg.Seed, "another order")
-	anew := make(map[entry.Ref]*merge.State)
-	apply := law(w.cfg.Control)
-	if apply == nil {
-		apply = (*merge.State).Apply
-	}
-	for len(order) > 0 {
-		i := d.IntN(len(order))
-		c := order[i]
-		if err := arrives(chains[c][0], anew, apply); err != nil {
-			return err
-		}
-		if chains[c] = chains[c][1:]; len(chains[c]) == 0 {
-			order = append(order[:i:i], order[i+1:]...)
-		}
-	}
-	for ref, s := range states {
-		if anew[ref] == nil {
-			anew[ref] = merge.New(ref)
-		}
-		if got, want := s.Encode(), anew[ref].Encode(); !bytes.Equal(got, want) {
-			w.violate("I3: the hub's state of %s is not what its entries make in another order: %x and %x", ref, got, want)
-		}
-	}
-	return nil
-}
-
-// arrives takes one entry in, by the hub's law: who broke that is for the oracle to find.
-func arrives(e hubstore.Entry, states map[entry.Ref]*merge.State, apply func(*merge.State, merge.Change)) error {
-	j := e.Judgement
-	if j.Verdict == hubstore.Held || j.Code == string(form.FormNewer) || j.Code == string(form.FormUnknown) {
-		return nil // what waits for its form is not disposed of
-	}
-	aside := j.Verdict == hubstore.Quarantined
-	touches, err := touchesOf(e, aside)
-	if err != nil {
-		return fmt.Errorf("%s: %w", e.Dot, err)
-	}
-	for _, t := range touches {
-		if !aside && len(t.Writes) == 0 {
-			continue
-		}
-		s := states[t.Ref]
-		if s == nil {
-			s = merge.New(t.Ref)
-			states[t.Ref] = s
-		}
-		if aside {
-			s.Dispose(e.Dot)
-			continue
-		}
-		t.Linked = e.Judgement.Code == "linked"
-		apply(s, t.Change)
-	}
-	return nil
-}
-
-// touchesOf reads what an entry does. One that is set aside does nothing to those that it
-// names, if they can be entities at all.
-func touchesOf(e hubstore.Entry, aside bool) ([]merge.Touch, error) {
-	pub, err := entry.DecodePublic(e.Raw.Public)
-	if aside && (err != nil || pub.Dot != e.Dot) {
-		return nil, nil // nobody knows what it is about
-	}
-	if err != nil {
-		return nil, err
-	}
-	if aside {
-		var out []merge.Touch
-		for i, r := range pub.Refs {
-			if slices.Contains(pub.Refs[:i], r) {
-				return nil, nil
-			}
-			if nameable(r) {
-				out = append(out, merge.Touch{Ref: r})
-			}
-		}
-		return out, nil
-	}
-	priv, err := entry.DecodePrivate(e.Raw.Private)
-	if err != nil {
-		return nil, err
-	}
-	return merge.Changes(pub, priv)
 }

@@ -140,6 +140,7 @@ type Work struct {
 	Pruned        int `json:"pruned"`    // entries that devices removed since the archive has them
 	Edits         int `json:"edits"`     // captures that write into entities
 	Decisions     int `json:"decisions"` // of operators, about conflicts
+	Whole         int `json:"whole"`     // runs in which each device had one folder: who had seen what was asked
 	Writes        int `json:"writes"`    // into registers, that came to stand in the ledger
 	Conflicts     int `json:"conflicts"` // that were open when all was calm
 }
@@ -162,6 +163,9 @@ func (w Work) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// Asked reports whether the oracle was asked in enough of so many runs.
+func (w Work) Asked(runs int) bool { return float64(w.Whole) >= leastWhole*float64(runs) }
+
 // Least says what a run did too little of to count; empty when it did enough.
 func (w Work) Least() string {
 	for _, n := range []struct {
@@ -178,6 +182,7 @@ func (w Work) Least() string {
 		{"copies", w.Copies, 1},
 		{"forged frames", w.Forged, 1},
 		{"pages", w.Pages, 4},
+		{"writes of a run with one folder a device", w.Writes, 10 * w.Whole},
 	} {
 		if n.have < n.least {
 			return fmt.Sprintf("%d %s, at least %d count", n.have, n.what, n.least)

@@ -83,6 +83,9 @@ func TestSeeds(t *testing.T) {
 			t.Log(r)
 		}
 	}
+	if n >= 20 && !sum.Asked(n) {
+		t.Errorf("who had seen what was asked in %d runs of %d", sum.Whole, n)
+	}
 	t.Logf("%d seeds: %s", n, sum)
 }
 

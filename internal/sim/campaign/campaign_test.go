@@ -54,7 +54,7 @@ func TestTheLogGetsALine(t *testing.T) {
 	if err := os.WriteFile(path, []byte("| date |\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := progress{From: 5, Next: 9, Done: 4, Failures: []failure{{7, "I1"}}, Spent: 90 * time.Second, Work: sim.Work{Captures: 123}}
+	p := progress{From: 5, Next: 9, Done: 4, Failures: []failure{{7, "I1"}}, Spent: 90 * time.Second, Work: sim.Work{Captures: 123, Whole: 2, Writes: 77, Conflicts: 9}}
 	if err := appendLine(path, p, time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestTheLogGetsALine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| date |\n| 2026-11-23 | 5 to 8 | 4 |", "| 123 |", "1 (first: seed 7)", "| 1m30s |\n"} {
+	for _, want := range []string{"| date |\n| 2026-11-23 | 5 to 8 | 4 |", "| 123 |", "1 (first: seed 7)", "| 1m30s | 2 | 77 | 9 |\n"} {
 		if !strings.Contains(string(b), want) {
 			t.Errorf("no %q in %s", want, b)
 		}

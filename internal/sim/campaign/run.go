@@ -60,6 +60,9 @@ func run(ctx context.Context, t *testing.T, pl plan, out io.Writer) error {
 	if p.Thin > p.Done/thinOf+1 {
 		return fmt.Errorf("in %d runs beside %d too little happened to count: the world has become too calm", p.Thin, p.Done)
 	}
+	if p.Done >= 20 && !p.Work.Asked(int(p.Done)) { //nolint:gosec // a count
+		return fmt.Errorf("who had seen what was asked in %d runs of %d: too many have folders that were copied or put back", p.Work.Whole, p.Done)
+	}
 	if len(p.Failures) > 0 {
 		return fmt.Errorf("%d of %d seeds failed; the first: go test ./internal/sim -run TestSeeds -sim.seed %d", len(p.Failures), p.Done, p.Failures[0].Seed)
 	}
