@@ -249,6 +249,7 @@ func (w *world) account(ctx context.Context) error {
 		}
 	}
 	w.checkFacts(ledger)
+	w.checkSealed(ledger)
 	if err := w.checkEntities(ctx, l, ledger); err != nil {
 		return err
 	}

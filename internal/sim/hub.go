@@ -19,6 +19,7 @@ import (
 	"otor/internal/dot"
 	"otor/internal/entry"
 	"otor/internal/identity"
+	"otor/internal/lane"
 	"otor/internal/receipt"
 	"otor/internal/wire"
 )
@@ -38,6 +39,7 @@ type hub struct {
 	life      *life
 	rev       uint64                 // of what is published
 	notes     map[dot.Dot]entry.Hash // operators' entries that were confirmed
+	given     map[dot.Chain]lane.Set // seqs that were not there when they were sealed, as the database has it
 	backup    *backup                // the newest; nil: none yet
 	backups   int
 
@@ -65,7 +67,7 @@ type life struct {
 
 func openHub(ctx context.Context, w *world) (*hub, error) {
 	h := &hub{
-		w: w, clock: newClock(noon, 0), path: filepath.Join(w.cfg.Dir, "hub-0"), notes: make(map[dot.Dot]entry.Hash),
+		w: w, clock: newClock(noon, 0), path: filepath.Join(w.cfg.Dir, "hub-0"), notes: make(map[dot.Dot]entry.Hash), given: make(map[dot.Chain]lane.Set),
 		dice: map[string]dice{"alert": newDice(w.cfg.Seed, "hub alert"), "record": newDice(w.cfg.Seed, "hub record"), "author": newDice(w.cfg.Seed, "author"), "decider": newDice(w.cfg.Seed, "decider")},
 	}
 	w.hub = h

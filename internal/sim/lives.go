@@ -307,39 +307,6 @@ func (w *world) arrive(frame []byte) {
 	}
 }
 
-// gaveUp reports whether an operator ever sealed a seq.
-func (w *world) gaveUp(at dot.Dot) bool { return w.sealed[at.Chain].Contains(at.Seq) }
-
-// seal gives up waiting for a hole.
-func (h *hub) seal(ctx context.Context, g hubstore.Gap) error {
-	l := h.life
-	h.w.sealed[g.Chain] = h.w.sealed[g.Chain].Add(g.Run) // it may be committed whatever comes back
-	err := l.ledger.Ingest(ctx, func(tx hubstore.Tx) error {
-		_, err := l.ingest.Seal(tx, g.Chain, g.Run, h.clock.now().UnixMilli())
-		return err
-	})
-	switch {
-	case errors.Is(err, errDead) || errors.Is(err, errAway):
-		return nil
-	case err != nil:
-		return fmt.Errorf("seal %s %s: %w", g.Chain, g.Run, err)
-	}
-	h.w.did("author", func(n *Work) { n.Sealed++ }, "seals %s %s", g.Chain, g.Run)
-	return nil
-}
-
-// sealSome gives up a hole while trouble lasts: what it waits for comes late.
-func (h *hub) sealSome(ctx context.Context) error {
-	if h.current() == nil {
-		return nil
-	}
-	gaps, err := h.life.ledger.Gaps(ctx, false)
-	if err != nil || len(gaps) == 0 {
-		return err
-	}
-	return h.seal(ctx, gaps[h.w.dice.IntN(len(gaps))])
-}
-
 // tidy does what is left to operators once devices have sent all they have: it
 // gives up what went down with a folder that was put back. left says what it did.
 func (w *world) tidy(ctx context.Context) (left string, err error) {

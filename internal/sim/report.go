@@ -137,6 +137,7 @@ type Work struct {
 	Twins         int `json:"twins"`     // folders that were copied and went on twice
 	Rehomed       int `json:"rehomed"`   // entries that got another name
 	Sealed        int `json:"sealed"`    // holes that an operator gave up
+	Late          int `json:"late"`      // entries that came for such a hole
 	Pruned        int `json:"pruned"`    // entries that devices removed since the archive has them
 	Edits         int `json:"edits"`     // captures that write into entities
 	Decisions     int `json:"decisions"` // of operators, about conflicts

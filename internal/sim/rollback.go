@@ -13,6 +13,7 @@ import (
 	hubstore "otor/hub/store"
 	"otor/internal/dot"
 	"otor/internal/entry"
+	"otor/internal/lane"
 	"otor/internal/receipt"
 )
 
@@ -21,6 +22,7 @@ type backup struct {
 	dir   string
 	notes map[dot.Dot]entry.Hash // confirmed when it was made
 	came  map[entry.Was]bool     // arrived by then
+	given map[dot.Chain]lane.Set // sealed by then
 	marks []hubstore.Watermark   // how far chains go in it
 }
 
@@ -35,7 +37,7 @@ func (w *world) backUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes), came: w.arrivedBy()}
+	b := &backup{dir: filepath.Join(w.cfg.Dir, fmt.Sprintf("backup-%d", h.backups)), notes: maps.Clone(h.notes), came: w.arrivedBy(), given: maps.Clone(h.given)}
 	for _, n := range lanes {
 		b.marks = append(b.marks, hubstore.Watermark{Chain: n.Chain, Through: n.Received.Through()})
 	}
@@ -113,7 +115,7 @@ func (w *world) putBack(unplug bool) error {
 	if err := errors.Join(os.RemoveAll(h.path), os.RemoveAll(dir), copyDatabase(dir, h.backup.dir)); err != nil {
 		return err
 	}
-	h.path, h.notes = dir, maps.Clone(h.backup.notes)
+	h.path, h.notes, h.given = dir, maps.Clone(h.backup.notes), maps.Clone(h.backup.given)
 	w.mu.Lock()
 	clear(w.committed)
 	w.arrived = maps.Clone(h.backup.came)
