@@ -120,7 +120,7 @@ func (w *world) calm(ctx context.Context) (err error) {
 			}
 			left = "a copy is under way"
 		}
-		if left == "" && quietly && w.hub.backup != nil {
+		if left == "" && quietly && len(w.hub.kept) > 0 {
 			quietly, begun = false, time.Now()
 			if err := w.putBack(false); err != nil {
 				return err

@@ -40,7 +40,7 @@ type hub struct {
 	rev       uint64                 // of what is published
 	notes     map[dot.Dot]entry.Hash // operators' entries that were confirmed
 	given     map[dot.Chain]lane.Set // seqs that were not there when they were sealed, as the database has it
-	backup    *backup                // the newest; nil: none yet
+	kept      []*backup              // the newest last
 	backups   int
 
 	reconciler *reconcile.Reconciler
