@@ -34,6 +34,7 @@ type device struct {
 	net   *network
 
 	starts    int
+	wanders   bool     // its machine has another mark at every start
 	dir       string   // its folder now
 	mark      string   // what a life is bound to: another one after files were copied
 	older     *image   // of the folder; nil: none was taken
@@ -113,7 +114,9 @@ const tenYears = 10 * 365 * 24 * time.Hour
 
 // start opens the store and wires the rooms, as agent/device does.
 func (d *device) start(ctx context.Context) error {
-	d.starts++
+	if d.starts++; d.wanders {
+		d.mark = fmt.Sprintf("%s wanders %d", d.name, d.starts)
+	}
 	if d.w.cfg.Control == NoSync {
 		d.synced = filepath.Join(d.w.cfg.Dir, fmt.Sprintf("%s-synced-%d", d.name, d.starts))
 		if err := errors.Join(os.MkdirAll(d.dir, 0o700), copyTree(d.synced, d.dir)); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	lifebook "otor/agent/life"
 	"otor/agent/store"
 	hubstore "otor/hub/store"
 	"otor/internal/batch"
@@ -101,6 +102,29 @@ func (w *world) putFolderBack(_ context.Context, d *device) error {
 	return nil
 }
 
+// loseBook ends a device's program, loses the book of its lives, and starts it again.
+func (w *world) loseBook(ctx context.Context, d *device) error {
+	if d.proc == nil || w.oneFolder() {
+		return nil
+	}
+	if err := errors.Join(d.stop(), os.Remove(filepath.Join(d.dir, lifebook.FileName))); err != nil {
+		return err
+	}
+	w.splitUp(d.id) // the hub has to take it for another folder
+	w.did(d.name, func(n *Work) { n.Books++ }, "the book of its lives is lost")
+	return d.start(ctx)
+}
+
+// wander makes the machine's mark another one at every start of a device, as on a machine
+// whose system image is put back each night.
+func (w *world) wander(d *device) {
+	if w.oneFolder() {
+		return
+	}
+	d.wanders = true
+	w.splitUp(d.id)
+}
+
 // oneFolder says that folders stay what they are: where one device has two nobody
 // knows who had seen what. So it is in some of the runs, and under the controls that are about that.
 func (w *world) oneFolder() bool {
@@ -110,8 +134,8 @@ func (w *world) oneFolder() bool {
 // wholeRuns is the share of the runs in which no folder is copied or put back, beside those
 // in which none happens to be; leastWhole is how many of many must have come out so.
 const (
-	wholeRuns  = 0.3
-	leastWhole = 0.2
+	wholeRuns  = 0.4
+	leastWhole = 0.1
 )
 
 // copyFolder copies a device's folder to another machine, where it goes on as well.

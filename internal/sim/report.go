@@ -135,6 +135,7 @@ type Work struct {
 	Turns         int `json:"turns"`     // scopes that went back, or were loaded anew
 	PutBacks      int `json:"put_backs"` // of devices' folders, to an older copy
 	Twins         int `json:"twins"`     // folders that were copied and went on twice
+	Books         int `json:"books"`     // of lives that a device lost
 	Rehomed       int `json:"rehomed"`   // entries that got another name
 	Sealed        int `json:"sealed"`    // holes that an operator gave up
 	Late          int `json:"late"`      // entries that came for such a hole

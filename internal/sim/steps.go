@@ -49,6 +49,7 @@ func (w *world) step(ctx context.Context) error {
 		{2, func() error { return d.keepImage(ctx) }},
 		{2, func() error { return w.putFolderBack(ctx, d) }},
 		{1, func() error { return w.copyFolder(ctx, d) }},
+		{1, func() error { return w.loseBook(ctx, d) }},
 		{1, func() error { return w.hub.confirmTwins(ctx) }},
 		{2, func() error { return w.hub.sealSome(ctx) }},
 	})

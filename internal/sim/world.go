@@ -156,6 +156,9 @@ func (w *world) open(ctx context.Context) (err error) {
 		}
 		w.addFolder(d)
 	}
+	if w.dice.is(0.5) {
+		w.wander(w.devices[w.dice.IntN(len(w.devices))])
+	}
 	w.hostile, err = newHostile(ctx, w)
 	return err
 }
