@@ -74,6 +74,10 @@ func (d *device) write(ctx context.Context) error {
 		d.w.did(d.name, nil, "refused: %v", r)
 		return nil
 	}
+	if errors.Is(err, store.ErrTooLarge) && victims[page.ref.Type] == page.ref.ID { // known and not mended: see docs/reliability.md
+		d.w.did(d.name, func(w *Work) { w.Unwritable++ }, "refused: %v", err)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.name, err)
 	}

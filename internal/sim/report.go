@@ -121,30 +121,31 @@ type Work struct {
 	Epochs        int `json:"epochs"`    // begun because devices proved that
 	Connections   int `json:"connections"`
 	Frames        int `json:"frames"`
-	Losses        int `json:"losses"`    // frames, acknowledgements, hellos, receipts
-	Copies        int `json:"copies"`    // entries that the hub recognised as copies
-	Held          int `json:"held"`      // frames that arrived above a hole
-	Carried       int `json:"carried"`   // frames passed on for others
-	Forged        int `json:"forged"`    // frames that nobody vouches for
-	Hostile       int `json:"hostile"`   // frames of the device that breaks the rules
-	Odd           int `json:"odd"`       // writes in its entries
-	Lost          int `json:"lost"`      // times that the stream lost all it held
-	Jumps         int `json:"jumps"`     // of clocks
-	Published     int `json:"published"` // rows of feeds
-	Pages         int `json:"pages"`     // that devices applied
-	Turns         int `json:"turns"`     // scopes that went back, or were loaded anew
-	PutBacks      int `json:"put_backs"` // of devices' folders, to an older copy
-	Twins         int `json:"twins"`     // folders that were copied and went on twice
-	Books         int `json:"books"`     // of lives that a device lost
-	Rehomed       int `json:"rehomed"`   // entries that got another name
-	Sealed        int `json:"sealed"`    // holes that an operator gave up
-	Late          int `json:"late"`      // entries that came for such a hole
-	Pruned        int `json:"pruned"`    // entries that devices removed since the archive has them
-	Edits         int `json:"edits"`     // captures that write into entities
-	Decisions     int `json:"decisions"` // of operators, about conflicts
-	Whole         int `json:"whole"`     // runs in which each device had one folder: who had seen what was asked
-	Writes        int `json:"writes"`    // into registers, that came to stand in the ledger
-	Conflicts     int `json:"conflicts"` // that were open when all was calm
+	Losses        int `json:"losses"`     // frames, acknowledgements, hellos, receipts
+	Copies        int `json:"copies"`     // entries that the hub recognised as copies
+	Held          int `json:"held"`       // frames that arrived above a hole
+	Carried       int `json:"carried"`    // frames passed on for others
+	Forged        int `json:"forged"`     // frames that nobody vouches for
+	Hostile       int `json:"hostile"`    // frames of the device that breaks the rules
+	Odd           int `json:"odd"`        // writes in its entries
+	Lost          int `json:"lost"`       // times that the stream lost all it held
+	Jumps         int `json:"jumps"`      // of clocks
+	Published     int `json:"published"`  // rows of feeds
+	Pages         int `json:"pages"`      // that devices applied
+	Turns         int `json:"turns"`      // scopes that went back, or were loaded anew
+	PutBacks      int `json:"put_backs"`  // of devices' folders, to an older copy
+	Twins         int `json:"twins"`      // folders that were copied and went on twice
+	Books         int `json:"books"`      // of lives that a device lost
+	Rehomed       int `json:"rehomed"`    // entries that got another name
+	Sealed        int `json:"sealed"`     // holes that an operator gave up
+	Late          int `json:"late"`       // entries that came for such a hole
+	Pruned        int `json:"pruned"`     // entries that devices removed since the archive has them
+	Edits         int `json:"edits"`      // captures that write into entities
+	Unwritable    int `json:"unwritable"` // forms that did not fit, since a hostile value had to be named in them
+	Decisions     int `json:"decisions"`  // of operators, about conflicts
+	Whole         int `json:"whole"`      // runs in which each device had one folder: who had seen what was asked
+	Writes        int `json:"writes"`     // into registers, that came to stand in the ledger
+	Conflicts     int `json:"conflicts"`  // that were open when all was calm
 }
 
 // Add adds another run's counts.
