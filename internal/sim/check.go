@@ -80,6 +80,7 @@ func (w *world) calm(ctx context.Context) (err error) {
 		l.ledger.arm(never)
 		l.ledger.setAway(false)
 	}
+	w.calmed.Store(true)
 	quietly := w.dice.is(0.5) // once all is well the hub is put back behind connections that stand
 	for begun, first := time.Now(), true; ; first = false {
 		w.hub.downUntil = time.Time{}

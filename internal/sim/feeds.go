@@ -46,7 +46,7 @@ func (w *world) fate(scope string, at time.Time) (after time.Duration, lost bool
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, w.cfg.Seed, scope, at.UnixNano()) // a hash takes everything
 	n := h.Sum64()
-	return time.Millisecond + time.Duration(n>>8%300_000_000), n%8 == 0 && !w.quietFeeds()
+	return time.Millisecond + time.Duration(n>>8%300_000_000), n%8 == 0 && !w.quietFeeds() && !(w.cfg.Patient && w.calmed.Load())
 }
 
 func (l *life) news(scope string) {
@@ -265,7 +265,7 @@ func (h *hub) collect(ctx context.Context) error {
 // endLinks ends, every two minutes, the links of devices that do not have all:
 // news may have got lost, and no link stands for ever.
 func (w *world) endLinks(ctx context.Context, since time.Duration) {
-	if since/askEvery%24 != 23 || w.hub.current() == nil || w.quietFeeds() {
+	if since/askEvery%24 != 23 || w.hub.current() == nil || w.quietFeeds() || w.cfg.Patient {
 		return
 	}
 	for _, d := range w.devices {

@@ -58,7 +58,14 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 			return err
 		}
 	}
+	skip, err := ambiguous(ledger)
+	if err != nil {
+		return err
+	}
 	for ref, s := range states {
+		if skip[ref] {
+			continue
+		}
 		want := anew.states[ref]
 		if want == nil {
 			want = merge.New(ref)
@@ -68,6 +75,40 @@ func (w *world) checkOrder(ledger map[dot.Dot]hubstore.Entry, states map[entry.R
 		}
 	}
 	return nil
+}
+
+// ambiguous are the entities of which a value goes by a name that two facts have: two folders
+// gave it out, one of them captured another fact under it, and states know of names alone.
+// What becomes of them depends on which came first.
+func ambiguous(ledger map[dot.Dot]hubstore.Entry) (map[entry.Ref]bool, error) {
+	facts := make(map[dot.Dot]entry.Was) // by first name
+	twice := make(map[dot.Dot]bool)
+	for _, e := range ledger {
+		f := factOf(e)
+		if g, known := facts[f.Dot]; known && g != f {
+			twice[f.Dot] = true
+		}
+		facts[f.Dot] = f
+	}
+	for at, e := range ledger { // a name that was first another fact's
+		if f, known := facts[at]; known && f != factOf(e) {
+			twice[at] = true
+		}
+	}
+	out := make(map[entry.Ref]bool)
+	for at, e := range ledger {
+		if !twice[at] && !twice[factOf(e).Dot] {
+			continue
+		}
+		touches, err := touchesOf(e, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range touches {
+			out[t.Ref] = true
+		}
+	}
+	return out, nil
 }
 
 // merging is what entries make of entities, by the hub's law: who broke that is for the

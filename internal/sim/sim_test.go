@@ -11,10 +11,11 @@ import (
 )
 
 var (
-	seed  = flag.Int64("sim.seed", -1, "run this seed alone")
-	trace = flag.String("sim.trace", "", "write what happens to this file, with -sim.seed")
-	from  = flag.Uint64("sim.from", 1, "the first seed of a slice")
-	slice = flag.Duration("sim.for", 40*time.Second, "how long to run seeds for")
+	seed    = flag.Int64("sim.seed", -1, "run this seed alone")
+	patient = flag.Bool("sim.patient", false, "let links stand once trouble is over")
+	trace   = flag.String("sim.trace", "", "write what happens to this file, with -sim.seed")
+	from    = flag.Uint64("sim.from", 1, "the first seed of a slice")
+	slice   = flag.Duration("sim.for", 40*time.Second, "how long to run seeds for")
 )
 
 // folder is where databases of a run live: in memory where that is possible,
@@ -35,7 +36,7 @@ func folder(t *testing.T) string {
 
 func run(t *testing.T, seed uint64, c sim.Control) (r sim.Report) {
 	t.Helper()
-	cfg := sim.Config{Seed: seed, Control: c}
+	cfg := sim.Config{Seed: seed, Control: c, Patient: *patient}
 	if *trace != "" {
 		f, err := os.Create(*trace)
 		if err != nil {

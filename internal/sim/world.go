@@ -42,6 +42,7 @@ type world struct {
 	all     atomic.Pointer[[]*device] // the devices, for others than the driver
 	sealed  map[dot.Chain]lane.Set    // what operators ever gave up
 	over    atomic.Bool               // what is still under way does nothing any more
+	calmed  atomic.Bool               // trouble is over
 
 	mu         sync.Mutex // guards what follows
 	violations []string
