@@ -204,6 +204,20 @@ func (w *world) checkReadable(ctx context.Context) error {
 	return nil
 }
 
+// unsent are the entities of which devices do not get what is known, since no feed carries so much.
+func (w *world) unsent(ctx context.Context) (map[entry.Ref]bool, error) {
+	out := make(map[entry.Ref]bool)
+	for e, err := range w.hub.life.ledger.EntitiesOf(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		if len(e.State) > feed.MaxBody {
+			out[e.Ref] = true
+		}
+	}
+	return out, nil
+}
+
 // tooLarge reports whether devices do not get what is known of an entity since no feed
 // carries so much, which the office must have been told.
 func (w *world) tooLarge(ctx context.Context, l *ledger, e hubstore.Entity) (bool, error) {

@@ -414,7 +414,17 @@ func (w *world) overlay(ctx context.Context, d *device) string {
 	if err != nil {
 		return err.Error()
 	}
+	if len(own) == 0 {
+		return ""
+	}
+	large, err := w.unsent(ctx)
+	if err != nil {
+		return err.Error()
+	}
 	for _, o := range own {
+		if large[o.Ref] {
+			continue // no feed will say that the hub has it
+		}
 		shown, err := d.proc.store.Shown(o.Ref)
 		if err != nil {
 			return err.Error()
