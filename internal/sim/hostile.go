@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"crypto/sha256"
+	"time"
 
 	"otor/internal/batch"
 	"otor/internal/dot"
@@ -153,19 +154,21 @@ func (h *hostile) far(l dot.Lane) ([]byte, dot.Lane, error) {
 // and at times many, each above a hole of its own.
 func (h *hostile) act() error {
 	if h.dice.is(0.5) {
-		return h.send(h.inOrder())
+		return h.send(0, h.inOrder)
 	}
 	if !h.dice.is(0.25) {
-		return h.send(h.frame())
+		return h.send(0, h.frame)
 	}
 	l := dot.Lanes()[h.dice.IntN(2)]
+	var after time.Duration // not at one moment: how many of them a worker takes must not be chance
 	for range 5 + h.dice.IntN(20) {
 		r, err := h.raw(h.chain(l).At(dot.Seq(len(h.heads[l]))))
 		if err != nil {
 			return err
 		}
 		h.heads[l] = append(h.heads[l], entry.Next(h.heads[l][len(h.heads[l])-1], r)) // nobody will ever see it
-		if err := h.send(h.one(l)); err != nil {
+		after += h.dice.within(time.Millisecond, 100*time.Millisecond)
+		if err := h.send(after, func() ([]byte, dot.Lane, error) { return h.one(l) }); err != nil {
 			return err
 		}
 	}
@@ -208,7 +211,8 @@ func (h *hostile) one(l dot.Lane) ([]byte, dot.Lane, error) {
 	return b, l, err
 }
 
-func (h *hostile) send(b []byte, l dot.Lane, err error) error {
+func (h *hostile) send(after time.Duration, frame func() ([]byte, dot.Lane, error)) error {
+	b, l, err := frame()
 	if err != nil {
 		return err
 	}
@@ -218,7 +222,8 @@ func (h *hostile) send(b []byte, l dot.Lane, err error) error {
 	if h.dice.is(0.3) {
 		m.sender, m.relayed, s = h.w.devices[h.dice.IntN(len(h.w.devices))].id, true, h.w.records
 	}
-	s.put(m)
+	w := h.w
+	w.later(after, func() { s.put(m) })
 	return nil
 }
 
