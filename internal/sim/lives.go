@@ -126,9 +126,17 @@ func (w *world) wander(d *device) {
 }
 
 // oneFolder says that folders stay what they are: where one device has two nobody
-// knows who had seen what. So it is in some of the runs, and under the controls that are about that.
+// knows who had seen what. So it is in some of the runs, and under the controls that are about
+// that; under those that are about several folders never.
 func (w *world) oneFolder() bool {
-	return w.cfg.Control == Absorb || w.cfg.Control == Ignore || newDice(w.cfg.Seed, "folders").is(wholeRuns)
+	switch w.cfg.Control {
+	case Absorb, Ignore:
+		return true
+	case NoLink, NoRehome:
+		return false
+	default:
+		return newDice(w.cfg.Seed, "folders").is(wholeRuns)
+	}
 }
 
 // wholeRuns is the share of the runs in which no folder is copied or put back, beside those
