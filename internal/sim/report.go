@@ -84,7 +84,7 @@ type Config struct {
 	Dir     string // empty, for the databases
 	Control Control
 	// Patient lets links stand and loses no news once trouble is over: what a link that stands
-	// missed must come all the same. More than one seed of four finds that it does not, see
+	// missed must come all the same. Four seeds of ten find that it does not, see
 	// docs/reliability.md, so that campaigns leave it off.
 	Patient bool
 	Log     *slog.Logger // of the programs; nil: silent
