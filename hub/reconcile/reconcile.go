@@ -140,7 +140,7 @@ func (o *Round) Take(es []store.Entry, scopes []string) error {
 			h.dirty, h.fields = true, nil
 			o.queue(h)
 		}
-		if scopes != nil && len(refs) > 0 && !aside {
+		if scopes != nil && len(refs) > 0 && !aside && !linked { // of a linked one the author hears that it is
 			o.abroad = append(o.abroad, abroad{e.Dot, refs, scopes})
 		}
 	}

@@ -67,7 +67,7 @@ func (s *State) Dispose(d dot.Dot) { s.see(d) }
 // what it had replaced. What is so known of writes that do not stand, and by no value
 // that does, is kept in beyond. So it does not matter in which order they come.
 func (s *State) write(register string, v Value, c Change) {
-	old := slices.Clone(s.values[register])
+	old, told := slices.Clone(s.values[register]), v.Dots
 	var gone []vv.Vector // contexts of what does not stand
 	i := slices.IndexFunc(old, func(x Value) bool { return share(x.Dots, v.Dots) })
 	if i >= 0 { // judged anew: others may have seen the fact by this dot
@@ -75,7 +75,9 @@ func (s *State) write(register string, v Value, c Change) {
 		v = same(old[i], v)
 		old = slices.Delete(old, i, i+1)
 	}
-	over := i < 0 && (c.Linked || !c.Late && named(s.beyond[register], v.Dots)) // linked: superseded long ago
+	// A linked one whose other form does not stand was superseded long ago. Of one whose other form
+	// stands somebody may have named the new name alone.
+	over := i < 0 && c.Linked || !c.Late && named(s.beyond[register], told)
 	kept := make([]Value, 0, len(old)+1)
 	for _, x := range old {
 		over = over || named(x.Context, v.Dots) && (!c.Late || after(x.Dots, c.Dot))

@@ -31,8 +31,6 @@ func (w *world) checkTold(ctx context.Context, l *ledger, ledger map[dot.Dot]hub
 		switch {
 		case !known && j.Worth():
 			w.violate("%s is %s %s (%s), and its author was not told", at, j.Verdict, j.Code, j.Words)
-		case known && j.Code == "linked" && out.Verdict == string(hubstore.Applied):
-			// Known and not mended: see docs/reliability.md.
 		case known && (out.Verdict != string(j.Verdict) || out.Code != j.Code):
 			w.violate("%s is %s %s, and its author was told %s %s", at, j.Verdict, j.Code, out.Verdict, out.Code)
 		}
