@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,7 +105,7 @@ func (o *Operators) tell(kind string, d dot.Device) {
 func (o *Operators) Told() []act {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.told[:len(o.told):len(o.told)]
+	return slices.Clip(o.told)
 }
 
 // Stop ends the acting. It may be called again.
