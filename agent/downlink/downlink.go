@@ -103,7 +103,10 @@ type Downlink struct {
 	due    map[string]bool          // scopes to pull; owner: mu
 	told   map[string]feed.Position // where news said that a scope is, since its pull began; owner: mu
 	scopes []string                 // of the last welcome; owner: mu
+	grant  []byte                   // what it granted, as a row says it; nil: nothing; owner: mu
 	heard  bool                     // a welcome came in this session; owner: mu
+	untold bool                     // the last welcome gave this life nothing; owner: mu
+	asked  time.Time                // when news last led to a hello; owner: mu
 	swept  bool                     // since the last welcome; owner: mu
 	epoch  receipt.Epoch            // of the last welcome; owner: mu
 	pulled int                      // rows, by this session; owner: mu
@@ -120,12 +123,20 @@ const (
 	firstPause   = time.Second
 	longestPause = 2 * time.Minute
 	lookAgain    = 10 * time.Minute
+	askAgain     = 30 * time.Second // between hellos for which news are the reason
 )
 
 // Welcomed takes what a welcome says: the scopes granted, and how far they go.
 func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch) error {
 	if len(w.Heads) == 0 { // a hub without feeds, or one that gives this life nothing
+		d.mu.Lock()
+		d.grant, d.untold = nil, true
+		d.mu.Unlock()
 		return nil
+	}
+	grant, err := feed.EncodeGrant(w.Scopes)
+	if err != nil {
+		return err
 	}
 	scopes := feed.Scopes(d.cfg.Device, w.Scopes)
 	if err := d.cfg.Store.GrantScopes(ctx, scopes); err != nil {
@@ -152,7 +163,7 @@ func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch
 			due[scope] = true
 		}
 	}
-	d.due, d.scopes, d.heard, d.swept, d.epoch = due, scopes, true, false, e
+	d.due, d.scopes, d.grant, d.heard, d.untold, d.swept, d.epoch = due, scopes, grant, true, false, false, e
 	d.mu.Unlock()
 	d.Wake()
 	return d.cfg.Store.ConfirmFeeds(ctx, whole)

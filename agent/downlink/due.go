@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"otor/internal/feed"
 	"otor/internal/wire"
@@ -52,7 +53,15 @@ func (d *Downlink) TakeNews(subject string, b []byte) {
 	if moved {
 		d.due[scope], d.told[scope] = true, at
 	}
+	// It may be told things by now. News that come too soon after others are told again.
+	ask := moved && d.untold && scope == feed.ScopeOf(d.cfg.Device) && time.Since(d.asked) >= askAgain
+	if ask {
+		d.asked = time.Now()
+	}
 	d.mu.Unlock()
+	if ask {
+		d.cfg.Again()
+	}
 	if moved {
 		d.Wake()
 	}

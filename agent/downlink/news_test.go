@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"otor/agent/downlink"
 	"otor/internal/dot"
@@ -41,6 +43,7 @@ type moving struct {
 	n     uint64
 	pulls int
 	while func(pull int)
+	rows  []feed.Row // that its pages have
 }
 
 func (m *moving) Pull(_ context.Context, p wire.Pull) (wire.FeedPage, error) {
@@ -49,6 +52,11 @@ func (m *moving) Pull(_ context.Context, p wire.Pull) (wire.FeedPage, error) {
 		m.t.Fatal(err)
 	}
 	page := wire.FeedPage{Scope: p.Scope, Turn: wire.Onward, After: m.store.at[p.Scope].N, Next: next}
+	if len(m.rows) > 0 {
+		if page.Body, err = feed.Pack(page.After, m.rows); err != nil {
+			m.t.Fatal(err)
+		}
+	}
 	m.pulls++
 	m.while(m.pulls)
 	return page, nil
@@ -147,4 +155,84 @@ func tell(t *testing.T, d *downlink.Downlink, scope string, n uint64) {
 		t.Fatal(err)
 	}
 	d.TakeNews(wire.News(scope), b)
+}
+
+// A life that the last welcome gave nothing hears by its own scope's news that it may be told
+// things by now, and asks; not for each piece of news, and not once it was told.
+func TestNewsToOneThatWasToldNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		own, asked := feed.ScopeOf("D-101"), 0
+		d := downlink.New(downlink.Config{
+			Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: placed{at: map[string]feed.Position{}},
+			Stale: errStale, Again: func() { asked++ }, Log: slog.New(slog.DiscardHandler),
+		})
+		is := func(what string, want int) {
+			t.Helper()
+			if asked != want {
+				t.Errorf("%s: asked %d times, want %d", what, asked, want)
+			}
+		}
+		greet(t, d, own, 2)
+		tell(t, d, own, 3)
+		is("told things", 0)
+		if err := d.Welcomed(t.Context(), wire.Welcome{}, receipt.Epoch{1}); err != nil {
+			t.Fatal(err)
+		}
+		tell(t, d, "team", 1)
+		is("another scope", 0)
+		tell(t, d, own, 4)
+		tell(t, d, own, 5)
+		is("two at once", 1)
+		time.Sleep(time.Minute)
+		tell(t, d, own, 5)
+		is("later", 2)
+		greet(t, d, own, 5)
+		time.Sleep(time.Minute)
+		tell(t, d, own, 6)
+		is("told things again", 2)
+	})
+}
+
+// A grant that is another than the welcome's makes the device ask how far its scopes go,
+// also where its own scope is loaded for the first time; the welcome's own grant does not.
+func TestAGrantOfAfterTheWelcome(t *testing.T) {
+	key, err := identity.NewSigningKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := feed.ScopeOf("D-101")
+	for name, c := range map[string]struct {
+		welcome, row []string
+		want         int
+	}{
+		"the same":     {[]string{"team"}, []string{"team"}, 0},
+		"none yet":     {nil, []string{"team"}, 1},
+		"one more":     {[]string{"team"}, []string{"team", "north"}, 1},
+		"one was lost": {[]string{"team"}, nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := feed.EncodeGrant(c.row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			store := placed{at: map[string]feed.Position{}}
+			hub := &moving{t: t, key: key, store: store, n: 3, while: func(int) {}, rows: []feed.Row{{N: 2, Kind: feed.Grant, Key: feed.GrantKey, Body: body}}}
+			asked := 0
+			d := downlink.New(downlink.Config{
+				Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: store, Port: hub, Hub: key.Public(),
+				Stale: errStale, Again: func() { asked++ }, Log: slog.New(slog.DiscardHandler),
+			})
+			if err := d.Welcomed(t.Context(), wire.Welcome{Scopes: c.welcome, Heads: []wire.ScopeAt{{Scope: own, N: 3}}}, receipt.Epoch{1}); err != nil {
+				t.Fatal(err)
+			}
+			finish := make(chan struct{})
+			close(finish)
+			if _, err := d.Session(t.Context(), finish); err != nil {
+				t.Fatal(err)
+			}
+			if asked != c.want || store.at[own].N != 3 {
+				t.Errorf("asked %d times, want %d; the device is at %d", asked, c.want, store.at[own].N)
+			}
+		})
+	}
 }

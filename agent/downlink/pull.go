@@ -1,6 +1,7 @@
 package downlink
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,8 +138,14 @@ func (d *Downlink) took(p feed.Page) {
 	if d.cfg.Applied != nil {
 		d.cfg.Applied(p.Scope, len(p.Rows))
 	}
-	granted := func(r feed.Row) bool { return r.Kind == feed.Grant }
-	if p.From.N > 0 && p.Scope == feed.ScopeOf(d.cfg.Device) && slices.ContainsFunc(p.Rows, granted) {
+	if p.Scope != feed.ScopeOf(d.cfg.Device) {
+		return
+	}
+	d.mu.Lock()
+	known := d.grant
+	d.mu.Unlock()
+	// Another grant than the welcome's: only a hello says how far its scopes go.
+	if slices.ContainsFunc(p.Rows, func(r feed.Row) bool { return r.Kind == feed.Grant && !bytes.Equal(r.Body, known) }) {
 		d.cfg.Again()
 	}
 }

@@ -2,11 +2,15 @@ package feed_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	hubfeed "otor/hub/feed"
@@ -280,4 +284,53 @@ func TestHerald(t *testing.T) {
 	if err := <-done; err != nil || len(heard) > 0 {
 		t.Errorf("%v, %d more", err, len(heard))
 	}
+}
+
+// TestHeraldTellsAgain: news that got lost are told again, a few times, each time as the
+// scope is by then; what moves anew begins anew; and then it is quiet.
+func TestHeraldTellsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type told struct {
+			after time.Duration
+			scope string
+			n     uint64
+		}
+		var all []told
+		var n atomic.Uint64
+		fails := true
+		began := time.Now()
+		h := hubfeed.NewHerald(func(_ context.Context, scopes []string) ([]store.FeedHead, error) {
+			if fails {
+				fails = false
+				return nil, errors.New("the database is away")
+			}
+			out := make([]store.FeedHead, len(scopes))
+			for i, s := range scopes {
+				out[i] = store.FeedHead{Scope: s, N: n.Load()}
+			}
+			return out, nil
+		}, func(subject string, b []byte) error {
+			news, err := wire.Unmarshal[wire.FeedNews](b)
+			all = append(all, told{time.Since(began).Round(20 * time.Second), subject, news.N})
+			return err
+		}, slog.New(slog.DiscardHandler))
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- h.Run(ctx) }()
+		n.Store(7)
+		h.Moved([]string{"team"}) // told to nobody: the database is away
+		time.Sleep(2 * time.Minute)
+		n.Store(8)
+		h.Moved([]string{"team"})
+		time.Sleep(5 * time.Hour)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		const s = "otor.1.news.team"
+		want := []told{{40 * time.Second, s, 7}, {2 * time.Minute, s, 8}, {160 * time.Second, s, 8}, {460 * time.Second, s, 8}, {2260 * time.Second, s, 8}}
+		if !slices.Equal(all, want) {
+			t.Errorf("told %v, want %v", all, want)
+		}
+	})
 }

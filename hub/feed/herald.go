@@ -13,16 +13,36 @@ import (
 )
 
 // Herald tells whoever listens which scopes moved. News are words in passing: a
-// device that misses them hears how far the feeds go with its next hello.
+// device that misses them hears them once more ([TellAgain]), or how far the feeds go
+// with its next hello.
 type Herald struct {
 	heads   func(ctx context.Context, scopes []string) ([]store.FeedHead, error)
 	publish func(subject string, data []byte) error
 	log     *slog.Logger
 	bell    chan struct{}
 
+	again map[string]echo // what is to be told once more; owner: Run
+
 	mu    sync.Mutex
 	moved map[string]bool // since the last news; owner: mu
 }
+
+// echo is when a scope's news are told once more, and how often they were.
+type echo struct {
+	at   time.Time
+	done int
+}
+
+// TellAgain is how long after a scope's last news, and after each time that they were told
+// again, they are told once more. A device may stay connected and have missed them: a
+// cluster of NATS servers drops what is on its way between two that lose each other.
+// Who knows them already asks nothing.
+func TellAgain() []time.Duration {
+	return []time.Duration{30 * time.Second, 5 * time.Minute, 30 * time.Minute}
+}
+
+// look is how often it is looked whether something is to be told once more.
+const look = 10 * time.Second
 
 // settle is how long commits are gathered before their scopes are told: one
 // piece of news for many frames, and still quick for one that waits for it.
@@ -30,7 +50,7 @@ const settle = 3 * time.Millisecond
 
 // NewHerald returns a Herald that publishes with publish.
 func NewHerald(heads func(ctx context.Context, scopes []string) ([]store.FeedHead, error), publish func(subject string, data []byte) error, log *slog.Logger) *Herald {
-	return &Herald{heads: heads, publish: publish, log: log, bell: make(chan struct{}, 1), moved: make(map[string]bool)}
+	return &Herald{heads: heads, publish: publish, log: log, bell: make(chan struct{}, 1), again: make(map[string]echo), moved: make(map[string]bool)}
 }
 
 // Moved notes that scopes moved. It does not block.
@@ -48,10 +68,15 @@ func (h *Herald) Moved(scopes []string) {
 
 // Run publishes until ctx ends; it then returns nil.
 func (h *Herald) Run(ctx context.Context) error {
+	looks := time.NewTicker(look)
+	defer looks.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case now := <-looks.C:
+			h.tell(ctx, h.due(now))
+			continue
 		case <-h.bell:
 		}
 		select {
@@ -59,18 +84,43 @@ func (h *Herald) Run(ctx context.Context) error {
 			return nil
 		case <-time.After(settle):
 		}
-		h.tell(ctx)
+		h.mu.Lock()
+		scopes := slices.Sorted(maps.Keys(h.moved))
+		clear(h.moved)
+		h.mu.Unlock()
+		first := time.Now().Add(TellAgain()[0])
+		for _, s := range scopes {
+			h.again[s] = echo{at: first}
+		}
+		h.tell(ctx, scopes)
 	}
 }
 
-func (h *Herald) tell(ctx context.Context) {
-	h.mu.Lock()
-	scopes := slices.Sorted(maps.Keys(h.moved))
-	clear(h.moved)
-	h.mu.Unlock()
+// due takes the scopes whose news are told once more now.
+func (h *Herald) due(now time.Time) (scopes []string) {
+	waits := TellAgain()
+	for s, e := range h.again {
+		if now.Before(e.at) {
+			continue
+		}
+		scopes = append(scopes, s)
+		if e.done++; e.done == len(waits) {
+			delete(h.again, s)
+		} else {
+			h.again[s] = echo{now.Add(waits[e.done]), e.done}
+		}
+	}
+	slices.Sort(scopes)
+	return scopes
+}
+
+func (h *Herald) tell(ctx context.Context, scopes []string) {
+	if len(scopes) == 0 {
+		return
+	}
 	heads, err := h.heads(ctx, scopes)
 	if err != nil {
-		h.log.Warn("news not told: the next hellos bring them", "scopes", len(scopes), "err", err)
+		h.log.Warn("news not told: they are told again, and the next hellos bring them", "scopes", len(scopes), "err", err)
 		return
 	}
 	for _, at := range heads {

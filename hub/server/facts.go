@@ -124,11 +124,19 @@ func (s *Server) kinds() []ledger.Kind {
 			}).Apply,
 			After: s.cutOff, Heard: s.cutOff,
 		},
-		kind(kindConfirmed, func(tx store.Tx, _ ledger.Fact, b confirmedFact) error { return tx.Trust(b.Device) }),
+		kind(kindConfirmed, func(tx store.Tx, f ledger.Fact, b confirmedFact) error {
+			if err := tx.Trust(b.Device); err != nil {
+				return err
+			}
+			return store.Regrant(tx, f.At, b.Device)
+		}),
 		// A database that was put back may not know the twin, or what lies above the
 		// hole, yet: both are decided all the same.
-		kind(kindTwin, func(tx store.Tx, _ ledger.Fact, b twinFact) error {
-			return tx.ConfirmLife(b.Device, b.Incarnation, b.At)
+		kind(kindTwin, func(tx store.Tx, f ledger.Fact, b twinFact) error {
+			if err := tx.ConfirmLife(b.Device, b.Incarnation, b.At); err != nil {
+				return err
+			}
+			return store.Regrant(tx, f.At, b.Device)
 		}),
 		{
 			Name: kindSealed,

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"maps"
 	"slices"
 
@@ -40,6 +41,19 @@ func Revise(tx Tx, at int64, c dot.Chain, by map[dot.Seq]Judgement) error {
 // Worth reports whether an author must be told of a first judgement.
 func (j Judgement) Worth() bool {
 	return j.Verdict != Held && (j.Verdict != Applied || j.Code != "" || j.Words != "")
+}
+
+// Regrant says once more what a device is granted: one that is connected and was told nothing so
+// far hears that it may ask. A device that is not known (yet) is told nothing.
+func Regrant(tx Tx, at int64, d dot.Device) error {
+	dev, err := tx.Device(d)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return Grant(tx, at, d, dev.Scopes)
 }
 
 // Grant replaces what a device is granted, and says so in its own scope: a

@@ -32,12 +32,39 @@ func (l *life) serveFeeds(db *sqlite.Store) {
 	l.desk.Heads = l.feeds.Heads
 	db.OnPublish(func(moved []string) {
 		for _, scope := range moved {
-			after, lost := l.hub.w.fate(scope, l.hub.clock.now())
-			if !lost {
-				l.hub.w.later(after, func() { l.news(scope) })
-			}
+			l.moved(scope)
 		}
 	})
+}
+
+// moved tells that a scope moved, and again as the hub's herald does, unless it has moved since;
+// each time with a fate of its own.
+func (l *life) moved(scope string) {
+	l.mu.Lock()
+	if l.moves == nil {
+		l.moves = make(map[string]int)
+	}
+	l.moves[scope]++
+	n := l.moves[scope]
+	l.mu.Unlock()
+	tell := func() {
+		if after, lost := l.hub.w.fate(scope, l.hub.clock.now()); !lost {
+			l.hub.w.later(after, func() { l.news(scope) })
+		}
+	}
+	tell()
+	var wait time.Duration
+	for _, again := range hubfeed.TellAgain() {
+		wait += again
+		l.hub.w.later(wait, func() {
+			l.mu.Lock()
+			still := l.moves[scope] == n
+			l.mu.Unlock()
+			if still {
+				tell()
+			}
+		})
+	}
 }
 
 // fate says how long a piece of news takes, and whether it gets lost: by what it

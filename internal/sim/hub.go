@@ -63,6 +63,9 @@ type life struct {
 	epochs  *contact.Epochs
 	cancel  context.CancelFunc
 	loops   sync.WaitGroup
+
+	mu    sync.Mutex
+	moves map[string]int // how often a scope moved; owner: mu
 }
 
 func openHub(ctx context.Context, w *world) (*hub, error) {

@@ -381,7 +381,8 @@ func (h *hub) confirmTwins(ctx context.Context) error {
 			continue
 		}
 		err := l.ledger.Ingest(ctx, func(tx hubstore.Tx) error {
-			return tx.ConfirmLife(n.Device, n.Incarnation, h.clock.now().UnixMilli())
+			at := h.clock.now().UnixMilli()
+			return errors.Join(tx.ConfirmLife(n.Device, n.Incarnation, at), hubstore.Regrant(tx, at, n.Device))
 		})
 		switch {
 		case errors.Is(err, errDead) || errors.Is(err, errAway):
