@@ -129,9 +129,7 @@ const (
 // Welcomed takes what a welcome says: the scopes granted, and how far they go.
 func (d *Downlink) Welcomed(ctx context.Context, w wire.Welcome, e receipt.Epoch) error {
 	if len(w.Heads) == 0 { // a hub without feeds, or one that gives this life nothing
-		d.mu.Lock()
-		d.grant, d.untold = nil, true
-		d.mu.Unlock()
+		d.toldNothing()
 		return nil
 	}
 	grant, err := feed.EncodeGrant(w.Scopes)
@@ -204,9 +202,9 @@ func (d *Downlink) run(ctx context.Context, finish <-chan struct{}) error {
 				pause = firstPause
 				continue
 			}
-			if _, refused := errors.AsType[*wire.Refusal](err); refused {
+			if refused, ok := errors.AsType[*wire.Refusal](err); ok {
 				d.cfg.Log.Warn("the hub does not give this scope", "scope", scope, "err", err)
-				d.drop(scope)
+				d.drop(scope, refused.Code == "uplink_only")
 				continue
 			}
 			if ended || ctx.Err() != nil {

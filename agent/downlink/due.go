@@ -101,10 +101,20 @@ func (d *Downlink) done(scope string) {
 	delete(d.told, scope)
 }
 
-// drop gives up a scope that the hub does not give.
-func (d *Downlink) drop(scope string) {
+// drop gives up a scope that the hub does not give; none: it gives this life nothing at all by now.
+func (d *Downlink) drop(scope string, none bool) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	delete(d.due, scope)
 	delete(d.told, scope)
+	d.mu.Unlock()
+	if none {
+		d.toldNothing()
+	}
+}
+
+// toldNothing notes that the hub tells this life nothing until somebody has confirmed it.
+func (d *Downlink) toldNothing() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.grant, d.untold = nil, true
 }

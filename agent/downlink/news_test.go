@@ -236,3 +236,69 @@ func TestAGrantOfAfterTheWelcome(t *testing.T) {
 		})
 	}
 }
+
+// refusing is a hub that gives a life nothing any more.
+type refusing struct{ code string }
+
+func (r refusing) Pull(context.Context, wire.Pull) (wire.FeedPage, error) {
+	return wire.FeedPage{Refused: &wire.Refusal{Code: r.code, What: "nothing for this life"}}, nil
+}
+
+// One that was welcomed, and is refused all the same, hears by news of its own scope when
+// that has changed; what was due then comes with the next welcome.
+func TestRefusedAfterTheWelcome(t *testing.T) {
+	for code, want := range map[string]int{"uplink_only": 1, "not_granted": 0} {
+		own, asked := feed.ScopeOf("D-101"), 0
+		d := downlink.New(downlink.Config{
+			Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: placed{at: map[string]feed.Position{}}, Port: refusing{code},
+			Stale: errStale, Again: func() { asked++ }, Log: slog.New(slog.DiscardHandler),
+		})
+		greet(t, d, own, 3)
+		finish := make(chan struct{})
+		close(finish)
+		if _, err := d.Session(t.Context(), finish); err != nil {
+			t.Fatal(err)
+		}
+		tell(t, d, own, 4)
+		if asked != want {
+			t.Errorf("%s: asked %d times, want %d", code, asked, want)
+		}
+	}
+}
+
+// A refusal of another scope, which came late, is none of this one.
+func TestALateRefusalOfAnotherScope(t *testing.T) {
+	key, err := identity.NewSigningKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := feed.ScopeOf("D-101")
+	store := placed{at: map[string]feed.Position{}}
+	hub := &late{moving: moving{t: t, key: key, store: store, n: 3, while: func(int) {}}}
+	synctest.Test(t, func(t *testing.T) {
+		d := downlink.New(downlink.Config{
+			Device: "D-101", Incarnation: func() dot.Incarnation { return 1 }, Store: store, Port: hub, Hub: key.Public(),
+			Stale: errStale, Again: func() {}, Log: slog.New(slog.DiscardHandler),
+		})
+		greet(t, d, own, 3)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		if _, err := d.Session(ctx, make(chan struct{})); !errors.Is(err, context.DeadlineExceeded) || store.at[own].N != 3 {
+			t.Errorf("the device is at %d, want 3: %v", store.at[own].N, err)
+		}
+	})
+}
+
+// late answers its first pull with what another one was told.
+type late struct {
+	moving
+	came bool
+}
+
+func (l *late) Pull(ctx context.Context, p wire.Pull) (wire.FeedPage, error) {
+	if !l.came {
+		l.came = true
+		return wire.FeedPage{Scope: "team", Refused: &wire.Refusal{Code: "not_granted", What: "the device is not granted this scope"}}, nil
+	}
+	return l.moving.Pull(ctx, p)
+}

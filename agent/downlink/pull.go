@@ -69,11 +69,11 @@ func (d *Downlink) ask(ctx context.Context, st feed.State, p wire.Pull, all bool
 	if err != nil {
 		return page, fmt.Errorf("pull %s: %w", p.Scope, err)
 	}
+	if page.Scope != p.Scope && (page.Refused == nil || page.Scope != "") { // also a refusal of another scope
+		return page, fmt.Errorf("pull %s: %w: a page of %q came", p.Scope, feed.ErrInvalid, page.Scope)
+	}
 	if page.Refused != nil {
 		return page, fmt.Errorf("pull %s: %w", p.Scope, page.Refused)
-	}
-	if page.Scope != p.Scope {
-		return page, fmt.Errorf("pull %s: %w: a page of %q came", p.Scope, feed.ErrInvalid, page.Scope)
 	}
 	return page, nil
 }

@@ -90,7 +90,9 @@ func (l *life) news(scope string) {
 		return
 	}
 	for _, d := range l.hub.w.folders() {
-		d.net.news(scope, b)
+		if !strings.HasPrefix(scope, feed.ScopeOf("")) || scope == feed.ScopeOf(d.id) { // its credentials permit no other's
+			d.net.news(scope, b)
+		}
 	}
 }
 
@@ -289,14 +291,15 @@ func (h *hub) collect(ctx context.Context) error {
 	return nil
 }
 
-// endLinks ends, every two minutes, the links of devices that do not have all:
-// news may have got lost, and no link stands for ever.
+// endLinks ends, every two minutes, the links of devices that do not have all, unless the run is
+// patient: news may have got lost, and no link stands for ever. Of a new epoch a device
+// that has nothing to send hears with its next hello alone, in a patient run too.
 func (w *world) endLinks(ctx context.Context, since time.Duration) {
-	if since/askEvery%24 != 23 || w.hub.current() == nil || w.quietFeeds() || w.cfg.Patient {
+	if since/askEvery%24 != 23 || w.hub.current() == nil || w.quietFeeds() {
 		return
 	}
 	for _, d := range w.devices {
-		if d.proc != nil && (w.behind(ctx, d) != "" || w.elsewhere(d)) {
+		if d.proc != nil && (!w.cfg.Patient && w.behind(ctx, d) != "" || w.elsewhere(d)) {
 			d.hangUp()
 		}
 	}
@@ -336,7 +339,7 @@ func (w *world) behind(ctx context.Context, d *device) string {
 		st := d.proc.store.Feed(h.Scope)
 		if st.Loading || st.Doubt || (st.Position() != feed.Position{N: h.N, Mark: h.Mark}) {
 			if w.cfg.Control != NoMarks || st.Position().N < h.N {
-				return h.Scope
+				return fmt.Sprintf("%s: it is at %d %x (loading %t, in doubt %t), the hub at %d %x", h.Scope, st.Position().N, st.Position().Mark, st.Loading, st.Doubt, h.N, h.Mark)
 			}
 		}
 	}

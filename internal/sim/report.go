@@ -84,8 +84,8 @@ type Config struct {
 	Dir     string // empty, for the databases
 	Control Control
 	// Patient lets links stand and loses no news once trouble is over: what a link that stands
-	// missed must come all the same. Four seeds of ten find that it does not, see
-	// docs/reliability.md, so that campaigns leave it off.
+	// missed must come all the same. Runs of odd seeds without a control are patient anyway; in
+	// the others the links of who is behind are ended now and then.
 	Patient bool
 	Log     *slog.Logger // of the programs; nil: silent
 	Trace   io.Writer    // gets a line for each thing that happens; may be nil
