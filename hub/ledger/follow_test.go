@@ -154,6 +154,22 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// TestACheckBesideAnotherHub: what another hub recorded since this one looked last is no
+// damage of its journal.
+func TestACheckBesideAnotherHub(t *testing.T) {
+	ws, s := newWorkers(t, 2)
+	a, b := ws[0], ws[1]
+	must(t, a.invite("D-1"))
+	must(t, b.invite("D-2"))
+	must(t, b.invite("D-3"))
+	c, err := a.Check(t.Context())
+	if err != nil || c.Facts != 3 || c.Journal != 3 || c.Unapplied != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	a.follow()
+	sameJournals(t, s, a, b)
+}
+
 // TestOtherKeys: a hub with other keys than those of the database is refused.
 func TestOtherKeys(t *testing.T) {
 	ws, s := newWorkers(t, 1)
