@@ -91,6 +91,7 @@ var kinds = []struct {
 	{broker.ErrAddress, cli.Usage, "bad_address", "correct it"},
 	{broker.ErrKeys, cli.Integrity, "keys_damaged", "restore the folder keys from a backup; new keys would mean enrolling every device again"},
 	{server.ErrNote, cli.Integrity, "note_damaged", "name once more what it held: journal.json --journal FOLDER, database.json --db ADDRESS, nats.json --nats ADDRESS; for restored.json restore the backup again"},
+	{broker.ErrRevocations, cli.Integrity, "revocations_damaged", "put keys/revoked.json back from a backup; or, if the database was not put back, move it aside: it is made anew of what the database calls revoked"},
 	{broker.ErrBuffer, cli.Integrity, "stream_damaged", "move its folder stream aside and start the hub again: devices send again what had no receipt"},
 	{store.ErrExists, cli.Refused, "device_exists", "add --again to give the device a new life, or choose another name"},
 	{store.ErrRevoked, cli.Refused, "device_revoked", "a revoked device stays revoked: add it under another name"},

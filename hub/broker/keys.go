@@ -171,6 +171,9 @@ func readPEM(dir, name, kind string) ([]byte, error) {
 	return block.Bytes, nil
 }
 
+// ErrRevocations is for a list of revoked keys that cannot be read.
+var ErrRevocations = errors.New("the list of revoked keys is damaged")
+
 // revocations maps a user's public NATS key to when it was revoked, Unix
 // seconds. A revoked key never becomes valid again.
 type revocations map[string]int64
@@ -185,7 +188,7 @@ func (k *keyring) readRevocations() (revocations, error) {
 	}
 	r := revocations{}
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("read revocations: %s: %w; restore the file from a backup", filepath.Join(k.dir, revokedFile), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrRevocations, filepath.Join(k.dir, revokedFile), err)
 	}
 	return r, nil
 }
