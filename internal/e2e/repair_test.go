@@ -121,7 +121,9 @@ func TestEndUnknown(t *testing.T) {
 	}
 }
 
-func endUnknown(t *testing.T, byDoctor bool) {
+// logsLost is a device of which the hub has ten records, and that then lost its log with
+// records that were saved and not sent.
+func logsLost(t *testing.T) (*e2e.Hub, *e2e.Agent) {
 	t.Helper()
 	h := e2e.StartHub(t)
 	a := h.Enrol(t, "D-101")
@@ -139,6 +141,12 @@ func endUnknown(t *testing.T, byDoctor bool) {
 			t.Fatal(err)
 		}
 	}
+	return h, a
+}
+
+func endUnknown(t *testing.T, byDoctor bool) {
+	t.Helper()
+	h, a := logsLost(t)
 	if err := os.Remove(filepath.Join(a.Dir, "tails-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -177,22 +185,7 @@ func endUnknown(t *testing.T, byDoctor bool) {
 // TestSyncBesideDamage: what damage took before it was sent keeps no contact waiting.
 // A sync ends well, of the running agent too, and says how many records are gone.
 func TestSyncBesideDamage(t *testing.T) {
-	h := e2e.StartHub(t)
-	a := h.Enrol(t, "D-101")
-	a.MustPut(t, strings.Repeat(water, 10), "--form", "water_check")
-	a.Sync(t)
-	p := e2e.StartPut(t, "", nil, a.Dir, strings.Repeat(water, 200), "--form", "water_check")
-	p.Await(t, 5)
-	p.Kill() // what it saved lies in the log
-	logs, err := filepath.Glob(filepath.Join(a.Dir, "db", "*.mem"))
-	if err != nil || len(logs) == 0 {
-		t.Fatalf("no logs: %v", err)
-	}
-	for _, name := range logs {
-		if err := os.Truncate(name, 0); err != nil {
-			t.Fatal(err)
-		}
-	}
+	_, a := logsLost(t)
 	a.MustPut(t, water, "--form", "water_check")
 	first := a.Sync(t)
 	if first.Lost < 5 || first.Received != 1 || first.Remaining != 0 {
