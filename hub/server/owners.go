@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -115,14 +114,9 @@ func (t table) Release(ctx context.Context, id int64) error {
 func (o *Office) owners(mux *http.ServeMux, bell *webui.Bell) {
 	change := func(own func(ctx context.Context, id int64, in OwnerChange) (ItemLine, error)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-			if err != nil {
-				answer(w, nil, &webui.Refusal{Code: "bad_request", What: "an item goes by its number", Which: r.PathValue("id"), Do: "see hub items"})
-				return
-			}
 			var in OwnerChange
-			if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {
-				answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not JSON that says whose the item was", Which: err.Error()})
+			id, ok := aboutItem(w, r, &in, "the request is not JSON that says whose the item was")
+			if !ok {
 				return
 			}
 			line, err := own(r.Context(), id, in)

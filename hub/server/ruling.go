@@ -157,20 +157,30 @@ func (s *Server) decideAgain(tx store.Tx, f ledger.Fact, b decisionFact) error {
 func (o *Office) rulings(mux *http.ServeMux, bell *webui.Bell) {
 	o.owners(mux, bell)
 	mux.HandleFunc("POST "+officePath+"items/{id}/decide", func(w http.ResponseWriter, r *http.Request) {
-		id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-		if err != nil {
-			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "an item goes by its number", Which: r.PathValue("id"), Do: "see hub items"})
-			return
-		}
 		var in Ruling
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(&in); err != nil {
-			answer(w, nil, &webui.Refusal{Code: "bad_request", What: "the request is not the JSON of a decision", Which: err.Error()})
+		id, ok := aboutItem(w, r, &in, "the request is not the JSON of a decision")
+		if !ok {
 			return
 		}
 		v, err := o.Decide(r.Context(), id, in)
 		bell.Ring()
 		answer(w, v, err)
 	})
+}
+
+// aboutItem reads a request about an item: its number, and a body that unlike says is wrong with
+// it where it cannot be read. What cannot be read is answered here.
+func aboutItem(w http.ResponseWriter, r *http.Request, in any, unlike string) (id int64, ok bool) {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		answer(w, nil, &webui.Refusal{Code: "bad_request", What: "an item goes by its number", Which: r.PathValue("id"), Do: "see hub items"})
+		return 0, false
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10)).Decode(in); err != nil {
+		answer(w, nil, &webui.Refusal{Code: "bad_request", What: unlike, Which: err.Error()})
+		return 0, false
+	}
+	return id, true
 }
 
 // Decide does what [Office.Decide] does.
