@@ -180,7 +180,7 @@ func TestACallBringsAHello(t *testing.T) {
 		}()
 		call := func(run uint64, within uint32, wait time.Duration, want int) {
 			t.Helper()
-			b, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: run, Within: within}})
+			b, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Round: run, Within: within}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,7 +12,9 @@ import (
 
 // A hub that was put back to an older copy of its database learns of that from
 // hellos, and a device says hello when it connects. On a NATS server of its own,
-// outside the hub, connections outlive the hub. So a hub that starts calls.
+// outside the hub, connections outlive the hub. So a hub that starts calls. It also
+// calls when an epoch begins under it: who is connected, and has nothing to send, has
+// said its hello to the epoch before, and may hold what the hub lacks.
 
 // CallAgain is how long after the start, and after the call before, devices are
 // called again: a call that met nobody listening is not kept anywhere. Those that
@@ -24,16 +26,67 @@ func CallAgain() []time.Duration {
 // hellosASecond is how many hellos calls may bring a second.
 const hellosASecond = 50
 
-// Call asks every device that is connected to say hello. run names this run of
-// the hub. publish says something to whoever listens; its errors are joined, and
-// the others are called all the same.
-func Call(ctx context.Context, devices func(context.Context) ([]store.Device, error), run uint64, publish func(subject string, b []byte) error) error {
-	all, err := devices(ctx)
+// Caller asks the devices that are connected to say hello.
+type Caller struct {
+	devices func(context.Context) ([]store.Device, error)
+	publish func(subject string, b []byte) error
+	name    func() uint64
+	failed  func(error)
+	begun   chan struct{}
+}
+
+// NewCaller returns a Caller: devices lists all there are, publish says something to
+// whoever listens, name gives each round of calls a name of its own, which is not 0,
+// and failed is told of calls that did not reach everybody.
+func NewCaller(devices func(context.Context) ([]store.Device, error), publish func(subject string, b []byte) error, name func() uint64, failed func(error)) *Caller {
+	return &Caller{devices: devices, publish: publish, name: name, failed: failed, begun: make(chan struct{}, 1)}
+}
+
+// Again begins a new round of calls. It does not block.
+func (c *Caller) Again() {
+	select {
+	case c.begun <- struct{}{}:
+	default: // one is about to begin
+	}
+}
+
+// Run calls until ctx ends: a round at once, and one after each [Caller.Again]. A
+// later round takes the place of the one before.
+func (c *Caller) Run(ctx context.Context) {
+	select {
+	case <-c.begun: // before anybody could be called
+	default:
+	}
+	round, pauses := c.name(), CallAgain()
+	for {
+		var next <-chan time.Time
+		if len(pauses) > 0 {
+			next = time.After(pauses[0])
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.begun:
+			round, pauses = c.name(), CallAgain()
+			continue
+		case <-next:
+			pauses = pauses[1:]
+		}
+		if err := c.call(ctx, round); err != nil && ctx.Err() == nil {
+			c.failed(err)
+		}
+	}
+}
+
+// call asks once. Errors of those that it does not reach are joined, and the others
+// are called all the same.
+func (c *Caller) call(ctx context.Context, round uint64) error {
+	all, err := c.devices(ctx)
 	if err != nil {
 		return fmt.Errorf("call the devices: %w", err)
 	}
 	within := min(uint32(len(all)/hellosASecond), wire.MaxWithin) //nolint:gosec // a number of devices
-	b, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: run, Within: within}})
+	b, err := wire.Marshal(wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Round: round, Within: within}})
 	if err != nil {
 		return fmt.Errorf("call the devices: %w", err)
 	}
@@ -42,7 +95,7 @@ func Call(ctx context.Context, devices func(context.Context) ([]store.Device, er
 		if d.EnrolledAt == 0 || d.RevokedAt != 0 {
 			continue
 		}
-		if err := publish(wire.ReceiptFor(d.ID), b); err != nil {
+		if err := c.publish(wire.ReceiptFor(d.ID), b); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -3,41 +3,109 @@ package contact_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"otor/hub/contact"
 	"otor/hub/store"
 	"otor/internal/wire"
 )
 
-func TestCallReachesWhoMayAnswer(t *testing.T) {
-	devices := []store.Device{{ID: "D-101", EnrolledAt: 1}, {ID: "D-102"}, {ID: "D-103", EnrolledAt: 1, RevokedAt: 2}, {ID: "D-104", EnrolledAt: 1}}
-	for range 200 {
-		devices = append(devices, store.Device{ID: "D-105"})
-	}
-	list := func(context.Context) ([]store.Device, error) { return devices, nil }
-	deaf := errors.New("nobody there")
-	heard := make(map[string]wire.ReceiptNews)
-	err := contact.Call(t.Context(), list, 7, func(subject string, b []byte) error {
-		n, err := wire.Unmarshal[wire.ReceiptNews](b)
-		if err != nil {
-			return err
-		}
-		heard[subject] = n
-		if subject == wire.ReceiptFor("D-101") {
-			return deaf
-		}
-		return nil
+// exchange is who may be called, and what was said to whom.
+type exchange struct {
+	devices []store.Device
+	lost    error            // why nobody can be listed
+	deaf    map[string]error // who is not reached
+	rounds  uint64
+	heard   map[string][]wire.ReceiptNews
+	failed  []error
+}
+
+func (o *exchange) caller() *contact.Caller {
+	o.heard = make(map[string][]wire.ReceiptNews)
+	return contact.NewCaller(
+		func(context.Context) ([]store.Device, error) { return o.devices, o.lost },
+		func(subject string, b []byte) error {
+			n, err := wire.Unmarshal[wire.ReceiptNews](b)
+			o.heard[subject] = append(o.heard[subject], n)
+			return errors.Join(err, o.deaf[subject])
+		},
+		func() uint64 { o.rounds++; return o.rounds },
+		func(err error) { o.failed = append(o.failed, err) })
+}
+
+// during runs the caller for a while, with what is done meanwhile.
+func (o *exchange) during(t *testing.T, most time.Duration, do func(c *contact.Caller)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), most)
+		defer cancel()
+		c := o.caller()
+		go c.Run(ctx)
+		do(c)
+		<-ctx.Done()
+		synctest.Wait()
 	})
-	if !errors.Is(err, deaf) || len(heard) != 2 {
-		t.Fatalf("%v; heard by %v", err, heard)
+}
+
+func TestCallReachesWhoMayAnswer(t *testing.T) {
+	o := exchange{devices: []store.Device{{ID: "D-101", EnrolledAt: 1}, {ID: "D-102"}, {ID: "D-103", EnrolledAt: 1, RevokedAt: 2}, {ID: "D-104", EnrolledAt: 1}}}
+	for range 200 {
+		o.devices = append(o.devices, store.Device{ID: "D-105"})
 	}
-	n, ok := heard[wire.ReceiptFor("D-104")]
-	if !ok || n.Call == nil || *n.Call != (wire.Call{Run: 7, Within: 4}) || len(n.Receipts) != 0 {
-		t.Errorf("%+v", n)
+	deaf := errors.New("nobody there")
+	o.deaf = map[string]error{wire.ReceiptFor("D-101"): deaf}
+	o.during(t, time.Second, func(*contact.Caller) {})
+	if len(o.failed) != 1 || !errors.Is(o.failed[0], deaf) || len(o.heard) != 2 {
+		t.Fatalf("%v; heard by %v", o.failed, o.heard)
 	}
-	list = func(context.Context) ([]store.Device, error) { return nil, deaf }
-	if err := contact.Call(t.Context(), list, 7, nil); !errors.Is(err, deaf) {
-		t.Errorf("%v", err)
+	heard := o.heard[wire.ReceiptFor("D-104")]
+	if len(heard) != 1 || heard[0].Call == nil || *heard[0].Call != (wire.Call{Round: 1, Within: 4}) || len(heard[0].Receipts) != 0 {
+		t.Errorf("%+v", heard)
+	}
+}
+
+func TestCallThatCannotListTellsSo(t *testing.T) {
+	o := exchange{lost: errors.New("no database")}
+	o.during(t, 2*time.Minute, func(*contact.Caller) {})
+	if len(o.failed) != 2 || !errors.Is(o.failed[0], o.lost) {
+		t.Errorf("%v", o.failed)
+	}
+}
+
+// TestCallsBeginAnew asks that all are called anew when an epoch begins, also long
+// after the hub started, and that nobody is called for ever.
+func TestCallsBeginAnew(t *testing.T) {
+	o := exchange{devices: []store.Device{{ID: "D-101", EnrolledAt: 1}}}
+	o.during(t, 24*time.Hour, func(c *contact.Caller) {
+		time.Sleep(2 * time.Minute) // within the first round
+		c.Again()
+		time.Sleep(6 * time.Hour)
+		c.Again()
+	})
+	var rounds []uint64
+	for _, n := range o.heard[wire.ReceiptFor("D-101")] {
+		rounds = append(rounds, n.Call.Round)
+	}
+	if want := []uint64{1, 1, 2, 2, 2, 2, 3, 3, 3, 3}; !slices.Equal(rounds, want) {
+		t.Errorf("rounds %v, want %v", rounds, want)
+	}
+}
+
+// TestEpochBeforeAnybodyListens asks that an epoch which begins while the hub starts
+// makes no round of its own.
+func TestEpochBeforeAnybodyListens(t *testing.T) {
+	o := exchange{devices: []store.Device{{ID: "D-101", EnrolledAt: 1}}}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		c := o.caller()
+		c.Again()
+		c.Run(ctx)
+	})
+	if n := len(o.heard[wire.ReceiptFor("D-101")]); n != len(contact.CallAgain()) || o.rounds != 1 {
+		t.Errorf("%d calls of %d rounds", n, o.rounds)
 	}
 }

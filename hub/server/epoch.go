@@ -150,6 +150,7 @@ func (s *Server) settleEpochs(ctx context.Context) error {
 // childBegan is told by the room that finds out about epochs.
 func (s *Server) childBegan(ctx context.Context, n contact.Succession) {
 	s.note(ctx, epochNote{Succession: n})
+	s.caller.Again()
 }
 
 func (s *Server) note(ctx context.Context, n epochNote) {

@@ -52,6 +52,9 @@ func (s *Server) Issue(d dot.Device, natsKey string) (wire.Credentials, error) {
 	return s.broker.Issue(d, natsKey, nil)
 }
 
+// NatsURLs is where devices connect to.
+func (s *Server) NatsURLs() []string { return s.broker.URLs() }
+
 // OfficeActs and SiteActs say what each route takes.
 func OfficeActs() map[string]access.Act { return officeActs }
 

@@ -110,6 +110,7 @@ type Server struct {
 	author *ingest.Author
 	desk   *contact.Desk
 	epochs *contact.Epochs
+	caller *contact.Caller
 	feeds  *feed.Desk
 	herald *feed.Herald
 	blobs  *blob.Room
@@ -192,6 +193,11 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.epochs.OnChild, s.epochs.OnProof = s.childBegan, s.proved
+	s.caller = contact.NewCaller(s.store.Devices, s.broker.Publish,
+		func() uint64 { return uint64(s.cfg.Now().UnixMicro()) }, //nolint:gosec // after 1970, or any other number
+		func(err error) {
+			s.cfg.Log.Warn("not every device was called; a hello comes with its next connection", "err", err)
+		})
 	if err := s.settleEpochs(ctx); err != nil {
 		return nil, err
 	}
@@ -360,7 +366,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.shared() {
 		group.Go(func() error { s.follow(ctx); return nil })
 	}
-	group.Go(func() error { s.call(ctx); return nil })
+	group.Go(func() error { s.caller.Run(ctx); return nil })
 	group.Go(func() error { return s.herald.Run(ctx) })
 	group.Go(func() error { s.forget(ctx); return nil })
 	group.Go(func() error { s.release(ctx); return nil })
@@ -401,22 +407,6 @@ func (s *Server) Close() error {
 	}
 	s.closers = nil
 	return errors.Join(errs...)
-}
-
-// call asks devices whose connections outlived an earlier run of the hub to say
-// hello. With the server inside the hub there are none, and it costs nothing.
-func (s *Server) call(ctx context.Context) {
-	run := uint64(s.cfg.Now().UnixMicro()) //nolint:gosec // after 1970, or any other number
-	for _, pause := range contact.CallAgain() {
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return
-		}
-		if err := contact.Call(ctx, s.store.Devices, run, s.broker.Publish); err != nil && ctx.Err() == nil {
-			s.cfg.Log.Warn("not every device was called; a hello comes with its next connection", "err", err)
-		}
-	}
 }
 
 // forget has feeds forget, once a day, what went away before the horizon.

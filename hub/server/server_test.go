@@ -56,6 +56,13 @@ func open(t *testing.T) (*server.Server, string) {
 func serve(t *testing.T) (*server.Server, string) {
 	t.Helper()
 	s, dir := open(t)
+	running(t, s)
+	return s, dir
+}
+
+// running runs a hub until the test ends.
+func running(t *testing.T, s *server.Server) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -65,7 +72,6 @@ func serve(t *testing.T) (*server.Server, string) {
 			t.Error(err)
 		}
 	})
-	return s, dir
 }
 
 // device is a chain that a hub knows the key of.

@@ -138,32 +138,38 @@ func (h *hub) start(ctx context.Context) error {
 	h.w.records.serve(true)
 	l.loops.Go(func() { l.work(ctx, "alert", h.w.alerts) })
 	l.loops.Go(func() { l.work(ctx, "record", h.w.records) })
-	d := newDice(h.w.cfg.Seed, fmt.Sprintf("calls of %d", h.lives))
-	l.loops.Go(func() { l.call(ctx, uint64(h.lives), d) })
+	if h.w.cfg.Control != NoCall {
+		caller := l.caller(uint64(h.lives))
+		l.epochs.OnChild = func(context.Context, contact.Succession) { caller.Again() }
+		l.loops.Go(func() { caller.Run(ctx) })
+	}
 	return nil
 }
 
-// call asks devices to say hello, as the hub's server does.
-func (l *life) call(ctx context.Context, run uint64, d dice) {
-	if l.hub.w.cfg.Control == NoCall {
-		return
-	}
-	for _, pause := range contact.CallAgain() {
-		if !sleep(ctx, pause+d.within(time.Millisecond, time.Second)) {
-			return
+// caller asks devices to say hello, as the hub's server does.
+func (l *life) caller(run uint64) *contact.Caller {
+	w := l.hub.w
+	d := newDice(w.cfg.Seed, fmt.Sprintf("calls of %d", run))
+	devices := func(ctx context.Context) ([]store.Device, error) {
+		if !sleep(ctx, d.within(time.Millisecond, time.Second)) {
+			return nil, ctx.Err()
 		}
-		err := contact.Call(ctx, l.ledger.Devices, run, func(subject string, b []byte) error {
-			for _, dev := range l.hub.w.folders() {
-				if wire.ReceiptFor(dev.id) == subject {
-					dev.net.receipts(b, d)
-				}
+		return l.ledger.Devices(ctx)
+	}
+	publish := func(subject string, b []byte) error {
+		for _, dev := range w.folders() {
+			if wire.ReceiptFor(dev.id) == subject {
+				dev.net.receipts(b, d)
 			}
-			return nil
-		})
-		if err != nil && ctx.Err() == nil && l.ledger.alive() {
-			l.hub.w.violate("devices were not called: %v", err)
 		}
+		return nil
 	}
+	round := run << 32
+	return contact.NewCaller(devices, publish, func() uint64 { round++; return round }, func(err error) {
+		if l.ledger.alive() {
+			w.violate("devices were not called: %v", err)
+		}
+	})
 }
 
 func (h *hub) setLife(l *life) {

@@ -104,16 +104,16 @@ func (r *Refusal) Error() string {
 }
 
 // ReceiptNews is what the hub publishes after it committed: signed receipts;
-// and when it has started: a call.
+// and when it has started, or an epoch began: a call.
 type ReceiptNews struct {
 	Receipts [][]byte `cbor:"1,keyasint"`
 	Call     *Call    `cbor:"2,keyasint,omitempty"`
 }
 
-// Call asks a device whose connection outlived the hub to say hello: the hub may
-// have been put back to an older copy of its database meanwhile.
+// Call asks a device that stays connected to say hello: the hub may have been put
+// back to an older copy of its database meanwhile, or has found out that it was.
 type Call struct {
-	Run    uint64 `cbor:"1,keyasint"`           // names the hub's run; a device answers each once
+	Round  uint64 `cbor:"1,keyasint"`           // names the round of calls; a device answers each once
 	Within uint32 `cbor:"2,keyasint,omitempty"` // seconds; at a moment among them that the device draws
 }
 
@@ -169,8 +169,8 @@ func Unmarshal[M Message](b []byte) (M, error) {
 
 // check refuses what no hub says.
 func (n ReceiptNews) check() error {
-	if n.Call != nil && (n.Call.Run == 0 || n.Call.Within > MaxWithin) {
-		return fmt.Errorf("call of run %d within %d s, at most %d", n.Call.Run, n.Call.Within, MaxWithin)
+	if n.Call != nil && (n.Call.Round == 0 || n.Call.Within > MaxWithin) {
+		return fmt.Errorf("call of round %d within %d s, at most %d", n.Call.Round, n.Call.Within, MaxWithin)
 	}
 	return nil
 }

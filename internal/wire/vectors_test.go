@@ -279,7 +279,7 @@ func build(t testing.TB) []vector {
 	out = add(t, out, "door answer", doorAnswers()...)
 	out = add(t, out, "refill", refills()...)
 	out = add(t, out, "refill page", refillPages()...)
-	out = add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Run: 1758157200000, Within: 12}})
+	out = add(t, out, "a call", wire.ReceiptNews{Receipts: [][]byte{}, Call: &wire.Call{Round: 1758157200000, Within: 12}})
 	h, w = lives()
 	out = add(t, out, "hello of a device that goes on in another life", h)
 	out = add(t, out, "welcome about lives", w)
