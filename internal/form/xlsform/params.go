@@ -74,7 +74,6 @@ func (f *form) params(n *node) params {
 
 var (
 	wholeNumber = regexp.MustCompile(`^-?\d+$`)
-	elementName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_.\-]*$`)
 	packageName = regexp.MustCompile(`^[a-zA-Z]\w*(\.[a-zA-Z]\w*)+$`)
 )
 

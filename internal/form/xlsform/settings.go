@@ -60,7 +60,7 @@ func (f *form) settings(t *table) {
 		}
 	}
 	if n := r.get("name"); n != "" {
-		if nodeName.MatchString(n) {
+		if elementName.MatchString(n) {
 			f.root.name = n
 		} else {
 			f.at("settings", r.row, "name", "%s", nameRule)
@@ -73,7 +73,7 @@ func namespaces(cell string) []attr {
 	var out []attr
 	for p := range strings.FieldsSeq(cell) {
 		name, uri, ok := strings.Cut(p, "=")
-		if uri = strings.Trim(uri, `"'`); ok && nodeName.MatchString(name) && uri != "" {
+		if uri = strings.Trim(uri, `"'`); ok && elementName.MatchString(name) && uri != "" {
 			out = append(out, attr{"xmlns:" + name, uri})
 		}
 	}

@@ -11,9 +11,18 @@ const (
 	choicesSheet = "choices"
 )
 
-// nodeName is what the name of a question, group or repeat may be, so that it
-// can be an XML element.
-var nodeName = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}\p{M}_.\-\x{00b7}]*$`)
+// What a name may be, so that it can be an XML element: NCName of Namespaces in XML 1.0,
+// third edition, by the letters of XML 1.0, fifth edition. U+FFFD, which stands for
+// what could not be read, is none of them.
+const (
+	nameStart = `A-Z_a-z\x{C0}-\x{D6}\x{D8}-\x{F6}\x{F8}-\x{2FF}\x{370}-\x{37D}\x{37F}-\x{1FFF}\x{200C}\x{200D}\x{2070}-\x{218F}` +
+		`\x{2C00}-\x{2FEF}\x{3001}-\x{D7FF}\x{F900}-\x{FDCF}\x{FDF0}-\x{FFFC}\x{10000}-\x{EFFFF}`
+	ncName = `[` + nameStart + `][` + nameStart + `\-.0-9\x{B7}\x{300}-\x{36F}\x{203F}\x{2040}]*`
+)
+
+// elementName is what the name of a question, group or repeat may be, and of whatever else
+// becomes an element.
+var elementName = regexp.MustCompile(`^` + ncName + `$`)
 
 const nameRule = "Names must begin with a letter or underscore. After the first character, names may contain letters, digits, underscores, hyphens, or periods."
 
@@ -93,7 +102,7 @@ func (f *form) name(n *node, what string) {
 		if what == "question" {
 			f.plain(surveySheet, n.row, "name", "Question or group with no name.")
 		}
-	case !nodeName.MatchString(n.name):
+	case !elementName.MatchString(n.name):
 		f.at(surveySheet, n.row, "name", "%s", nameRule)
 	case n.name == "meta":
 		f.value(surveySheet, n.row, "name", n.name, "The name 'meta' is reserved for form metadata.")

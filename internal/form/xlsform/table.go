@@ -62,7 +62,7 @@ func (t *table) has(base string) bool {
 }
 
 // qualified is an XML attribute's name, with or without a prefix.
-var qualified = regexp.MustCompile(`^[\p{L}_][\p{L}\p{N}_.\-]*(:[\p{L}_][\p{L}\p{N}_.\-]*)?$`)
+var qualified = regexp.MustCompile(`^` + ncName + `(:` + ncName + `)?$`)
 
 // read understands a sheet's header and cleans its cells. needs are columns
 // that must be there. nil: there is no such sheet, or it cannot be used.
