@@ -119,12 +119,16 @@ func (d *Desk) ChangePassword(ctx context.Context, who Who, was, password, from 
 	if err != nil {
 		return err
 	}
+	replaced := refuse("bad_sign_in", "sign in again", "the password was replaced meanwhile")
+	if err := d.unchanged(ctx, o, replaced); err != nil {
+		return err
+	}
 	if err := d.note(ctx, Note{Who: who.Name, Kind: "password_changed", Subject: who.Name}); err != nil {
 		return err
 	}
 	return d.Store.ChangeOperator(ctx, who.Name, func(now *store.Operator) error {
 		if now.Generation != o.Generation { // whoever shows the old password undoes no reset
-			return refuse("bad_sign_in", "sign in again", "the password was replaced meanwhile")
+			return replaced
 		}
 		now.Password = phc
 		now.Generation++

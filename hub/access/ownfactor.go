@@ -53,6 +53,16 @@ func (d *Desk) prove(ctx context.Context, who Who, password, from string) (store
 	return o, err
 }
 
+// unchanged refuses with no where what o shows of an operator's secrets stands no more.
+// The ledger is told before anything changes, and it is not to tell of what is refused.
+func (d *Desk) unchanged(ctx context.Context, o store.Operator, no *Refusal) error {
+	now, err := d.find(ctx, o.Name)
+	if err == nil && string(ticketFor(now)) != string(ticketFor(o)) {
+		return no
+	}
+	return err
+}
+
 // Proof is what somebody who is signed in shows once more.
 type Proof struct {
 	Password string
@@ -154,6 +164,10 @@ func (d *Desk) SetFactor(ctx context.Context, who Who, ticket, code string) erro
 	if err != nil {
 		return err
 	}
+	over := refuse("factor_over", "begin again", "another second factor was set meanwhile")
+	if err := d.unchanged(ctx, o, over); err != nil {
+		return err
+	}
 	kind := "factor_set"
 	if o.TOTP != nil {
 		kind = "factor_replaced"
@@ -163,7 +177,7 @@ func (d *Desk) SetFactor(ctx context.Context, who Who, ticket, code string) erro
 	}
 	return d.Store.ChangeOperator(ctx, who.Name, func(now *store.Operator) error {
 		if string(ticketFor(*now)) != string(ticketFor(o)) { // of two who set one at once, one does
-			return refuse("factor_over", "begin again", "another second factor was set meanwhile")
+			return over
 		}
 		now.TOTP, now.TOTPStep, now.FactorAt = sealed, step, d.Now().UnixMilli()
 		return nil
@@ -180,12 +194,16 @@ func (d *Desk) DropFactor(ctx context.Context, who Who, p Proof) error {
 	if o.TOTP == nil {
 		return refuse("no_factor", "go on: the password alone lets you in", "no second factor is on")
 	}
+	other := refuse("factor_needed", "begin again", "another second factor was set meanwhile")
+	if err := d.unchanged(ctx, o, other); err != nil {
+		return err
+	}
 	if err := d.note(ctx, Note{Who: who.Name, Kind: "factor_dropped", Subject: who.Name}); err != nil {
 		return err
 	}
 	return d.Store.ChangeOperator(ctx, who.Name, func(now *store.Operator) error {
 		if string(ticketFor(*now)) != string(ticketFor(o)) { // only the one whose code was shown
-			return refuse("factor_needed", "begin again", "another second factor was set meanwhile")
+			return other
 		}
 		now.TOTP, now.TOTPStep, now.FactorAt = nil, 0, 0
 		return nil

@@ -184,6 +184,14 @@ func (s *site) decide(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if text := r.PostFormValue("closed"); text != "" {
+		ms, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			s.pages.Refuse(w, r, http.StatusBadRequest, "broken")
+			return
+		}
+		c.ClosedAt = time.UnixMilli(ms)
+	}
 	if err := s.Queue.Decide(r.Context(), id, c); err != nil {
 		trouble, status := s.trouble(r, err)
 		s.showItem(w, r, status, itemView{Trouble: trouble, Choice: c.Choice, Typed: c.Other, Reason: c.Reason})

@@ -114,7 +114,8 @@ type Choice struct {
 	Choice, Reason string
 	Other          map[string]string // another value as it was typed, by OtherPart.Name
 	Seen           []dot.Dot
-	Decision       dot.Dot // of undo: the decision that is to be taken back
+	Decision       dot.Dot   // of undo: the decision that is to be taken back
+	ClosedAt       time.Time // of undo: when that was made
 }
 
 // AsideQuery chooses entries that were set aside: at most so many of those before an

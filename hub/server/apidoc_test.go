@@ -120,7 +120,7 @@ var calls = []call{
 	{
 		pattern: "POST " + office + "rosters/{kind}", tag: "rosters", words: "Check or import a list: CSV or XLSX as the body. The answer is one JSON object for each step, and one with the result.",
 		query: []param{{"file", "string", "the file's name"}, {"sheet", "string", "of the workbook"}, {"columns", "string", "JSON: which column is which"}, {"check", "boolean", "look and import nothing"}},
-		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "no_header", "bad_column", "few_columns", "empty"),
+		raw:   "application/octet-stream", answer: server.RosterStep{}, answerType: ndjson, codes: with("bad_request", "roster_too_large", "no_roster", "roster_not_a_list", "roster_old_format", "roster_protected", "roster_damaged", "roster_no_sheet", "roster_no_header", "roster_bad_column", "roster_few_columns", "roster_empty", "roster_too_wide", "roster_too_many_rows", "roster_cell_too_long"),
 	},
 	{pattern: "POST " + office + "rosters/{kind}/decide", tag: "rosters", words: "Decide about a line of a list, if it still is what the decider had in view; or take a decision back.", body: server.RosterChoice{}, answer: server.RosterLine{}, codes: with("bad_request", "not_found", "item_changed", "reason_missing", "bad_choice", "undo_over", "no_roster", "roster_fixed", "roster_value", "roster_disputed")},
 	{pattern: "GET " + office + "photos", tag: "photos", words: "Photos and files that entries name; missing ones, or all.", query: []param{{"all", "boolean", "those that are here as well"}}, answer: []server.PhotoLine{}},
@@ -132,7 +132,7 @@ var calls = []call{
 		answer: server.FactLine{}, answerType: ndjson, codes: []string{"bad_request"},
 	},
 	{pattern: "GET " + office + "ledger/check", tag: "ledger", words: "Check every signature and link of ledger and journal.", answer: server.LedgerCheck{}, codes: []string{"ledger_damaged"}},
-	{pattern: "POST " + office + "backup", tag: "backups", words: "Make a verified backup below a folder of the hub's machine.", body: server.BackupOrder{}, answer: backup.Made{}, codes: []string{"bad_request", "backup_unverified", "backup_busy", "disk_full"}},
+	{pattern: "POST " + office + "backup", tag: "backups", words: "Make a verified backup below a folder of the hub's machine.", body: server.BackupOrder{}, answer: backup.Made{}, codes: []string{"bad_request", "backup_unverified", "backup_busy", "disk_full", "read_only", "not_writable"}},
 	{pattern: "GET " + office + "packs", tag: "packs", words: "Published versions of form packs.", answer: []server.PackLine{}, codes: []string{"no_packs"}},
 	{pattern: "POST " + office + "packs/check", tag: "packs", words: "What is wrong with a pack (a zip as the body).", raw: "application/zip", answer: server.PackLine{}, codes: []string{"bad_request", "bad_pack", "no_packs"}},
 	{pattern: "POST " + office + "packs", tag: "packs", words: "Publish a pack (a zip as the body).", raw: "application/zip", answer: server.Published{}, codes: with("bad_request", "bad_pack", "pack_exists", "no_packs")},

@@ -47,6 +47,9 @@ func (o *Office) Backup(ctx context.Context, dir string, keep int) (backup.Made,
 	if durable.Full(err) {
 		err = errors.Join(store.ErrFull, err)
 	}
+	if no, ok := refusedFolder(err); ok {
+		return made, no
+	}
 	if err != nil {
 		return made, err
 	}

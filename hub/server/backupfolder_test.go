@@ -37,7 +37,7 @@ func TestFolderIsRefused(t *testing.T) {
 		{&fs.PathError{Op: "mkdir", Path: "/mnt/other-disk", Err: syscall.EACCES}, "not_writable", "--backups"},
 		{store.ErrReadOnly, "read_only", "right"},
 	} {
-		r, ok := asRefusal(fmt.Errorf("make a backup: %w", c.err))
+		r, ok := refusedFolder(fmt.Errorf("make a backup: %w", c.err))
 		if !ok || r.Code != c.code || !strings.Contains(r.Do, c.word) || !strings.Contains(r.What, c.err.Error()) {
 			t.Errorf("%v: %+v", c.err, r)
 		}

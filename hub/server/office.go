@@ -293,5 +293,5 @@ func asRefusal(err error) (*webui.Refusal, bool) {
 	case errors.Is(err, store.ErrNotFound):
 		return &webui.Refusal{Code: "not_found", What: err.Error(), Do: "check the name: hub device list"}, true
 	}
-	return refusedFolder(err)
+	return nil, false
 }

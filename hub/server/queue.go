@@ -267,7 +267,7 @@ func (t table) time(ms int64) time.Time {
 
 // Decide implements console.Queue.
 func (t table) Decide(ctx context.Context, id int64, c console.Choice) error {
-	ru := Ruling{Choice: c.Choice, Reason: c.Reason, Seen: c.Seen, Decision: c.Decision}
+	ru := Ruling{Choice: c.Choice, Reason: c.Reason, Seen: c.Seen, Decision: c.Decision, ClosedAt: c.ClosedAt}
 	if c.Choice == reconcile.ChooseOther {
 		var err error
 		if ru.Value, err = otherValue(c.Other); err != nil {

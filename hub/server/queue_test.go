@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -220,7 +221,27 @@ func TestNoticesOnThePage(t *testing.T) {
 	if status, body, _ := post(t, rita, at+"/decide", f); status != http.StatusSeeOther {
 		t.Fatalf("accept: %d %.400s", status, body)
 	}
-	if _, page, _ = send(t, rita, "GET", at, "", false); !strings.Contains(page, `id="undo"`) {
-		t.Error("the page does not let it be taken back")
+	_, page, _ = send(t, rita, "GET", at, "", false)
+	_, form, found := strings.Cut(page, `value="undo">`)
+	form, _, whole := strings.Cut(form, `id="undo"`)
+	if !found || !whole {
+		t.Fatal("the page does not let it be taken back")
+	}
+	undo := url.Values{"choice": {"undo"}, "reason": {"it was another household"}}
+	for _, m := range hiddenFields.FindAllStringSubmatch(form, -1) {
+		undo.Set(m[1], m[2])
+	}
+	unseen := maps.Clone(undo)
+	unseen.Set("closed", "12")
+	if status, _, _ := post(t, rita, at+"/decide", unseen); status != http.StatusUnprocessableEntity {
+		t.Errorf("a decision that nobody saw is taken back: %d", status)
+	}
+	if status, body, _ := post(t, rita, at+"/decide", undo); status != http.StatusSeeOther {
+		t.Errorf("undo: %d %.400s", status, body)
+	}
+	if _, page, _ = send(t, rita, "GET", at, "", false); !strings.Contains(page, `value="accept"`) {
+		t.Error("it is not open again")
 	}
 }
+
+var hiddenFields = regexp.MustCompile(`<input type="hidden" name="(\w+)" value="([^"]*)">`)

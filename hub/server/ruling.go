@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"otor/hub/ingest"
 	"otor/hub/ledger"
@@ -56,6 +57,9 @@ type Ruling struct {
 	Seen []dot.Dot `json:"seen"`
 	// Decision is the one that undo is to take back, as the item named it; left out: whichever stands.
 	Decision dot.Dot `json:"decision,omitzero"`
+	// ClosedAt is when that decision was made, as the item named it: one about what a rule
+	// noticed may have no entry. Left out: whichever stands.
+	ClosedAt time.Time `json:"closed_at,omitzero"`
 }
 
 // Decide follows an operator's ruling on an item, if that is still what the
@@ -95,7 +99,8 @@ func (o *Office) rule(tx store.Tx, it store.Item, ru Ruling, by string, at int64
 	if ru.Choice == reconcile.ChooseUndo && it.State == store.Decided && at-it.ClosedAt > reconcile.UndoWithin.Milliseconds() {
 		return body, &reconcile.Refused{Code: "undo_over", What: "a decision is taken back within 24 hours", Do: "decide otherwise by a new record"}
 	}
-	if ru.Choice == reconcile.ChooseUndo && !ru.Decision.IsZero() && ru.Decision != it.Decision {
+	other := !ru.Decision.IsZero() && ru.Decision != it.Decision || !ru.ClosedAt.IsZero() && ru.ClosedAt.UnixMilli() != it.ClosedAt
+	if ru.Choice == reconcile.ChooseUndo && other {
 		return body, &reconcile.Refused{Code: "item_changed", What: "it is not that decision any more which stands", Which: it.Decision.String(), Do: "look at it once more"}
 	}
 	draft, err := o.reconciler.Rule(tx, it, reconcile.Ruling{

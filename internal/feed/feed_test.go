@@ -200,15 +200,20 @@ func TestRowsThatNoFeedHolds(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	for _, o := range append(outcomes(), feed.Outcome{Verdict: "conflict", Words: strings.Repeat("冲突", 600)}) {
+	for _, o := range append(outcomes(), feed.Outcome{Verdict: "conflict", Words: strings.Repeat("冲突", 2000)}) {
 		b, err := o.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := feed.DecodeOutcome(b)
-		if err != nil || got.Verdict != o.Verdict || len(got.Words) > 1<<10 || !strings.HasPrefix(o.Words, strings.TrimSuffix(got.Words, "…")) {
+		if err != nil || got.Verdict != o.Verdict || len(got.Words) > 4<<10 || !strings.HasPrefix(o.Words, strings.TrimSuffix(got.Words, "…")) {
 			t.Errorf("%+v %v", got, err)
 		}
+	}
+	said := feed.Outcome{Verdict: "refused", Words: "the office sends it back: " + strings.Repeat("远", 500)} // as long as a reason may be
+	b, err := said.Encode()
+	if got, bad := feed.DecodeOutcome(b); err != nil || bad != nil || got != said {
+		t.Errorf("%d bytes of words arrive, %d were said", len(got.Words), len(said.Words))
 	}
 	if (feed.Outcome{Verdict: "conflict"}).Returned() || !(feed.Outcome{Verdict: "refused"}).Returned() {
 		t.Error("what is returned")

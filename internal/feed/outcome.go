@@ -16,8 +16,9 @@ type Outcome struct {
 	At      int64  // when the hub judged it so, Unix milliseconds of its clock
 }
 
-// maxWords bounds the words of an outcome in bytes.
-const maxWords = 1 << 10
+// maxWords bounds the words of an outcome in bytes. What operators write, 500 characters
+// of any language, is never cut.
+const maxWords = 4 << 10
 
 // wireOutcome fixes the keys, version 1.
 type wireOutcome struct {

@@ -178,12 +178,13 @@ func TestInstallForTheMachineMakesFolders(t *testing.T) {
 	}
 	dir := t.TempDir()
 	p := plan
-	p.As, p.Folders, p.Aside = me.Username, []string{filepath.Join(dir, "srv", "otor", "hub")}, []string{filepath.Join(dir, "mnt", "backups")}
+	p.As, p.Folders, p.Aside = me.Username, []string{filepath.Join(dir, "srv", "otor", "hub"), filepath.Join(dir, "opt", "log", "hub")}, []string{filepath.Join(dir, "mnt", "backups"), filepath.Join(dir, "opt", "log")}
 	if err := startup.MakeFolders(p); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]os.FileMode{
 		"srv": 0o755, "srv/otor": 0o755, "srv/otor/hub": 0o700, "mnt": 0o755, "mnt/backups": 0o700,
+		"opt/log": 0o700, "opt/log/hub": 0o700, // one that holds another is its user's as well
 	} {
 		if fi, err := os.Stat(filepath.Join(dir, path)); err != nil || fi.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", path, fi, err)

@@ -162,7 +162,10 @@ func (p Plan) makeFolders() error {
 			return err
 		}
 	}
-	for _, f := range slices.Concat(p.Folders, p.Aside) {
+	folders := slices.Concat(p.Folders, p.Aside)
+	// One that holds another comes first, or it would be somebody's own by then.
+	slices.SortStableFunc(folders, func(a, b string) int { return len(a) - len(b) })
+	for _, f := range folders {
 		_, err := os.Stat(f)
 		if err == nil {
 			continue // somebody's own: its rights are theirs to set
