@@ -8,9 +8,13 @@ import (
 
 // pace says how large the next piece may be: about two seconds' worth of what the
 // link moves, since an alert that is saved meanwhile stands behind the piece in the
-// same socket. It learns from the pieces themselves, so that the link's delay counts
-// once for each and not as if little were moved.
-type pace struct{ piece int }
+// same socket. It learns from the pieces themselves. How long the link takes whatever
+// is sent is no part of what a piece takes: it is the shortest time in which a question
+// without bytes was answered, and no piece was answered sooner.
+type pace struct {
+	piece int
+	delay time.Duration // 0: not known
+}
 
 const (
 	pieceTime  = 2 * time.Second
@@ -20,11 +24,20 @@ const (
 	leastPiece = 4 << 10
 )
 
-func newPace() pace { return pace{firstPiece} }
+func newPace() pace { return pace{piece: firstPiece} }
+
+// answered learns from a question without bytes.
+func (p *pace) answered(after time.Duration) {
+	if p.delay == 0 || after < p.delay {
+		p.delay = after
+	}
+}
 
 // took learns from size bytes that were answered after a time. It grows at most
 // twofold, so that one lucky piece does not fill a slow link.
 func (p *pace) took(size int, after time.Duration) {
+	p.delay = min(p.delay, after)
+	after -= p.delay
 	if size < p.piece && after <= pieceTime {
 		return // a small one says nothing about larger ones
 	}

@@ -288,6 +288,9 @@ func (s *Sender) ask(ctx context.Context, ask wire.BlobAsk) ([]wire.BlobAt, erro
 		s.pace.failed()
 		return nil, err
 	}
+	if ask.Piece == nil && ask.Preview == nil {
+		s.pace.answered(time.Since(began))
+	}
 	if answer.Refused != nil {
 		return nil, answer.Refused
 	}

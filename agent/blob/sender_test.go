@@ -49,8 +49,11 @@ func (o *office) at(h entry.Hash) wire.BlobAt {
 
 func (o *office) Blob(_ context.Context, ask wire.BlobAsk) (a wire.BlobAnswer, err error) {
 	cut, before := o.breaks(), o.breaks()
-	if p := cmp.Or(ask.Piece, ask.Preview); p != nil && o.rate > 0 {
-		time.Sleep(o.delay + time.Duration(len(p.Bytes))*time.Second/time.Duration(o.rate))
+	if o.rate > 0 {
+		time.Sleep(o.delay)
+		if p := cmp.Or(ask.Piece, ask.Preview); p != nil {
+			time.Sleep(time.Duration(len(p.Bytes)) * time.Second / time.Duration(o.rate))
+		}
 	}
 	if p := ask.Piece; p != nil {
 		o.pieces = append(o.pieces, len(p.Bytes))
@@ -183,6 +186,7 @@ func TestPiecesGoByTheLine(t *testing.T) {
 		{"8 kbit/s", 1000, 600 * time.Millisecond, 8 << 10, 4 << 10, 4 << 10},
 		{"64 kbit/s", 8000, 600 * time.Millisecond, 8 << 10, 16 << 10, 9 << 10},
 		{"8 Mbit/s", 1_000_000, 50 * time.Millisecond, 8 << 10, wire.MaxPiece, wire.MaxPiece},
+		{"2 Mbit/s by satellite", 250_000, 3 * time.Second, 8 << 10, wire.MaxPiece, wire.MaxPiece},
 	} {
 		t.Run(line.name, func(t *testing.T) {
 			o, q, r := scene(t, t.TempDir(), bytes.Repeat([]byte{1, 2, 3, 4}, 75_000))

@@ -122,6 +122,7 @@ func (l *Lives) leave(ctx context.Context, i, next dot.Incarnation) error {
 		if err := l.newLife(ctx, entry.Diverged, next); err != nil {
 			return err
 		}
+		l.Again() // the hub has not heard of it, whether entries go there or not
 	}
 	for _, c := range l.Store.Chains() {
 		if c.Chain.Incarnation == i && c.Last > 0 {

@@ -49,7 +49,7 @@ func (d *Device) pruneNow(ctx context.Context) {
 
 func (d *Device) prune(ctx context.Context, at time.Time) {
 	d.prunePhotos(ctx, at)
-	if err := d.pruneUnnamed(at); err != nil {
+	if err := d.pruneUnnamed(ctx, at); err != nil {
 		d.cfg.Log.Warn("photos that no record names stay here for now", "err", err)
 	}
 	if d.cfg.Keep <= 0 {

@@ -2,6 +2,7 @@ package device
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,7 +87,7 @@ func (d *Device) keepFile(mime string, content []byte) (name string, err error) 
 
 // pruneUnnamed removes files that nothing has named for long enough. While anything
 // is wrong with the store, or missing from it, what is lost may have named them.
-func (d *Device) pruneUnnamed(hubNow time.Time) error {
+func (d *Device) pruneUnnamed(ctx context.Context, hubNow time.Time) error {
 	if hubNow.IsZero() {
 		return nil
 	}
@@ -98,7 +100,20 @@ func (d *Device) pruneUnnamed(hubNow time.Time) error {
 	}
 	maps.DeleteFunc(u.held, func(_ entry.Hash, at time.Time) bool { return time.Since(at) >= unnamedFor })
 	before, now := d.noted(), make(map[entry.Hash]int64, len(files))
-	var ripe []entry.Hash
+	var ripe, ask []entry.Hash
+	for _, h := range files {
+		at, noted := before[h]
+		if _, held := u.held[h]; !held && (!noted || hubNow.Sub(time.UnixMilli(at)) >= unnamedFor) {
+			ask = append(ask, h)
+		}
+	}
+	if len(ask) > 0 { // what says who names a file may be lost, and the entry be there
+		named, err := d.store.NameBlobs(ctx, ask...)
+		if err != nil {
+			return err
+		}
+		files = slices.DeleteFunc(files, func(h entry.Hash) bool { return slices.Contains(named, h) })
+	}
 	for _, h := range files {
 		at, ok := before[h]
 		if !ok || at > hubNow.UnixMilli() { // new, or the hub's clock was put back

@@ -153,6 +153,29 @@ func (s *Store) DropBlobs(ctx context.Context, e receipt.Epoch, hashes ...entry.
 	return nil
 }
 
+// NameBlobs looks through all entries for those that name these files, and notes it
+// durably where damage has taken that. It returns which of the files are named.
+func (s *Store) NameBlobs(ctx context.Context, files ...entry.Hash) (named []entry.Hash, err error) {
+	found := make(map[entry.Hash]BlobRef)
+	for it, err := range s.List(ctx, ListQuery{}) {
+		if err != nil {
+			return nil, fmt.Errorf("look who names files: %w", err)
+		}
+		for _, b := range it.Public.Blobs {
+			if slices.Contains(files, b.Hash) {
+				found[b.Hash] = BlobRef{Blob: b, Dot: it.Dot} // the oldest comes last
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	if err := s.send(ctx, &request{named: slices.Collect(maps.Values(found))}); err != nil {
+		return nil, fmt.Errorf("note who names files: %w", err)
+	}
+	return slices.Collect(maps.Keys(found)), nil
+}
+
 // Blobs lists the files that entries of this device name, in the order of these entries.
 func (s *Store) Blobs() []BlobRef {
 	s.mu.RLock()

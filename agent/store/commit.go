@@ -40,6 +40,7 @@ type request struct {
 	findings    *findingsRow
 	feed        *feedAct
 	blobs       *blobsAt
+	named       []BlobRef // whose rows were lost
 
 	// Answers, valid once done is closed.
 	saved   Saved

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -54,6 +55,10 @@ func (s *Store) plan(batch []*request) *plan {
 			r.err = p.refill(r.refill)
 		case r.blobs != nil:
 			r.err = p.arrive(r.blobs)
+		case r.named != nil:
+			for _, b := range r.named {
+				r.err = errors.Join(r.err, p.name([]entry.Blob{b.Blob}, b.Dot))
+			}
 		case r.findings != nil:
 			r.err = p.addRow(findingsKey, r.findings)
 		case r.contact != nil:
@@ -190,7 +195,9 @@ func (p *plan) append(r *request, now time.Time) (Saved, error) {
 func (p *plan) origin(l dot.Lane) *entry.Origin {
 	o := p.s.origin
 	if o.Previous != 0 && o.LastSeq == 0 {
-		if st := p.state(dot.Chain{Device: p.s.o.Device, Incarnation: o.Previous, Lane: l}); st != nil {
+		before := dot.Chain{Device: p.s.o.Device, Incarnation: o.Previous, Lane: l}
+		o.LastHead = entry.Genesis(before) // a chain without entries is not kept
+		if st := p.state(before); st != nil {
 			o.LastSeq, o.LastHead = st.Stays(), st.Tip()
 		}
 	}

@@ -255,3 +255,46 @@ func TestBlankLives(t *testing.T) {
 		t.Errorf("after a start: chains of %v, told of %v, want %v", got, told, want)
 	}
 }
+
+// The first entry of a lane that the life before did not use says where that one ended:
+// before its first.
+func TestOriginOfALaneThatWasNotUsed(t *testing.T) {
+	s := open(t, t.TempDir(), options())
+	put(t, s, dot.Record, 2)
+	if err := s.Begin(t.Context(), 2, diverged()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, dot.Alert, 1)
+	alerts := dot.Chain{Device: chain.Device, Incarnation: 2, Lane: dot.Alert}
+	pub, err := entry.DecodePublic(wholeChain(t, s, alerts)[0].Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dot.Chain{Device: chain.Device, Incarnation: 1, Lane: dot.Alert}
+	if want := (entry.Origin{Reason: entry.Diverged, Previous: 1, LastHead: entry.Genesis(before)}); pub.Origin == nil || *pub.Origin != want {
+		t.Errorf("origin %+v, want %+v", pub.Origin, want)
+	}
+}
+
+// Damage to the old copy of what went on under another name loses nothing.
+func TestMissedOfARehomedChain(t *testing.T) {
+	s := open(t, t.TempDir(), options())
+	put(t, s, dot.Record, 5)
+	if err := s.Begin(t.Context(), 2, diverged()); err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := s.Rehome(t.Context(), chain, 2); err != nil || moved != 3 {
+		t.Fatal(moved, err)
+	}
+	for _, seq := range []dot.Seq{1, 4} {
+		if err := store.DropEntry(s, chain.At(seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Verify(t.Context(), store.All, nil); err != nil {
+		t.Fatal(err)
+	}
+	if st := state(t, s, chain); st.Missed().String() != "{1}" {
+		t.Errorf("missed %v of %+v", st.Missed(), st.Lost)
+	}
+}

@@ -149,6 +149,11 @@ func (c ChainState) Missed() lane.Set {
 	for _, r := range join(join(c.Received, c.Pruned), c.Sealed) {
 		out = out.Without(r)
 	}
+	if c.End != nil { // what went on under another name is judged by that
+		for _, m := range c.End.Runs {
+			out = out.Without(m.Run)
+		}
+	}
 	return out
 }
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -300,6 +301,15 @@ func TestLogFileIsRefused(t *testing.T) {
 	}
 	if _, err := os.Stat(folder); err != nil {
 		t.Error(err)
+	}
+	if runtime.GOOS != "windows" && os.Geteuid() != 0 { // what is over by the next start is no mistake of who asks
+		shut := filepath.Join(dir, "shut")
+		if err := os.WriteFile(shut, nil, 0o400); err != nil {
+			t.Fatal(err)
+		}
+		if exit, e := try(shut); exit != cli.Storage || ran > 0 {
+			t.Errorf("%s: exit %d, %s", shut, exit, e)
+		}
 	}
 	good := filepath.Join(dir, "logs", "log")
 	if exit, e := try(good); exit != cli.OK || ran != 1 {

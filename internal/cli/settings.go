@@ -1,14 +1,19 @@
 package cli
 
 import (
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"otor/internal/durable"
 )
 
 // Annotations of commands.
@@ -118,7 +123,13 @@ func (a *App) openLog(stays bool) error {
 	out := a.Err
 	if stays && a.logFile != "" {
 		var err error
-		if out, err = newLogFile(a.logFile); err != nil {
+		out, err = newLogFile(a.logFile)
+		switch { // what may be over by the next start is no mistake of the one who asks
+		case durable.Full(err):
+			return Say(Storage, "disk_full", "--log-file", "free some space, or name a file on another disk", err)
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+			return Say(Storage, "not_writable", "--log-file", "give this user the right to write it, or name another file", err)
+		case err != nil:
 			return Misuse("--log-file", "the log cannot be written: %v", "name a file in a folder that this user may write into", err)
 		}
 	}
