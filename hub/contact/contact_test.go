@@ -276,6 +276,14 @@ func TestLanesOfLivesThatAreNotClaimed(t *testing.T) {
 	if len(got) != 2 || got[1] != 4 || got[2] != 5 {
 		t.Errorf("declared: %v", got)
 	}
+	h := o.hello(wire.LaneHead{Incarnation: 2, Lane: dot.Record, Last: 5, Received: 5}, wire.LaneHead{Incarnation: 3, Lane: dot.Record, Last: 6, Received: 6})
+	h.Epoch = make([]byte, len(receipt.Epoch{})) // another than this hub's
+	h.Epoch[0] = 9
+	o.say(t, "D-101", h)
+	ls, err = o.LanesOf(t.Context(), "D-101")
+	if lost := o.losses(t, true); err != nil || len(ls) != 2 || lost != "D-101/2/record 1-5" {
+		t.Errorf("lost: %s; %d lanes, %v", lost, len(ls), err)
+	}
 }
 
 // What a broken or hostile device says of itself is bounded, and harms nothing

@@ -166,6 +166,10 @@ func (e *Epochs) adopt(c receipt.EpochCertificate, own bool) error {
 func (e *Epochs) Hear(ctx context.Context, d dot.Device, h wire.Hello, lanes []store.Lane, at int64) (receipt.Epoch, []byte, error) {
 	shown := e.shown(d, h)
 	lost := losses(d, h, lanes, at)
+	// Of lanes that the hub passed over it takes no note, or a device could name what it likes.
+	noted := slices.DeleteFunc(slices.Clone(lost), func(l store.Loss) bool {
+		return !slices.ContainsFunc(lanes, func(n store.Lane) bool { return n.Chain == l.Chain })
+	})
 	proofs := e.proofs(d, h, lanes)
 	for {
 		now, signed := e.Certificate()
@@ -177,13 +181,13 @@ func (e *Epochs) Hear(ctx context.Context, d dot.Device, h wire.Hello, lanes []s
 		case proved: // whatever else it says
 		case !same && (shown.Epoch.IsZero() || shown.Epoch == now.Epoch || shown.Lineage < now.Lineage):
 			e.earlier(ctx, d, proofs)
-			return now.Epoch, signed, e.note(ctx, now.Epoch, lost)
+			return now.Epoch, signed, e.note(ctx, now.Epoch, noted)
 		case same && len(lost) == 0:
 			return now.Epoch, signed, e.trust(ctx, d, at)
 		case same && e.began(now.Epoch):
 			return now.Epoch, signed, e.doubt(ctx, d, lost[0], at)
 		}
-		if _, err := e.succeed(ctx, d, now, because(same, proved, shown), lost, at); err != nil {
+		if _, err := e.succeed(ctx, d, now, because(same, proved, shown), noted, at); err != nil {
 			return now.Epoch, signed, err
 		}
 	}

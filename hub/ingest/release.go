@@ -107,7 +107,9 @@ func (a *applier) goOn() error {
 func (a *applier) rejoin(before, start, at dot.Seq, head entry.Hash) error {
 	through := a.lane.Received.Through()
 	a.lane.Joined, a.lane.JoinedHead = 0, entry.Hash{}
-	if at != through {
+	// Sealed seqs that came in late with nothing above them hold nothing back.
+	top := at < through && a.lane.Sealed.Contains(at+1) && endOf(a.lane.Sealed, at+1) >= through
+	if at != through && !top {
 		a.lane.Joined, a.lane.JoinedHead = at, head
 	}
 	if through == before {
@@ -172,6 +174,9 @@ func (a *applier) advance(received lane.Set) (at dot.Seq, head entry.Hash, err e
 	at, head = a.reached()
 	for next := at + 1; received.Contains(next) || a.lane.Sealed.Contains(next); next = at + 1 {
 		if a.lane.Sealed.Contains(next) {
+			if a.room.spent() && !head.IsZero() {
+				return at, head, nil
+			}
 			if !received.Contains(endOf(a.lane.Sealed, next) + 1) {
 				break // nothing above it yet
 			}

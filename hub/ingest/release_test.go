@@ -254,3 +254,42 @@ func releaseOnce(ctx context.Context, w *world, h *history) (int, error) {
 	}
 	return 1, receiptHolds(ctx, w, h, r, make(map[dot.Chain]dot.Seq))
 }
+
+// Sealed holes between what is held end a transaction like all else.
+func TestSealedHolesReleaseALittleAtATime(t *testing.T) {
+	w := newWorld(t, nil)
+	check(t, w.enrol(t.Context(), "D-101"))
+	h := newHistory(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}, "main")
+	for range 60 {
+		h.mint("", clockOf{wall: noon})
+	}
+	took := &effects{}
+	w.cfg.Begin = func(store.Tx, int64) ingest.Round { return &effectsRound{of: took} }
+	w.Ingest = ingest.New(w.cfg)
+	for s := dot.Seq(12); s <= 60; s += 10 { // 11, 21, and so on never come
+		_, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, s, min(s+8, 60))})
+		check(t, err)
+	}
+	check(t, w.Store.Ingest(t.Context(), func(tx store.Tx) error {
+		for s := dot.Seq(11); s <= 60; s += 10 {
+			if _, err := w.Seal(tx, h.chain, lane.Run(s, s), noon.UnixMilli()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	took.rounds = nil
+	w.Narrow(1, 1)
+	results, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, 1, 10)})
+	check(t, err)
+	r := results[0]
+	steps := 0
+	for ; r.Unreleased; steps++ {
+		if r, err = w.Release(t.Context(), h.chain); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(slices.Concat(took.rounds...)); steps != 4 || n != 55 {
+		t.Errorf("%d steps, %d effects", steps, n)
+	}
+}

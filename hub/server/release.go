@@ -24,11 +24,13 @@ func (s *Server) release(ctx context.Context) {
 			return
 		case err != nil:
 			s.cfg.Log.Error("what was held is not released; it is tried again", "err", err)
+			s.stuck.Store(true)
 			s.databaseTakes(ctx, err)
 			s.pause(ctx, wait)
 			wait, troubled = min(2*wait, longestWait), true
 			continue
 		case troubled:
+			s.stuck.Store(false)
 			s.overcome(ctx)
 			troubled = false
 		}

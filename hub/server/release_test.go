@@ -9,6 +9,7 @@ import (
 	"otor/hub/ingest"
 	"otor/hub/server"
 	"otor/hub/store"
+	"otor/internal/dot"
 	"otor/internal/lane"
 )
 
@@ -71,4 +72,37 @@ func TestTheHubGoesOnReleasing(t *testing.T) {
 	until(y)
 	cancel()
 	check(t, <-ended)
+}
+
+// While what is held cannot be released that stays a finding, one, whatever other frames are
+// taken meanwhile.
+func TestWhatIsNotReleasedStaysAFinding(t *testing.T) {
+	s, _ := open(t)
+	const last, each = 9_000, 3_000
+	x, y := enrol(t, s, "D-101", last, time.Now().UnixMilli()), enrol(t, s, "D-102", 4, time.Now().UnixMilli())
+	s.Take(t.Context(), []broker.Delivery{x.delivery(t, 2, each), x.delivery(t, each+1, 2*each), x.delivery(t, 2*each+1, last), x.delivery(t, 1, 1)})
+	if !unreleased(t, s, x) {
+		t.Fatal("all is released")
+	}
+	f := &frail{}
+	check(t, s.Wrap(func(under store.Store) store.Store { f.Store = under; return f }))
+	f.locked.Store(&x.chain)
+	tried := dot.Seq(0)
+	s.Pause(func(context.Context, time.Duration) bool {
+		if tried++; tried <= 4 {
+			s.Take(t.Context(), []broker.Delivery{y.delivery(t, tried, tried)})
+			if fs := findings(t, s.Store(), true); len(fs) != 1 || fs[0].ClosedAt != 0 {
+				t.Errorf("after try %d: %+v", tried, fs)
+			}
+		} else {
+			f.locked.Store(nil)
+		}
+		return true
+	})
+	running(t, s)
+	soon(t, "what is held to be released", func() bool { return !unreleased(t, s, x) && heldOf(t, s, x) == 0 })
+	soon(t, "the finding to be closed", func() bool { return len(findings(t, s.Store(), false)) == 0 })
+	if tried < 5 || len(findings(t, s.Store(), true)) != 1 {
+		t.Errorf("%d tries, findings %+v", tried, findings(t, s.Store(), true))
+	}
 }

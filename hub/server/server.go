@@ -133,6 +133,7 @@ type Server struct {
 
 	leads    atomic.Bool // of the hubs that share the database, this one does what one has to do
 	troubled atomic.Bool // a finding about ingest may be open
+	stuck    atomic.Bool // what was held is not released: that finding stays, whatever frames come
 	suspect  atomic.Bool // something is proved about epochs that is not recorded yet
 	notes    epochNotes
 

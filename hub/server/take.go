@@ -129,7 +129,7 @@ func (s *Server) databaseTakes(ctx context.Context, trouble error) bool {
 
 // overcome closes the finding about trouble, once frames are taken again.
 func (s *Server) overcome(ctx context.Context) {
-	if !s.troubled.CompareAndSwap(true, false) {
+	if s.stuck.Load() || !s.troubled.CompareAndSwap(true, false) {
 		return
 	}
 	if err := s.store.ClearFinding(ctx, dot.Hub, ingestTrouble, s.cfg.Now().UnixMilli()); err != nil {

@@ -25,6 +25,8 @@ type frail struct {
 	narrow atomic.Int64
 	how    error
 	fills  int // after so many times that poison was met they do; 0: never
+	// locked: nothing that this chain holds can be read.
+	locked atomic.Pointer[dot.Chain]
 }
 
 func (f *frail) gone() bool { return f.away.Add(-1) >= 0 }
@@ -46,6 +48,13 @@ func (f *frail) Ingest(ctx context.Context, fn func(store.Tx) error) error {
 type frailTx struct {
 	store.Tx
 	f *frail
+}
+
+func (x frailTx) SegmentAt(c dot.Chain, first dot.Seq) (store.Segment, error) {
+	if l := x.f.locked.Load(); l != nil && *l == c {
+		return store.Segment{}, errDisk
+	}
+	return x.Tx.SegmentAt(c, first)
 }
 
 func (x frailTx) Insert(es []store.Entry) error {

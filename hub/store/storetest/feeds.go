@@ -278,4 +278,5 @@ func checkSetScopes(t T, w *world) {
 	if !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("an unknown device within a transaction: %v", err)
 	}
+	ok(t, "a transaction goes on where a device is not known", w.Ingest(t.Context(), func(tx store.Tx) error { return store.Regrant(tx, 1, "D-999") }))
 }

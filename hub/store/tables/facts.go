@@ -111,9 +111,14 @@ func (t *tx) authored(what string, act func() error) error {
 	if t.spoilt != nil {
 		return fmt.Errorf("%s: %w", what, t.spoilt)
 	}
-	if err := act(); err != nil {
-		t.spoilt = fmt.Errorf("%s: %w", what, err)
+	err := act()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNothing):
+		return fmt.Errorf("%s: %w", what, store.ErrNotFound)
 	}
+	t.spoilt = fmt.Errorf("%s: %w", what, err)
 	return t.spoilt
 }
 

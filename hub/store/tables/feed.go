@@ -270,7 +270,7 @@ func (t *tx) Device(d dot.Device) (out store.Device, err error) {
 	err = t.authored("read device "+string(d), func() error {
 		found, err := device(t.w.conn, d, &out)
 		if err == nil && !found {
-			return store.ErrNotFound
+			return errNothing
 		}
 		return err
 	})

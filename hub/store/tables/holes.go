@@ -9,8 +9,8 @@ import (
 	"otor/internal/lane"
 )
 
-// errNoSegment is an answer, not a fault: it does not spoil the transaction.
-var errNoSegment = errors.New("no segment")
+// errNothing is an answer, not a fault: it does not spoil the transaction.
+var errNothing = errors.New("nothing of that name")
 
 func (t *tx) AddSegment(g store.Segment) error {
 	return t.do("add segment "+g.Run.String()+" of", g.Chain, func() error {
@@ -45,7 +45,7 @@ func (t *tx) SegmentAt(c dot.Chain, first dot.Seq) (g store.Segment, err error) 
 				})
 		}
 		if err == nil && !found {
-			return errNoSegment
+			return errNothing
 		}
 		return err
 	})

@@ -78,7 +78,7 @@ func (t *tx) do(what string, c dot.Chain, act func() error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, errNoSegment):
+	case errors.Is(err, errNothing):
 		return fmt.Errorf("%s %s: %w", what, c, store.ErrNotFound)
 	}
 	t.spoilt = fmt.Errorf("%s %s: %w", what, c, err)
