@@ -9,8 +9,8 @@ import (
 // pace says how large the next piece may be: about two seconds' worth of what the
 // link moves, since an alert that is saved meanwhile stands behind the piece in the
 // same socket. It learns from the pieces themselves. How long the link takes whatever
-// is sent is no part of what a piece takes: it is the shortest time in which a question
-// without bytes was answered, and no piece was answered sooner.
+// is sent is no part of what a piece takes: it is the shortest time in which a short
+// question was answered, and no piece was answered sooner.
 type pace struct {
 	piece int
 	delay time.Duration // 0: not known
@@ -26,7 +26,10 @@ const (
 
 func newPace() pace { return pace{piece: firstPiece} }
 
-// answered learns from a question without bytes.
+// fewOffers are so few that their own bytes take no time to speak of.
+const fewOffers = 8
+
+// answered learns from a question that had no bytes of photos and few of its own.
 func (p *pace) answered(after time.Duration) {
 	if p.delay == 0 || after < p.delay {
 		p.delay = after

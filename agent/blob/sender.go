@@ -288,7 +288,7 @@ func (s *Sender) ask(ctx context.Context, ask wire.BlobAsk) ([]wire.BlobAt, erro
 		s.pace.failed()
 		return nil, err
 	}
-	if ask.Piece == nil && ask.Preview == nil {
+	if ask.Piece == nil && ask.Preview == nil && len(ask.Offers) <= fewOffers {
 		s.pace.answered(time.Since(began))
 	}
 	if answer.Refused != nil {

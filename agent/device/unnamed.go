@@ -91,36 +91,28 @@ func (d *Device) pruneUnnamed(ctx context.Context, hubNow time.Time) error {
 	if hubNow.IsZero() {
 		return nil
 	}
+	asked, err := d.askUnnamed(ctx, hubNow)
+	if err != nil {
+		return err
+	}
 	u := &d.unnamed
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	files, err := d.unnamedFiles()
+	// After the entries were asked: damage to them is known by now.
 	if err != nil || len(d.store.Findings()) > 0 || len(d.store.Holes()) > 0 {
 		return err
 	}
 	maps.DeleteFunc(u.held, func(_ entry.Hash, at time.Time) bool { return time.Since(at) >= unnamedFor })
 	before, now := d.noted(), make(map[entry.Hash]int64, len(files))
-	var ripe, ask []entry.Hash
-	for _, h := range files {
-		at, noted := before[h]
-		if _, held := u.held[h]; !held && (!noted || hubNow.Sub(time.UnixMilli(at)) >= unnamedFor) {
-			ask = append(ask, h)
-		}
-	}
-	if len(ask) > 0 { // what says who names a file may be lost, and the entry be there
-		named, err := d.store.NameBlobs(ctx, ask...)
-		if err != nil {
-			return err
-		}
-		files = slices.DeleteFunc(files, func(h entry.Hash) bool { return slices.Contains(named, h) })
-	}
+	var ripe []entry.Hash
 	for _, h := range files {
 		at, ok := before[h]
 		if !ok || at > hubNow.UnixMilli() { // new, or the hub's clock was put back
 			at = hubNow.UnixMilli()
 		}
 		now[h] = at
-		if _, held := u.held[h]; !held && hubNow.Sub(time.UnixMilli(at)) >= unnamedFor {
+		if _, held := u.held[h]; !held && slices.Contains(asked, h) && hubNow.Sub(time.UnixMilli(at)) >= unnamedFor {
 			ripe = append(ripe, h)
 		}
 	}
@@ -135,6 +127,27 @@ func (d *Device) pruneUnnamed(ctx context.Context, hubNow time.Time) error {
 	}
 	u.since = now
 	return d.noteUnnamed()
+}
+
+// askUnnamed asks all entries who names the files that are new among those which nothing
+// names, or about to go: what says so may be lost, and the entry be there. Then the
+// file waits for the hub again. It returns the files that were asked about.
+func (d *Device) askUnnamed(ctx context.Context, hubNow time.Time) (asked []entry.Hash, err error) {
+	u := &d.unnamed
+	u.mu.Lock()
+	files, err := d.unnamedFiles()
+	before := d.noted()
+	for _, h := range files {
+		at, noted := before[h]
+		if _, held := u.held[h]; !held && (!noted || hubNow.Sub(time.UnixMilli(at)) >= unnamedFor) {
+			asked = append(asked, h)
+		}
+	}
+	u.mu.Unlock() // captures go on meanwhile
+	if err != nil || len(asked) == 0 {
+		return nil, err
+	}
+	return asked, d.store.NameBlobs(ctx, asked...)
 }
 
 // unnamedFiles are those that neither an unfinished form nor an entry names. Forms are

@@ -1,20 +1,14 @@
 package device_test
 
 import (
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/dgraph-io/badger/v4"
-	"github.com/dgraph-io/badger/v4/options"
-
 	"otor/agent/capture"
 	"otor/agent/device"
-	"otor/internal/entry"
 )
 
 // shelf is a device's folder that is opened anew whenever a test says so.
@@ -190,37 +184,5 @@ func TestUnnamedPhotosGoLateRatherThanEarly(t *testing.T) {
 	s.here(false, name)
 	if left, err := filepath.Glob(filepath.Join(s.dir, "blobs", "*")); err != nil || len(left) > 0 {
 		t.Errorf("left: %v, %v", left, err)
-	}
-}
-
-// What says which record names a photo may be lost while the record is whole: the photo
-// stays, and waits for the hub again.
-func TestAPhotoWhoseRowIsLostStays(t *testing.T) {
-	s := newShelf(t)
-	name := s.photo("of a record")
-	s.save(name)
-	hash, err := hex.DecodeString(name[:64])
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.close()
-	db, err := badger.Open(badger.DefaultOptions(filepath.Join(s.dir, "db")).WithCompression(options.None).WithLogger(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = errors.Join(db.Update(func(txn *badger.Txn) error { return txn.Delete(append([]byte{0x40}, hash...)) }), db.Close())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.open()
-	if n := len(s.Store().Blobs()); n != 0 {
-		t.Fatalf("%d rows are there", n)
-	}
-	s.prune(0)
-	s.prune(8)
-	s.here(true, name)
-	s.again()
-	if b := s.Store().Blobs(); len(b) != 1 || b[0].Hash != entry.Hash(hash) || !b[0].At.IsZero() {
-		t.Errorf("the photo does not wait for the hub: %+v", b)
 	}
 }

@@ -153,13 +153,16 @@ func (s *Store) DropBlobs(ctx context.Context, e receipt.Epoch, hashes ...entry.
 	return nil
 }
 
+// namedAtOnce is how many files one commit names anew.
+const namedAtOnce = 256
+
 // NameBlobs looks through all entries for those that name these files, and notes it
-// durably where damage has taken that. It returns which of the files are named.
-func (s *Store) NameBlobs(ctx context.Context, files ...entry.Hash) (named []entry.Hash, err error) {
+// durably where damage has taken that.
+func (s *Store) NameBlobs(ctx context.Context, files ...entry.Hash) error {
 	found := make(map[entry.Hash]BlobRef)
 	for it, err := range s.List(ctx, ListQuery{}) {
 		if err != nil {
-			return nil, fmt.Errorf("look who names files: %w", err)
+			return fmt.Errorf("look who names files: %w", err)
 		}
 		for _, b := range it.Public.Blobs {
 			if slices.Contains(files, b.Hash) {
@@ -167,13 +170,12 @@ func (s *Store) NameBlobs(ctx context.Context, files ...entry.Hash) (named []ent
 			}
 		}
 	}
-	if len(found) == 0 {
-		return nil, nil
+	for some := range slices.Chunk(slices.Collect(maps.Values(found)), namedAtOnce) {
+		if err := s.send(ctx, &request{named: some}); err != nil {
+			return fmt.Errorf("note who names files: %w", err)
+		}
 	}
-	if err := s.send(ctx, &request{named: slices.Collect(maps.Values(found))}); err != nil {
-		return nil, fmt.Errorf("note who names files: %w", err)
-	}
-	return slices.Collect(maps.Keys(found)), nil
+	return nil
 }
 
 // Blobs lists the files that entries of this device name, in the order of these entries.

@@ -67,6 +67,41 @@ func TestBlobs(t *testing.T) {
 	}
 }
 
+// What says who names a file may be lost while the entry is whole: the entry is asked.
+func TestNameBlobs(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, options())
+	face, voice := entry.Blob{Hash: entry.Hash{1}, Size: 10, Mime: "image/jpeg"}, entry.Blob{Hash: entry.Hash{2}, Size: 20, Mime: "audio/ogg"}
+	var names []store.Saved
+	for i, blobs := range [][]entry.Blob{{face}, {face, voice}} {
+		d := visit(t, i+1)
+		d.Public.Blobs = blobs
+		saved, err := s.Append(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, saved)
+	}
+	for _, b := range []entry.Blob{face, voice} {
+		if err := store.DropBlob(s, b.Hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.NameBlobs(t.Context(), face.Hash, entry.Hash{9}); err != nil {
+		t.Fatal(err)
+	}
+	want := store.BlobRef{Blob: face, Dot: names[0].Dot}
+	for range 2 { // also in a store that is opened anew
+		if got := s.Blobs(); len(got) != 1 || got[0] != want {
+			t.Errorf("blobs %+v, want %+v alone", got, want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, options())
+	}
+}
+
 // A file that went is remembered as such, and only one that the hub has goes.
 func TestDropBlobs(t *testing.T) {
 	dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"otor/internal/dot"
+	"otor/internal/entry"
 	"otor/internal/feed"
 	"otor/internal/lane"
 )
@@ -73,6 +74,14 @@ func brokenAt(broken lane.Set) error {
 		return nil
 	}
 	return fmt.Errorf("broken at %s", broken)
+}
+
+// DropBlob takes away what says who names a file, as damage does.
+func DropBlob(s *Store, h entry.Hash) error {
+	s.mu.Lock()
+	delete(s.blobs, h)
+	s.mu.Unlock()
+	return s.write([]row{{key: blobKey(h)}})
 }
 
 // DropEntry takes an entry away behind the store's back, as damage does.

@@ -197,6 +197,7 @@ func TestACallBringsAHello(t *testing.T) {
 		call(7, 0, time.Millisecond, 2)
 		call(7, 0, time.Minute, 2)
 		call(8, 60, 61*time.Second, 3)
+		call(7, 0, time.Minute, 3) // another hub of the same database, once more
 		cancel()
 		<-done
 	})

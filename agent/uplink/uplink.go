@@ -166,7 +166,7 @@ type Uplink struct {
 	calls    chan wire.Call // the latest one
 
 	held           atomic.Bool   // records wait for a budget
-	heard          atomic.Uint64 // the round of calls that was answered last
+	heard          rounds
 	again          atomic.Bool
 	sent, received atomic.Uint64
 }
@@ -201,7 +201,7 @@ func (u *Uplink) TakeReceipts(b []byte) {
 		u.cfg.Log.Warn("receipts not understood", "err", err)
 		return
 	}
-	if c := news.Call; c != nil && u.heard.Swap(c.Round) != c.Round {
+	if c := news.Call; c != nil && u.heard.first(c.Round) {
 		select {
 		case u.calls <- *c:
 		default: // the session has not taken up an earlier one, which does as well

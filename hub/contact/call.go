@@ -23,6 +23,10 @@ func CallAgain() []time.Duration {
 	return []time.Duration{0, time.Minute, 5 * time.Minute, 30 * time.Minute}
 }
 
+// leastRound is the least time from one round to the next, however often epochs begin.
+// The one that begins after the start of a hub that was put back does not wait.
+const leastRound = time.Minute
+
 // hellosASecond is how many hellos calls may bring a second.
 const hellosASecond = 50
 
@@ -50,14 +54,16 @@ func (c *Caller) Again() {
 	}
 }
 
-// Run calls until ctx ends: a round at once, and one after each [Caller.Again]. A
-// later round takes the place of the one before.
+// Run calls until ctx ends: a round at once, and one after each [Caller.Again], at most
+// one a minute. A later round takes the place of the one before.
 func (c *Caller) Run(ctx context.Context) {
 	select {
 	case <-c.begun: // before anybody could be called
 	default:
 	}
 	round, pauses := c.name(), CallAgain()
+	var again bool
+	var begun time.Time // when the first call of the latest round was; that of the start does not count
 	for {
 		var next <-chan time.Time
 		if len(pauses) > 0 {
@@ -67,9 +73,13 @@ func (c *Caller) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.begun:
-			round, pauses = c.name(), CallAgain()
+			round, pauses, again = c.name(), CallAgain(), true
+			pauses[0] = max(time.Until(begun.Add(leastRound)), 0)
 			continue
 		case <-next:
+			if again && len(pauses) == len(CallAgain()) {
+				begun = time.Now()
+			}
 			pauses = pauses[1:]
 		}
 		if err := c.call(ctx, round); err != nil && ctx.Err() == nil {

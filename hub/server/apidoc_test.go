@@ -38,7 +38,7 @@ var (
 )
 
 // codes that acts on the ledger may be refused with.
-var ledgerCodes = []string{"journal_unwritable", "pending", "disk_full", "ledger_damaged"}
+var ledgerCodes = []string{"journal_unwritable", "pending", "disk_full", "read_only", "ledger_damaged"}
 
 func with(codes ...string) []string { return append(codes, ledgerCodes...) }
 

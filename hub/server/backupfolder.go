@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 
-	"otor/hub/store"
 	"otor/internal/webui"
 )
 
@@ -63,10 +62,10 @@ func privateMount(mounts io.Reader, point string) bool {
 // unit of a hub that runs as a service keeps it out of all folders but those that
 // install-service named.
 func refusedFolder(err error) (*webui.Refusal, bool) {
-	switch {
-	case errors.Is(err, store.ErrReadOnly):
-		return &webui.Refusal{Code: "read_only", What: err.Error(), Do: "give the hub's user the right to write there; see whether the disk was mounted for reading only"}, true
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+	if no, ok := asRefusal(err); ok {
+		return no, true
+	}
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return &webui.Refusal{
 			Code: "not_writable", What: err.Error(),
 			Do: "give the hub's user the right to write there; a hub that the system starts writes backups only where it was told: hub install-service --backups DIR",

@@ -147,6 +147,15 @@ func (s *Server) settleEpochs(ctx context.Context) error {
 	return s.noteEpochs(ctx)
 }
 
+// callBy makes the one that calls devices by publish.
+func (s *Server) callBy(publish func(subject string, b []byte) error) {
+	s.caller = contact.NewCaller(s.store.Devices, publish,
+		func() uint64 { return uint64(s.cfg.Now().UnixMicro()) }, //nolint:gosec // after 1970, or any other number
+		func(err error) {
+			s.cfg.Log.Warn("not every device was called; a hello comes with its next connection", "err", err)
+		})
+}
+
 // childBegan is told by the room that finds out about epochs.
 func (s *Server) childBegan(ctx context.Context, n contact.Succession) {
 	s.note(ctx, epochNote{Succession: n})

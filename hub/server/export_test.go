@@ -52,8 +52,8 @@ func (s *Server) Issue(d dot.Device, natsKey string) (wire.Credentials, error) {
 	return s.broker.Issue(d, natsKey, nil)
 }
 
-// NatsURLs is where devices connect to.
-func (s *Server) NatsURLs() []string { return s.broker.URLs() }
+// CallBy has devices called by publish.
+func (s *Server) CallBy(publish func(subject string, b []byte) error) { s.callBy(publish) }
 
 // OfficeActs and SiteActs say what each route takes.
 func OfficeActs() map[string]access.Act { return officeActs }

@@ -39,25 +39,17 @@ func mustOpen(t *testing.T, dir, asked string) *server.Server {
 // admit invites and enrols a device, by the same ways as over the network.
 func admit(t *testing.T, s *server.Server, d dot.Device, again bool) (natsKey string) {
 	t.Helper()
-	natsKey, err := admitted(t, s, d, again).PublicKey()
-	check(t, err)
-	return natsKey
-}
-
-// admitted is admit, with the device's key.
-func admitted(t *testing.T, s *server.Server, d dot.Device, again bool) nkeys.KeyPair {
-	t.Helper()
 	invited, err := s.Office().Invite(t.Context(), d, []string{"team:T1"}, 0, again)
 	check(t, err)
 	code, err := identity.ParseCode(invited.Code)
 	check(t, err)
 	pair, err := nkeys.CreateUser()
 	check(t, err)
-	natsKey, err := pair.PublicKey()
+	natsKey, err = pair.PublicKey()
 	check(t, err)
 	_, err = s.Redeem(t.Context(), store.Enrolment{CodeHash: code.Secret.Hash(), NatsKey: natsKey, At: time.Now().UnixMilli()})
 	check(t, err)
-	return pair
+	return natsKey
 }
 
 func states(t *testing.T, s *server.Server) map[dot.Device]string {

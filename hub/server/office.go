@@ -284,6 +284,8 @@ func asRefusal(err error) (*webui.Refusal, bool) {
 		return &webui.Refusal{Code: "journal_unwritable", What: err.Error(), Do: "look after the journal's disk; nothing was done, so try again afterwards"}, true
 	case errors.Is(err, journal.ErrDamaged), errors.Is(err, ledger.ErrForked), errors.Is(err, store.ErrDamaged):
 		return &webui.Refusal{Code: "ledger_damaged", What: err.Error(), Do: "keep copies of database and journal; see operations, the journal"}, true
+	case errors.Is(err, store.ErrReadOnly):
+		return &webui.Refusal{Code: "read_only", What: err.Error(), Do: "give the hub's user the right to write there; see whether the disk was mounted for reading only, or the database server only follows another"}, true
 	case errors.Is(err, store.ErrFull):
 		return &webui.Refusal{Code: "disk_full", What: err.Error(), Do: "free some space; a backup needs twice the database's size for a while"}, true
 	case errors.Is(err, store.ErrExists):

@@ -194,11 +194,7 @@ func Open(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s.epochs.OnChild, s.epochs.OnProof = s.childBegan, s.proved
-	s.caller = contact.NewCaller(s.store.Devices, s.broker.Publish,
-		func() uint64 { return uint64(s.cfg.Now().UnixMicro()) }, //nolint:gosec // after 1970, or any other number
-		func(err error) {
-			s.cfg.Log.Warn("not every device was called; a hello comes with its next connection", "err", err)
-		})
+	s.callBy(s.broker.Publish)
 	if err := s.settleEpochs(ctx); err != nil {
 		return nil, err
 	}

@@ -14,10 +14,9 @@ import (
 // ones, characters that nobody sees go, blanks of any kind become single
 // spaces, and none are left at the ends.
 func Clean(s string) string {
-	s = norm.NFC.String(width.Narrow.String(s))
 	var b strings.Builder
 	gap := false
-	for _, r := range s {
+	for _, r := range width.Narrow.String(s) {
 		switch {
 		case unicode.IsSpace(r):
 			gap = b.Len() > 0
@@ -31,7 +30,7 @@ func Clean(s string) string {
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	return norm.NFC.String(b.String()) // last: what nobody sees may stand between a letter and its accent
 }
 
 // Number makes a cell that holds a number of many digits, such as an identity

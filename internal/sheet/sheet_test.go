@@ -136,7 +136,7 @@ func TestEscapeIsUndone(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"　巴 图　": "巴 图", "１５２９Ｘ": "1529X", "a\u200bb\u00a0 c": "ab c", "\ufeffx\t": "x", "": "",
+		"　巴 图　": "巴 图", "１５２９Ｘ": "1529X", "a\u200bb\u00a0 c": "ab c", "\ufeffx\t": "x", "e\u200b\u0301": "é", "": "",
 	} {
 		if got := sheet.Clean(in); got != want {
 			t.Errorf("%q: %q, want %q", in, got, want)
