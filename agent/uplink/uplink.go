@@ -165,7 +165,7 @@ type Uplink struct {
 	receipts chan []receipt.Receipt
 	calls    chan wire.Call // the latest one
 
-	held           atomic.Bool   // records wait for a budget
+	held           atomic.Bool // records wait for a budget
 	heard          rounds
 	again          atomic.Bool
 	sent, received atomic.Uint64
