@@ -18,8 +18,8 @@ func try(t *testing.T, dir string, args ...string) (cli.Exit, string, cli.Error)
 	args = append(args, "--json", "--data", dir)
 	exit := cli.Exit(run(t.Context(), args, strings.NewReader(""), &out, &errOut))
 	var e struct{ Error cli.Error }
-	if errOut.Len() > 0 {
-		if err := json.Unmarshal(errOut.Bytes(), &e); err != nil {
+	for line := range strings.Lines(errOut.String()) { // lines of the log may stand before it
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatalf("stderr: %v: %s", err, errOut.String())
 		}
 	}
