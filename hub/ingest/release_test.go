@@ -36,24 +36,35 @@ func (r *effectsRound) Finish() error {
 	return nil
 }
 
-// heldWorld is a hub that has entries 11 to 100 of a chain in frames of ten, and the frame
-// that is missing.
-func heldWorld(t *testing.T, wrap func(store.Store) ingest.Store) (*world, *history, *effects, ingest.Arrival) {
+// holding is a hub that has some runs of a chain of last entries, each in a frame of its own.
+func holding(t *testing.T, wrap func(store.Store) ingest.Store, last dot.Seq, has ...lane.Range) (*world, *history, *effects) {
 	t.Helper()
 	w := newWorld(t, wrap)
 	check(t, w.enrol(t.Context(), "D-101"))
 	h := newHistory(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}, "main")
-	for range 100 {
+	for range last {
 		h.mint("", clockOf{wall: noon})
 	}
 	took := &effects{}
 	w.cfg.Begin = func(store.Tx, int64) ingest.Round { return &effectsRound{of: took} }
 	w.Ingest = ingest.New(w.cfg)
-	for s := dot.Seq(11); s <= 100; s += 10 {
-		_, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, s, s+9)})
+	for _, r := range has {
+		_, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, r.First, r.Last)})
 		check(t, err)
 	}
 	took.rounds = nil
+	return w, h, took
+}
+
+// heldWorld is a hub that has entries 11 to 100 of a chain in frames of ten, and the frame
+// that is missing.
+func heldWorld(t *testing.T, wrap func(store.Store) ingest.Store) (*world, *history, *effects, ingest.Arrival) {
+	t.Helper()
+	var has []lane.Range
+	for s := dot.Seq(11); s <= 100; s += 10 {
+		has = append(has, lane.Run(s, s+9))
+	}
+	w, h, took := holding(t, wrap, 100, has...)
 	return w, h, took, w.frame(t, h, 1, 10)
 }
 
@@ -257,19 +268,11 @@ func releaseOnce(ctx context.Context, w *world, h *history) (int, error) {
 
 // Sealed holes between what is held end a transaction like all else.
 func TestSealedHolesReleaseALittleAtATime(t *testing.T) {
-	w := newWorld(t, nil)
-	check(t, w.enrol(t.Context(), "D-101"))
-	h := newHistory(dot.Chain{Device: "D-101", Incarnation: 1, Lane: dot.Record}, "main")
-	for range 60 {
-		h.mint("", clockOf{wall: noon})
-	}
-	took := &effects{}
-	w.cfg.Begin = func(store.Tx, int64) ingest.Round { return &effectsRound{of: took} }
-	w.Ingest = ingest.New(w.cfg)
+	var has []lane.Range
 	for s := dot.Seq(12); s <= 60; s += 10 { // 11, 21, and so on never come
-		_, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, s, min(s+8, 60))})
-		check(t, err)
+		has = append(has, lane.Run(s, min(s+8, 60)))
 	}
+	w, h, took := holding(t, nil, 60, has...)
 	check(t, w.Store.Ingest(t.Context(), func(tx store.Tx) error {
 		for s := dot.Seq(11); s <= 60; s += 10 {
 			if _, err := w.Seal(tx, h.chain, lane.Run(s, s), noon.UnixMilli()); err != nil {
@@ -278,7 +281,6 @@ func TestSealedHolesReleaseALittleAtATime(t *testing.T) {
 		}
 		return nil
 	}))
-	took.rounds = nil
 	w.Narrow(1, 1)
 	results, err := w.Take(t.Context(), []ingest.Arrival{w.frame(t, h, 1, 10)})
 	check(t, err)
